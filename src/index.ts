@@ -1,0 +1,2 @@
+// The library: the DSL, autodiff, export and fit.
+export { UserError } from './errors.js'

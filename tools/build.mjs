@@ -1,0 +1,53 @@
+// Compiles src and graphs into dist when dist is missing or older than they are. The output appears whole, by a
+// rename, so that two commands of one pipe (`rdm-export … | rdm-fit -`) may both arrive here first.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = join(root, 'dist')
+const stamp = join(dist, 'src', 'index.js')
+
+const sources = (folder) =>
+  readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, String(name)))
+
+/** True when dist holds the compiled form of the sources as they are now. */
+export function upToDate() {
+  if (!existsSync(stamp)) return false
+  const built = statSync(stamp).mtimeMs
+  const inputs = [...sources('src'), ...sources('graphs'), join(root, 'tsconfig.build.json'), join(root, 'tsconfig.json')]
+  return inputs.every((path) => statSync(path).mtimeMs <= built)
+}
+
+/** Compiles if needed; returns false, with the compiler's words on standard error, when the sources do not compile. */
+export function build() {
+  if (upToDate()) return true
+  const started = new Date()
+  const fresh = mkdtempSync(join(root, 'dist.'))
+  try {
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    if (!existsSync(tsc)) {
+      process.stderr.write('The TypeScript compiler is not installed: run `npm ci` first.\n')
+      return false
+    }
+    const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh], {
+      stdio: ['ignore', 2, 2],
+    })
+    if (run.status !== 0) return false
+    utimesSync(join(fresh, 'src', 'index.js'), started, started)
+    const old = existsSync(dist) ? mkdtempSync(join(root, 'dist.')) : undefined
+    if (old) renameSync(dist, join(old, 'dist'))
+    renameSync(fresh, dist)
+    if (old) rmSync(old, { recursive: true, force: true })
+    return true
+  } catch (error) {
+    // Another process put its own build in place between our two renames: that one serves as well.
+    if (upToDate()) return true
+    throw error
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url) && !build()) process.exit(1)
