@@ -18,7 +18,9 @@ export interface RandomStream {
 /** The stream that belongs to this seed and these keys, from its beginning: `randomStream(1, 'augment', epoch, step)`. */
 export function randomStream(seed: number, ...keys: readonly (string | number)[]): RandomStream {
   // A hash, because generators seeded with neighbouring numbers give correlated first draws.
-  const digest = createHash('sha256').update(JSON.stringify([seed, ...keys])).digest()
+  const digest = createHash('sha256')
+    .update(JSON.stringify([seed, ...keys]))
+    .digest()
   const generator = xoroshiro128plusFromState([0, 4, 8, 12].map((offset) => digest.readInt32LE(offset)))
   let spare: number | undefined
   const uniform = () => uniformFloat64(generator)

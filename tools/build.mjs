@@ -16,7 +16,12 @@ const sources = (folder) =>
 export function upToDate() {
   if (!existsSync(stamp)) return false
   const built = statSync(stamp).mtimeMs
-  const inputs = [...sources('src'), ...sources('graphs'), join(root, 'tsconfig.build.json'), join(root, 'tsconfig.json')]
+  const inputs = [
+    ...sources('src'),
+    ...sources('graphs'),
+    join(root, 'tsconfig.build.json'),
+    join(root, 'tsconfig.json'),
+  ]
   return inputs.every((path) => statSync(path).mtimeMs <= built)
 }
 
