@@ -1,0 +1,140 @@
+// What every command shares: how a commander program is made and run, how failures are reported, how option values
+// are checked.
+//
+//   export async function main(argv: string[]): Promise<void> {
+//     const program = createProgram('rdm-thing', 'Do the thing.', ['rdm-thing --epochs 3 model.onnx'])
+//       .argument('<model>', 'the model file')
+//       .option('--epochs <count>', 'how often to see the data', parsedBy(wholeNumber(1, 10_000)), 165)
+//       .action(async (model: string, options: { epochs: number }) => { … throw new UserError('…') … })
+//     await runProgram(program, argv)
+//   }
+
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { z } from 'zod'
+import { messageOf, UserError } from '../errors.js'
+
+/** What a command ends with. 130, the end by Ctrl-C, is the business of the command that handles it. */
+export const exitCodes = { ok: 0, internalError: 1, badInput: 2 } as const
+
+/**
+ * A commander program (or, by `program.addCommand`, one of its subcommands) whose help ends with these examples.
+ * Write each example as a user would type it.
+ */
+export function createProgram(name: string, description: string, examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  $ ${example}`)
+  return new Command(name).description(description).addHelpText('after', ['', 'Examples:', ...lines].join('\n'))
+}
+
+/**
+ * Runs the program with the arguments that follow its name, and sets the exit code of the process:
+ * - bad input (a UserError, an unknown option, a value that does not fit, a failed system call): 2
+ * - any other error, which is a fault of ours: 1
+ *
+ * Either is one line on standard error; `--verbose`, which every program gets here, adds the stack trace.
+ * A reader that closes our standard output early (`… | head`) ends the process quietly. Never rejects.
+ */
+export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
+  const verbose = argv.includes('--verbose')
+  const report = (error: unknown) => reportFailure(program.name(), error, verbose)
+  guardProcess(report)
+  program.version(packageVersion(), '--version', 'print the version')
+  prepare(program)
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error)
+    // A worker or a socket that the failed command left open must not keep the process from ending.
+    if (process.exitCode !== exitCodes.ok) setTimeout(() => process.exit(), 1000).unref()
+  }
+}
+
+/** Makes commander throw rather than exit and print, in the program and all its subcommands. */
+function prepare(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} })
+  command.option('--verbose', 'when something fails, print the stack trace too')
+  if (command.commands.length > 0) command.helpCommand(false).usage('<command> [options]')
+  for (const child of command.commands) prepare(child)
+}
+
+/** Prints what went wrong as one line, and returns the exit code that it calls for. */
+function reportFailure(name: string, error: unknown, verbose: boolean): number {
+  if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) {
+    // Help or the version was printed: as asked for, or because a program of subcommands was given none.
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.badInput
+  }
+  const expected = error instanceof UserError || error instanceof CommanderError || isSystemError(error)
+  const message = oneLine(messageOf(error)).replace(/^error: /, '')
+  const hint = expected || verbose ? '' : ' (run again with --verbose for the stack trace)'
+  process.stderr.write(`${name}: ${expected ? '' : 'internal error: '}${message}${hint}\n`)
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  return expected ? exitCodes.badInput : exitCodes.internalError
+}
+
+/** A failed system call (no such file, no permission, disk full): the surroundings are at fault, not the program. */
+const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error && 'code' in error
+
+const oneLine = (text: string) => text.trim().replace(/\s*\n\s*/g, ' ')
+
+let guarded = false
+
+/** Handles what no `try` sees: a closed or full standard output, an error thrown in an event handler. */
+function guardProcess(report: (error: unknown) => number): void {
+  if (guarded) return
+  guarded = true
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+    process.exit(report(new UserError(`cannot write to standard output: ${error.message}`)))
+  })
+  process.stderr.on('error', () => process.exit(exitCodes.internalError))
+  process.on('uncaughtException', (error) => process.exit(report(error)))
+}
+
+/** The version in our package.json, which is two folders up from the source and three up from its compiled form. */
+function packageVersion(): string {
+  for (const up of ['../../package.json', '../../../package.json']) {
+    try {
+      const text = readFileSync(new URL(up, import.meta.url), 'utf8')
+      return z.object({ version: z.string() }).parse(JSON.parse(text)).version
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+    }
+  }
+  return 'unknown'
+}
+
+/**
+ * A commander argument parser from a zod schema that takes the text of the option. Where the schema refuses, the user
+ * reads: option '--batch <images>' argument 'x' is invalid. Expected a whole number from 1 to 65536
+ */
+export function parsedBy<T>(schema: z.ZodType<T, string>): (text: string) => T {
+  return (text) => {
+    const result = schema.safeParse(text)
+    if (result.success) return result.data
+    throw new InvalidArgumentError(result.error.issues.map((issue) => oneLine(issue.message)).join('; '))
+  }
+}
+
+/** Text of a whole number in [min, max], both included. */
+export function wholeNumber(min: number, max: number): z.ZodType<number, string> {
+  const error = `Expected a whole number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^-?\d{1,16}$/, { error, abort: true })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error })
+}
+
+/** Text of a decimal number in [min, max], both included; an exponent (1e-4) may follow. */
+export function decimalNumber(min: number, max: number): z.ZodType<number, string> {
+  const error = `Expected a number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, { error, abort: true })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error })
+}
+
+/** Text of a seed of random streams; the same seed gives the same draws. */
+export const seedNumber = wholeNumber(0, Number.MAX_SAFE_INTEGER)
