@@ -1,0 +1,60 @@
+// A Graph: chosen outputs and whatever leads to them.
+
+import { GraphError, isParameter, type Node, type Parameter, type Value } from './value.js'
+
+export interface Graph {
+  readonly name: string
+  /** In the order given. */
+  readonly inputs: readonly Value[]
+  /** In the order of first use. */
+  readonly parameters: readonly Parameter[]
+  /** In topological order: every node comes after what it uses. */
+  readonly nodes: readonly Node[]
+  readonly outputs: ReadonlyMap<string, Value>
+}
+
+/** All nodes that lead to the given values, in topological order. */
+export function nodesBehind(values: Iterable<Value>): readonly Node[] {
+  const found = new Set<Node>()
+  const waiting = [...values]
+  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
+    if (value.origin.kind !== 'node' || found.has(value.origin.node)) continue
+    found.add(value.origin.node)
+    for (const operand of value.origin.node.inputs) if (operand) waiting.push(operand)
+  }
+  return [...found].sort((a, b) => a.sequence - b.sequence)
+}
+
+/**
+ * Builds a graph from its outputs.
+ * @throws GraphError when an output depends on an input that is not listed, or two things share a name
+ */
+export function graph(
+  name: string,
+  inputs: readonly Value[],
+  outputs: Readonly<Record<string, Value>> | ReadonlyMap<string, Value>,
+): Graph {
+  const named = new Map(outputs instanceof Map ? outputs : Object.entries(outputs))
+  const nodes = nodesBehind(named.values())
+  const leaves = new Set([...nodes.flatMap((node) => node.inputs), ...named.values()])
+  const parameters: Parameter[] = []
+  const names = new Set<string>()
+  const claim = (taken: string, what: string) => {
+    if (names.has(taken))
+      throw new GraphError(`graph ${name}: two inputs or parameters are named '${taken}'; rename this ${what}`)
+    names.add(taken)
+  }
+  for (const value of inputs) if (value.origin.kind === 'input') claim(value.origin.name, 'input')
+  for (const value of leaves) {
+    if (!value) continue
+    if (isParameter(value)) {
+      claim(value.origin.name, 'parameter')
+      parameters.push(value)
+    } else if (value.origin.kind === 'input' && !inputs.includes(value)) {
+      throw new GraphError(
+        `graph ${name}: uses the input '${value.origin.name}', which is not among its inputs; list it`,
+      )
+    }
+  }
+  return { name, inputs, parameters, nodes, outputs: named }
+}

@@ -1,0 +1,90 @@
+// What an operator is: one record with its attributes, shape rule, gradient, reference evaluation and samples.
+
+import type { Sample } from './sample.js'
+import type { Shape } from './shape.js'
+import type { DType, Tensor } from './tensor.js'
+import type { Value } from './value.js'
+
+export interface Type {
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+interface AttributeTypes {
+  int: number
+  float: number
+  string: string
+  ints: readonly number[]
+}
+export type AttributeKind = keyof AttributeTypes
+export type AttributeValue = AttributeTypes[AttributeKind]
+
+/** One attribute: required, with a default, or optional (absent when not given). */
+export interface AttributeSpec<K extends AttributeKind = AttributeKind, O extends boolean = boolean> {
+  readonly kind: K
+  readonly optional: O
+  readonly default?: AttributeTypes[K]
+}
+export type AttributeSpecs = Readonly<Record<string, AttributeSpec>>
+export type Attributes = Readonly<Record<string, AttributeValue | undefined>>
+
+export type AttributesOf<S extends AttributeSpecs> = {
+  readonly [K in keyof S]: S[K]['optional'] extends true
+    ? AttributeTypes[S[K]['kind']] | undefined
+    : AttributeTypes[S[K]['kind']]
+}
+
+/** The domain of ONNX's own operators, and the one of the training primitives that ONNX lacks. */
+export const ONNX_DOMAIN = ''
+export const TRAINING_DOMAIN = 'rdm.training'
+
+export interface GradientContext<A> {
+  readonly inputs: readonly Value[]
+  readonly outputs: readonly Value[]
+  readonly attributes: A
+  /** The gradient that has arrived at each output; undefined where none has. */
+  readonly grads: readonly (Value | undefined)[]
+  /** The gradient at the first output. Rules of operators with one differentiable output use this. */
+  readonly grad: Value
+}
+
+/** A rule; zero (piecewise constant, nothing flows back); or forbidden, with the reason and what to do instead. */
+export type Gradient<A> =
+  | { rule(context: GradientContext<A>): readonly (Value | undefined)[] }
+  | 'zero'
+  | { readonly forbidden: string }
+
+/**
+ * One operator. A rule of a gradient gives one Value an input, or undefined where nothing flows; the engine sums over
+ * broadcast axes, accumulates and prunes. `evaluate` computes in float64 and is the oracle of every test.
+ */
+export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
+  readonly name: string
+  readonly domain: string
+  readonly attributes: S
+  /** Fewest and most inputs. */
+  readonly arity: readonly [number, number]
+  /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
+  infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
+  gradient: Gradient<AttributesOf<S>>
+  evaluate(inputs: readonly Tensor[], attributes: AttributesOf<S>): readonly Tensor[]
+  /** Inputs on which the gradient table and the runtime comparison try the operator; at least one. */
+  readonly samples: readonly [Sample<AttributesOf<S>>, ...Sample<AttributesOf<S>>[]]
+}
+
+/** Identity with inference: gives a record its precise attribute types. */
+export const operator = <const S extends AttributeSpecs>(record: Operator<S>): Operator<S> => record
+
+export const required = <K extends AttributeKind>(kind: K): AttributeSpec<K, false> => ({ kind, optional: false })
+export const optional = <K extends AttributeKind>(kind: K): AttributeSpec<K, true> => ({ kind, optional: true })
+export const int = (value: number): AttributeSpec<'int', false> => ({ kind: 'int', optional: false, default: value })
+export const float = (value: number): AttributeSpec<'float', false> => ({
+  kind: 'float',
+  optional: false,
+  default: value,
+})
+export const string = (value: string): AttributeSpec<'string', false> => ({
+  kind: 'string',
+  optional: false,
+  default: value,
+})

@@ -1,0 +1,34 @@
+// Rewriting: a pass is a function Graph → Graph that says, node by node, what takes a node's place.
+
+import { type Graph, graph } from './graph.js'
+import { apply, type Node, rootScope, type Value } from './value.js'
+
+/**
+ * What takes a node's place, given its inputs in the new graph: one Value an output, or undefined to keep the node.
+ * Where shapes change (a fixed batch), kept nodes are inferred anew.
+ */
+export type Replace = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined
+
+/** A graph in which leaves (inputs, parameters) and nodes are replaced; names, scopes and order stay. */
+export function rewrite(source: Graph, replace: Replace, leaves: ReadonlyMap<Value, Value> = new Map()): Graph {
+  const image = new Map<Value, Value>(leaves)
+  const map = (value: Value): Value => image.get(value) ?? value
+  for (const node of source.nodes) {
+    const inputs = node.inputs.map((value) => value && map(value))
+    rootScope(node.scope, () => {
+      const kept = () => (inputs.every((value, i) => value === node.inputs[i]) ? node.outputs : again(node, inputs))
+      const outputs = replace(node, inputs) ?? kept()
+      node.outputs.forEach((value, i) => {
+        image.set(value, outputs[i]!)
+      })
+    })
+  }
+  return graph(
+    source.name,
+    source.inputs.map(map).filter((value) => value.origin.kind === 'input'),
+    new Map([...source.outputs].map(([name, value]) => [name, map(value)])),
+  )
+}
+
+/** The same operator on other inputs. */
+const again = (node: Node, inputs: readonly (Value | undefined)[]) => apply(node.operator, inputs, node.attributes)

@@ -1,0 +1,99 @@
+// Shapes whose dimensions may be symbols: `[batch, 3, 32, 32]`, and the little arithmetic that shape rules need.
+
+/**
+ * One dimension: a whole number, or a symbolic expression in canonical text. A product is `16*batch` (number first,
+ * symbols in order); a sum with a number is `(batch+2)` and counts as one symbol from then on.
+ */
+export type Dim = number | string
+export type Shape = readonly Dim[]
+
+export const isKnown = (dim: Dim): dim is number => typeof dim === 'number'
+export const isStatic = (shape: Shape): shape is readonly number[] => shape.every(isKnown)
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i])
+export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`
+
+/** Factors of a product, cut at each `*` outside parentheses. */
+function factors(dim: Dim): { coefficient: number; symbols: string[] } {
+  if (isKnown(dim)) return { coefficient: dim, symbols: [] }
+  const parts: string[] = ['']
+  let depth = 0
+  for (const char of dim) {
+    if (char === '(') depth++
+    if (char === ')') depth--
+    if (char === '*' && depth === 0) parts.push('')
+    else parts[parts.length - 1] += char
+  }
+  const numeric = parts.filter((part) => /^\d+$/.test(part))
+  return {
+    coefficient: numeric.reduce((product, part) => product * Number(part), 1),
+    symbols: parts.filter((part) => !/^\d+$/.test(part)),
+  }
+}
+
+function fromFactors(coefficient: number, symbols: readonly string[]): Dim {
+  if (coefficient === 0 || symbols.length === 0) return coefficient
+  return [...(coefficient === 1 ? [] : [String(coefficient)]), ...[...symbols].sort()].join('*')
+}
+
+/** The number of elements of a shape: a number, or a product with the symbols in it. */
+export function sizeOf(shape: Shape): Dim {
+  const all = shape.map(factors)
+  return fromFactors(
+    all.reduce((product, { coefficient }) => product * coefficient, 1),
+    all.flatMap(({ symbols }) => symbols),
+  )
+}
+
+/** total ÷ part, where that is exact and every symbol cancels or stays whole; otherwise undefined. */
+export function divideDim(total: Dim, part: Dim): Dim | undefined {
+  const a = factors(total)
+  const b = factors(part)
+  if (b.coefficient === 0 || a.coefficient % b.coefficient !== 0) return undefined
+  const symbols = [...a.symbols]
+  for (const symbol of b.symbols) {
+    const at = symbols.indexOf(symbol)
+    if (at < 0) return undefined
+    symbols.splice(at, 1)
+  }
+  return fromFactors(a.coefficient / b.coefficient, symbols)
+}
+
+/** a + b. Two symbols are not compared by value: the result is a symbol of its own, named by the sum. */
+export function addDims(a: Dim, b: Dim): Dim {
+  if (isKnown(a) && isKnown(b)) return a + b
+  if (isKnown(a)) return addDims(b, a)
+  if (!isKnown(b)) return `(${[a, b].sort().join('+')})`
+  const sum = /^\((.*)([+-]\d+)\)$/.exec(a)
+  const [base, offset] = sum ? [sum[1]!, Number(sum[2]) + b] : [a, b]
+  return offset === 0 ? base : `(${base}${offset > 0 ? '+' : ''}${offset})`
+}
+
+/** The shape of an elementwise result (ONNX multidirectional broadcasting), or undefined where the shapes do not meet. */
+export function broadcastShapes(...shapes: readonly Shape[]): Shape | undefined {
+  const rank = Math.max(0, ...shapes.map((shape) => shape.length))
+  const result: Dim[] = []
+  for (let axis = 0; axis < rank; axis++) {
+    let dim: Dim = 1
+    for (const shape of shapes) {
+      const other = shape[axis - rank + shape.length]
+      if (other === undefined || other === 1 || other === dim) continue
+      if (dim !== 1) return undefined
+      dim = other
+    }
+    result.push(dim)
+  }
+  return result
+}
+
+/** An axis counted from the front; negative axes count from the back. Undefined when it is out of range. */
+export function normalizeAxis(axis: number, rank: number): number | undefined {
+  const positive = axis < 0 ? axis + rank : axis
+  return Number.isInteger(axis) && positive >= 0 && positive < rank ? positive : undefined
+}
+
+/** Row-major strides, in elements. */
+export function stridesOf(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length).fill(1)
+  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!
+  return strides
+}

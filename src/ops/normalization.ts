@@ -1,0 +1,233 @@
+// Batch normalization: ONNX's operator in both modes, the training primitive and its gradient.
+
+import { float, int, ONNX_DOMAIN, operator, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import { normal, positive } from '../graph/sample.js'
+import { isFloat, type Tensor, tensor } from '../graph/tensor.js'
+import { apply, apply1, GraphError, type Value } from '../graph/value.js'
+import { add, div, mul, neg, pow, reciprocal, sqrt, sub } from './elementwise.js'
+import { reduceMean, reduceSum } from './reduction.js'
+import { reshape } from './shape.js'
+
+function checkChannels(x: Value, vectors: readonly Value[]): void {
+  if (x.shape.length < 2) throw new GraphError('needs an input [N, C, …]')
+  if (!isFloat(x.dtype)) throw new GraphError('needs a floating-point input')
+  const channels = x.shape[1]!
+  const wrong = vectors.find((vector) => vector.shape.length !== 1 || vector.shape[0] !== channels)
+  if (wrong) throw new GraphError(`scale, shift, mean and variance need one number for each of ${channels} channels`)
+}
+
+/** Every axis but the channels'. */
+const besideChannels = (x: Value) => x.shape.map((_, axis) => axis).filter((axis) => axis !== 1)
+/** A vector over channels, shaped to broadcast over x. */
+const overChannels = (vector: Value, x: Value) => reshape(vector, [-1, ...x.shape.slice(2).map(() => 1)])
+const sumOver = (x: Value) => reduceSum(x, besideChannels(x), { keepdims: 0 })
+
+interface Statistics {
+  count: number
+  mean: Float64Array
+  /** Biased: divided by the count. */
+  variance: Float64Array
+}
+
+/** Visits each element with its channel. */
+function forEachElement(x: Tensor, visit: (at: number, channel: number) => void): void {
+  const channels = x.shape[1]!
+  const inner = x.data.length / (x.shape[0]! * channels)
+  x.data.forEach((_, at) => {
+    visit(at, Math.floor(at / inner) % channels)
+  })
+}
+
+function statistics(x: Tensor): Statistics {
+  const channels = x.shape[1]!
+  const count = x.data.length / channels
+  const mean = new Float64Array(channels)
+  const variance = new Float64Array(channels)
+  forEachElement(x, (at, c) => {
+    mean[c]! += x.data[at]! / count
+  })
+  forEachElement(x, (at, c) => {
+    variance[c]! += (x.data[at]! - mean[c]!) ** 2 / count
+  })
+  return { count, mean, variance }
+}
+
+function normalized(x: Tensor, scale: Tensor, shift: Tensor, mean: Float64Array, inverse: Float64Array): Tensor {
+  const y = new Float64Array(x.data.length)
+  forEachElement(x, (at, c) => {
+    y[at] = scale.data[c]! * (x.data[at]! - mean[c]!) * inverse[c]! + shift.data[c]!
+  })
+  return tensor(x.dtype, x.shape, y)
+}
+
+const inverseDeviation = (variance: Float64Array, epsilon: number) => variance.map((v) => 1 / Math.sqrt(v + epsilon))
+/** ONNX's momentum is what stays of the old value: PyTorch's 0.1 is 0.9 here. */
+const moved = (running: Tensor, batch: Float64Array, momentum: number): Tensor =>
+  tensor(
+    running.dtype,
+    running.shape,
+    running.data.map((old, c) => momentum * old + (1 - momentum) * batch[c]!),
+  )
+
+const attributes = { epsilon: float(1e-5), momentum: float(0.9) }
+
+/**
+ * scale · (x − mean)/√(variance + epsilon) + shift with the given statistics or, in training mode, the batch's own; then
+ * two more outputs, the moved running mean and variance (ONNX: of the biased variance).
+ */
+export const BatchNormalization = operator({
+  name: 'BatchNormalization',
+  domain: ONNX_DOMAIN,
+  attributes: { ...attributes, training_mode: int(0) },
+  arity: [5, 5],
+  infer([x, ...vectors], { training_mode }) {
+    checkChannels(x!, vectors)
+    return training_mode ? [x!, vectors[2]!, vectors[3]!] : [x!]
+  },
+  gradient: {
+    rule({ grad, grads, inputs, attributes: { epsilon, training_mode } }) {
+      const [x, scale, , mean, variance] = inputs as [Value, Value, Value, Value, Value]
+      if (!training_mode) {
+        // With v = variance + ε and x̂ = (x − mean)/√v:  dx = dy·scale/√v, dscale = Σ dy·x̂, dshift = Σ dy,
+        // dmean = −scale/√v · Σ dy, dvariance = −½ · scale/v · Σ dy·x̂.
+        const v = add(variance, epsilon)
+        const inverse = reciprocal(sqrt(v))
+        const centred = sub(x, overChannels(mean, x))
+        const dscale = mul(sumOver(mul(grad, centred)), inverse)
+        const dshift = sumOver(grad)
+        const slope = mul(scale, inverse)
+        return [
+          mul(grad, overChannels(slope, x)),
+          dscale,
+          dshift,
+          neg(mul(slope, dshift)),
+          mul(mul(div(scale, v), dscale), -0.5),
+        ]
+      }
+      if (grads[1] || grads[2]) {
+        throw new GraphError('BatchNormalization: no gradient flows through the running statistics; stop it there')
+      }
+      const batchMean = reduceMean(x, besideChannels(x), { keepdims: 0 })
+      const centred = sub(x, overChannels(batchMean, x))
+      const batchVariance = reduceMean(mul(centred, centred), besideChannels(x), { keepdims: 0 })
+      return batchNormGrad(grad, x, scale, batchMean, pow(add(batchVariance, epsilon), -0.5))
+    },
+  },
+  evaluate([x, scale, shift, mean, variance], { epsilon, momentum, training_mode }) {
+    if (!training_mode) return [normalized(x!, scale!, shift!, mean!.data, inverseDeviation(variance!.data, epsilon))]
+    const batch = statistics(x!)
+    return [
+      normalized(x!, scale!, shift!, batch.mean, inverseDeviation(batch.variance, epsilon)),
+      moved(mean!, batch.mean, momentum),
+      moved(variance!, batch.variance, momentum),
+    ]
+  },
+  samples: [
+    { inputs: [normal(2, 3, 2, 2), normal(3), normal(3), normal(3), positive(3)] },
+    { inputs: [normal(4, 3), normal(3), normal(3), normal(3), positive(3)], attributes: { epsilon: 0.1 } },
+    {
+      inputs: [normal(4, 3, 2, 2), normal(3), normal(3), normal(3), positive(3)],
+      attributes: { training_mode: 1, momentum: 0.7 },
+    },
+  ],
+})
+export interface BatchNormInputs {
+  readonly scale: Value
+  readonly shift: Value
+  readonly mean: Value
+  readonly variance: Value
+}
+export const batchNormalization = (
+  x: Value,
+  { scale, shift, mean, variance }: BatchNormInputs,
+  options: { epsilon?: number; momentum?: number } = {},
+): Value => apply1(BatchNormalization, [x, scale, shift, mean, variance], options)
+
+/**
+ * Batch normalization as training wants it. Inputs: x, scale, shift, running mean, running variance. Outputs: y, the
+ * moved running mean, the moved running variance (unbiased, Σ(x − mean)²/(n − 1), as PyTorch and the paper's recipe have
+ * it), the batch mean and the inverse deviation 1/√(variance + ε) that the gradient uses again.
+ */
+export const BatchNormTraining = operator({
+  name: 'BatchNormTraining',
+  domain: TRAINING_DOMAIN,
+  attributes,
+  arity: [5, 5],
+  infer([x, ...vectors]) {
+    checkChannels(x!, vectors)
+    const vector: Type = vectors[0]!
+    return [x!, vector, vector, vector, vector]
+  },
+  gradient: {
+    rule({ grad, grads, inputs, outputs }) {
+      if (grads.slice(1).some((other) => other)) {
+        throw new GraphError('BatchNormTraining: only y has a gradient; do not differentiate the statistics')
+      }
+      return batchNormGrad(grad, inputs[0]!, inputs[1]!, outputs[3]!, outputs[4]!)
+    },
+  },
+  evaluate([x, scale, shift, mean, variance], { epsilon, momentum }) {
+    const batch = statistics(x!)
+    const inverse = inverseDeviation(batch.variance, epsilon)
+    const unbiased = batch.variance.map((v) => (v * batch.count) / (batch.count - 1))
+    return [
+      normalized(x!, scale!, shift!, batch.mean, inverse),
+      moved(mean!, batch.mean, momentum),
+      moved(variance!, unbiased, momentum),
+      tensor(x!.dtype, scale!.shape, batch.mean),
+      tensor(x!.dtype, scale!.shape, inverse),
+    ]
+  },
+  samples: [
+    { inputs: [normal(4, 3, 2, 3), normal(3), normal(3), normal(3), positive(3)] },
+    { inputs: [normal(5, 2, 3, 3), normal(2), normal(2), normal(2), positive(2)], attributes: { epsilon: 0.1 } },
+  ],
+})
+export const batchNormTraining = (
+  x: Value,
+  { scale, shift, mean, variance }: BatchNormInputs,
+  options: { epsilon?: number; momentum?: number } = {},
+): readonly Value[] => apply(BatchNormTraining, [x, scale, shift, mean, variance], options)
+
+/**
+ * Inputs: dy, x, scale, batch mean, inverse deviation s. Outputs: dx, dscale, dshift. With x̂ = (x − mean)·s and n
+ * elements a channel (Ioffe & Szegedy 2015, section 3):
+ *   dshift = Σ dy, dscale = Σ dy·x̂, dx = scale·s · (dy − dshift/n − x̂·dscale/n)
+ */
+export const BatchNormGrad = operator({
+  name: 'BatchNormGrad',
+  domain: TRAINING_DOMAIN,
+  attributes: {},
+  arity: [5, 5],
+  infer([dy, x, ...vectors]) {
+    checkChannels(x!, vectors)
+    if (dy!.shape.join() !== x!.shape.join()) throw new GraphError('dy and x need the same shape')
+    const vector: Type = vectors[0]!
+    return [x!, vector, vector]
+  },
+  gradient: { forbidden: 'build it from reduceMean, sub and mul if you need second derivatives' },
+  evaluate([dy, x, scale, mean, inverse]) {
+    const channels = x!.shape[1]!
+    const n = x!.data.length / channels
+    const xHat = (at: number, c: number) => (x!.data[at]! - mean!.data[c]!) * inverse!.data[c]!
+    const dscale = new Float64Array(channels)
+    const dshift = new Float64Array(channels)
+    forEachElement(x!, (at, c) => {
+      dscale[c]! += dy!.data[at]! * xHat(at, c)
+      dshift[c]! += dy!.data[at]!
+    })
+    const dx = new Float64Array(x!.data.length)
+    forEachElement(x!, (at, c) => {
+      const centred = dy!.data[at]! - dshift[c]! / n - (xHat(at, c) * dscale[c]!) / n
+      dx[at] = scale!.data[c]! * inverse!.data[c]! * centred
+    })
+    return [
+      tensor(x!.dtype, x!.shape, dx),
+      tensor(x!.dtype, scale!.shape, dscale),
+      tensor(x!.dtype, scale!.shape, dshift),
+    ]
+  },
+  samples: [{ inputs: [normal(4, 3, 2, 3), normal(4, 3, 2, 3), normal(3), normal(3), positive(3)] }],
+})
+const batchNormGrad = (dy: Value, x: Value, scale: Value, mean: Value, inverse: Value): readonly Value[] =>
+  apply(BatchNormGrad, [dy, x, scale, mean, inverse])
