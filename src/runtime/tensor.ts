@@ -19,3 +19,41 @@ export interface HostTensor<T extends HostDType = HostDType> {
 
 /** Tensors by name. */
 export type HostTensors = Readonly<Record<string, HostTensor>>
+
+interface HostArrayConstructor<A> {
+  new (length: number): A
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): A
+  readonly BYTES_PER_ELEMENT: number
+}
+
+/** The typed array of each element type. */
+export const hostArrays: { readonly [T in HostDType]: HostArrayConstructor<HostArrays[T]> } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+}
+
+/** How many elements a shape holds. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, dimension) => size * dimension, 1)
+
+/** A tensor of zeros. */
+export const zeros = (dtype: HostDType, shape: readonly number[]): HostTensor => ({
+  dtype,
+  shape,
+  data: new hostArrays[dtype](sizeOf(shape)),
+})
+
+/** A copy whose data covers its ArrayBuffer exactly, so that it can be handed to another thread. */
+export function copyTensor(tensor: HostTensor): HostTensor {
+  const { buffer, byteOffset, byteLength, length } = tensor.data
+  const copy = new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength)).buffer
+  return { dtype: tensor.dtype, shape: tensor.shape, data: new hostArrays[tensor.dtype](copy, 0, length) }
+}
+
+/** The buffers behind tensors, each once: what to move when the tensors go to another thread. */
+export const memoryOf = (tensors: HostTensors): ArrayBuffer[] => [
+  ...new Set(Object.values(tensors).map((tensor) => tensor.data.buffer as ArrayBuffer)),
+]

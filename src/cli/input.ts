@@ -1,0 +1,23 @@
+// Reading a model file that a command was given: from a path, or from standard input for `-`.
+import { readFile } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
+import { UserError } from '../errors.js'
+
+/**
+ * The bytes of a file, or of standard input for `-`.
+ * @throws UserError when there is nothing to read.
+ */
+export async function readInput(path: string): Promise<Uint8Array> {
+  if (path !== '-') {
+    try {
+      return await readFile(path)
+    } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      throw new UserError(missing ? `there is no file ${path}` : `cannot read ${path}: ${String(error)}`)
+    }
+  }
+  if (process.stdin.isTTY) throw new UserError('nothing comes in on standard input: pipe a model in, or name a file')
+  const bytes = await buffer(process.stdin)
+  if (bytes.length === 0) throw new UserError('standard input is empty: the command before the pipe gave no model')
+  return bytes
+}

@@ -1,0 +1,143 @@
+// rdm-fit: trains a model on a data set, by the training step that is in its file.
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import { readDataset } from '../data/cifar.js'
+import { UserError } from '../errors.js'
+import type { FitOverrides } from '../fit/config.js'
+import { fit } from '../fit/fit.js'
+import { jsonReporter, textReporter } from '../fit/progress.js'
+import { readTrainableModel } from '../fit/readModel.js'
+import { readRunInfo, runFiles } from '../fit/runFolder.js'
+import { type Schedule, scheduleText } from '../fit/schedule.js'
+import { type Provider, providers } from '../runtime/protocol.js'
+import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { readInput } from './input.js'
+
+interface FitFlags {
+  readonly data?: string
+  readonly out: string
+  readonly epochs?: number
+  readonly batch?: number
+  readonly lr?: Schedule
+  readonly seed?: number
+  readonly steps?: number
+  readonly threads?: number
+  readonly ep?: Provider
+  readonly augment: boolean
+  readonly checkpointSeconds?: number
+  readonly resume?: true
+  readonly json?: true
+}
+
+/** What a shell reports of a process that the signal ended. */
+const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const
+
+const fitCommand = (): Command =>
+  createProgram('rdm-fit', 'Train a model with ONNX Runtime, by the training step that is in its file.', [
+    'rdm-export --arch rdm56 > model.onnx && rdm-fit model.onnx --data cifar-10-batches-bin --out runs/rdm56',
+    'rdm-export --block basic --depth 8 --functions 11,01 | rdm-fit - --data cifar-10-batches-bin --out runs/rdm8 --epochs 5 --lr 0:0.01,1:0.1,4:0.01',
+    'rdm-fit --resume --out runs/rdm8',
+    'rdm-fit --resume --out runs/rdm8 --epochs 10',
+  ])
+    .argument('[model]', 'an ONNX model with training information, as rdm-export writes it; - reads standard input')
+    .option('--data <folder>', 'folder of the data set, in the CIFAR-10 or CIFAR-100 binary format')
+    .requiredOption('--out <folder>', 'run folder: checkpoints, metrics, curves and the trained model')
+    .option(
+      '--epochs <count>',
+      "how often to see the training images (default: the model's recipe)",
+      parsedBy(wholeNumber(1, 1_000_000)),
+    )
+    .option(
+      '--batch <images>',
+      "images in a mini-batch (default: the model's recipe)",
+      parsedBy(wholeNumber(1, 65_536)),
+    )
+    .option(
+      '--lr <schedule>',
+      "learning rate: epoch:rate pairs, or one rate (default: the model's recipe)",
+      parsedBy(scheduleText),
+    )
+    .option('--seed <number>', 'seed of order, augmentation and gates (default: 1)', parsedBy(seedNumber))
+    .option('--steps <count>', 'end after so many steps in all', parsedBy(wholeNumber(1, Number.MAX_SAFE_INTEGER)))
+    .option('--no-augment', 'take the images as they are, without random crops and flips')
+    .option('--threads <count>', 'threads (default: all cores)', parsedBy(wholeNumber(1, 1024)))
+    .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
+    .option(
+      '--checkpoint-seconds <seconds>',
+      'time between checkpoints within an epoch (default: 60)',
+      parsedBy(decimalNumber(0, 1e6)),
+    )
+    .option('--resume', 'go on with the run in the folder; model, data and settings are taken from it')
+    .option('--json', 'print one JSON object a line: steps, epochs, the end')
+    .action(runFit)
+
+async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<void> {
+  const resume = flags.resume ?? false
+  const info = resume ? await readRunInfo(flags.out) : undefined
+  const dataPath = flags.data ?? info?.data.path ?? undefined
+  if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
+  if (modelPath === undefined && !resume) throw new UserError('which model? Give its file, or - to read standard input')
+
+  // A run goes on from its own first weights even when it was stopped before the first checkpoint.
+  const initial = join(flags.out, runFiles.initial)
+  const model = readTrainableModel(await readInput(resume ? initial : modelPath!))
+  if (resume && modelPath !== undefined) {
+    const { fingerprint } = readTrainableModel(await readInput(modelPath))
+    if (fingerprint !== model.fingerprint) {
+      throw new UserError(
+        `the run in ${flags.out} belongs to another model than ${modelPath}: leave out the model to go on with ${initial}, ` +
+          'or choose another folder',
+      )
+    }
+  }
+  const data = await readDataset(dataPath)
+
+  const output = { out: process.stdout, err: process.stderr, folder: flags.out }
+  const reporter = flags.json ? jsonReporter(output) : textReporter(output)
+  const stopping = new AbortController()
+  const stop = (signal: keyof typeof signalExitCodes) => {
+    reporter.stop()
+    process.stderr.write('stopping after this step; once more to stop at once\n')
+    process.exitCode = signalExitCodes[signal]
+    stopping.abort()
+  }
+  // `once`: the second signal finds no handler and ends the process as signals do.
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  try {
+    const { signal } = stopping
+    const { onEvent } = reporter
+    const result = await fit({
+      model,
+      data,
+      dataPath,
+      out: flags.out,
+      config: overridesOf(flags),
+      resume,
+      signal,
+      onEvent,
+    })
+    // The signal came too late to interrupt anything.
+    if (result.reason !== 'interrupted') process.exitCode = 0
+  } finally {
+    reporter.stop()
+    process.off('SIGINT', stop).off('SIGTERM', stop)
+  }
+}
+
+function overridesOf(flags: FitFlags): FitOverrides {
+  return {
+    epochs: flags.epochs,
+    batchSize: flags.batch,
+    learningRate: flags.lr?.map(([epoch, rate]): [number, number] => [epoch, rate]),
+    seed: flags.seed,
+    steps: flags.steps,
+    threads: flags.threads,
+    provider: flags.ep,
+    checkpointSeconds: flags.checkpointSeconds,
+    augment: flags.augment ? undefined : false,
+  }
+}
+
+export async function main(argv: string[]): Promise<void> {
+  await runProgram(fitCommand(), argv)
+}

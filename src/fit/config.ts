@@ -1,0 +1,96 @@
+// The configuration of a training run: the model's recipe, what the user overrides, and the driver's own settings.
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+import { UserError } from '../errors.js'
+import { providers } from '../runtime/protocol.js'
+import { type Recipe, recipeSchema } from './recipe.js'
+
+const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
+
+export const fitConfigSchema = z.strictObject({
+  epochs,
+  batchSize,
+  learningRate,
+  augment,
+  /** Decides the order of the images, their augmentation and the gates. */
+  seed: z.int().min(0),
+  /** Ends the run after so many steps in all, where the epochs do not end it sooner; null: the epochs alone do. */
+  steps: z.int().min(1).nullable(),
+  threads: z.int().min(1).max(1024),
+  provider: z.enum(providers),
+  /** Seconds from one checkpoint within an epoch to the next. */
+  checkpointSeconds: z.number().min(0),
+})
+
+export type FitConfig = Readonly<z.infer<typeof fitConfigSchema>>
+
+/** What a user may set; whatever is left out comes from the model's recipe or the defaults. */
+export type FitOverrides = { readonly [K in keyof FitConfig]?: FitConfig[K] | undefined }
+
+const defaults = {
+  // Any fixed number makes runs repeatable; for several runs of a model, give each its own.
+  seed: 1,
+  steps: null,
+  // All cores: one run at a time is the usual case. Two runs side by side do more work in all with half each.
+  get threads() {
+    return availableParallelism()
+  },
+  // The only provider that is there after a plain install.
+  provider: 'cpu',
+  // What a crash may cost at most. Writing some 20 MB once a minute is less than a thousandth of the time.
+  checkpointSeconds: 60,
+} as const
+
+/** How the command line calls a setting, for messages. */
+const optionOf: Record<keyof FitConfig, string> = {
+  epochs: '--epochs',
+  batchSize: '--batch',
+  learningRate: '--lr',
+  augment: '--no-augment',
+  seed: '--seed',
+  steps: '--steps',
+  threads: '--threads',
+  provider: '--ep',
+  checkpointSeconds: '--checkpoint-seconds',
+}
+
+const given = (overrides: FitOverrides) =>
+  Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined))
+
+function validated(candidate: Record<string, unknown>): FitConfig {
+  const result = fitConfigSchema.safeParse(candidate)
+  if (result.success) return result.data
+  const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
+  throw new UserError(`the training configuration does not fit: ${reasons.join('; ')}`)
+}
+
+/**
+ * The configuration of a new run.
+ * @throws UserError when a value does not fit or a key is unknown.
+ */
+export function newConfig(recipe: Recipe, overrides: FitOverrides = {}): FitConfig {
+  const { epochs, batchSize, learningRate, augment } = recipe
+  const { threads, ...rest } = defaults
+  return validated({ epochs, batchSize, learningRate, augment, threads, ...rest, ...given(overrides) })
+}
+
+/** Settings without which the run would have taken other steps. The rest only say how far, how fast and where. */
+const decisive = ['batchSize', 'learningRate', 'augment', 'seed'] as const satisfies readonly (keyof FitConfig)[]
+
+/**
+ * The configuration of a run that goes on: its own, with more epochs or steps or other threads where they are given.
+ * @throws UserError when an override would make it another run.
+ */
+export function resumedConfig(earlier: FitConfig, overrides: FitOverrides, folder: string): FitConfig {
+  const config = validated({ ...earlier, ...given(overrides) })
+  for (const key of decisive) {
+    const [was, is] = [JSON.stringify(earlier[key]), JSON.stringify(config[key])]
+    if (was !== is) {
+      throw new UserError(
+        `the run in ${folder} has ${key} ${was}, not ${is}: leave out ${optionOf[key]} to go on with it, ` +
+          'or start a new run in another folder',
+      )
+    }
+  }
+  return config
+}

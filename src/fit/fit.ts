@@ -1,0 +1,308 @@
+// The training driver: takes any trainable model through its recipe, in a run folder that survives a crash.
+import { appendFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { Batches } from '../data/batches.js'
+import type { Dataset } from '../data/imageSet.js'
+import { UserError } from '../errors.js'
+import { openSession, openTrainingSession, type TrainingSession } from '../runtime/session.js'
+import type { HostTensors } from '../runtime/tensor.js'
+import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
+import type { FitConfig, FitOverrides } from './config.js'
+import { curvesSvg } from './curves.js'
+import { classifierOf, evaluate } from './evaluate.js'
+import type { EndReason, FitEvent } from './events.js'
+import { Feeds } from './feeds.js'
+import { writeAtomically } from './files.js'
+import { lockFolder } from './lock.js'
+import { afterEpoch, afterStep, type EpochMetrics, meansOf, metricsText, type Progress } from './metrics.js'
+import type { TrainableModel } from './model.js'
+import { ensureFolder, openRun, runFiles } from './runFolder.js'
+import { learningRateAt } from './schedule.js'
+
+export interface FitOptions {
+  readonly model: TrainableModel
+  readonly data: Dataset
+  /** The run folder; created when it is not there. */
+  readonly out: string
+  /** What to do otherwise than the model's recipe and the defaults say. */
+  readonly config?: FitOverrides
+  /** Goes on with the run in the folder; its configuration is kept, and `config` must agree with it. */
+  readonly resume?: boolean
+  /** Where the data came from, for config.json. */
+  readonly dataPath?: string
+  /** Stops the run after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal
+  readonly onEvent?: (event: FitEvent) => void
+}
+
+export interface FitResult {
+  readonly reason: EndReason
+  readonly step: number
+  readonly config: FitConfig
+  /** The complete epochs. */
+  readonly history: readonly EpochMetrics[]
+  /** State after the last step. */
+  readonly state: HostTensors
+}
+
+/**
+ * Trains a model. Every draw is a function of the seed and the position, so a run that was stopped or killed at any
+ * moment and is resumed ends as the uninterrupted one would, bit for bit on the same machine with the same threads.
+ * @throws UserError on bad input: model and data that do not fit, a folder that is in use or belongs to another run, a
+ *   loss that is not finite, a full disk. The last good checkpoint is then still there.
+ */
+export async function fit(options: FitOptions): Promise<FitResult> {
+  const folder = resolve(options.out)
+  const resume = options.resume ?? false
+  checkData(options.model, options.data)
+  await ensureFolder(folder, resume)
+  const unlock = lockFolder(folder)
+  try {
+    const { model, data, dataPath, config = {} } = options
+    const { checkpoint, notice } = await openRun({ folder, model, data, dataPath, config, resume })
+    if (notice !== undefined) options.onEvent?.({ event: 'notice', message: notice })
+    const { threads, provider } = checkpoint.config
+    const { step, carried } = model
+    const session = await openTrainingSession({ model: step, state: checkpoint.state, carried, threads, provider })
+    try {
+      return await new Run(options, folder, session, checkpoint).go()
+    } finally {
+      await session.close()
+    }
+  } finally {
+    unlock()
+  }
+}
+
+function checkData({ signature: { imageShape, classes } }: TrainableModel, { train, test }: Dataset): void {
+  for (const [name, set] of Object.entries({ training: train, test })) {
+    const shape = [set.channels, set.height, set.width]
+    if (String(shape) !== String(imageShape)) {
+      throw new UserError(
+        `the model takes images of [${imageShape.join(', ')}], the ${name} images are [${shape.join(', ')}]`,
+      )
+    }
+    if (set.classes.length !== classes) {
+      throw new UserError(`the model has ${classes} classes, the ${name} data have ${set.classes.length}`)
+    }
+    if (set.count === 0) throw new UserError(`there are no ${name} images`)
+  }
+}
+
+/** One process's part of a run. */
+class Run {
+  readonly #options: FitOptions
+  readonly #folder: string
+  readonly #session: TrainingSession
+  readonly #checkpoint: Checkpoint
+  readonly #config: FitConfig
+  readonly #stepsPerEpoch: number
+  readonly #feeds: Feeds
+  readonly #emit: (event: FitEvent) => void
+  #progress: Progress
+  #savedAt = performance.now()
+
+  constructor(options: FitOptions, folder: string, session: TrainingSession, checkpoint: Checkpoint) {
+    this.#options = options
+    this.#folder = folder
+    this.#session = session
+    this.#checkpoint = checkpoint
+    this.#config = checkpoint.config
+    this.#progress = checkpoint.progress
+    const { batchSize, seed, augment } = this.#config
+    const batches = new Batches(options.data.train, { batchSize, seed, augment })
+    this.#stepsPerEpoch = batches.stepsPerEpoch
+    this.#feeds = new Feeds(options.model.signature, batches, this.#config)
+    this.#emit = options.onEvent ?? (() => {})
+  }
+
+  get #aborted(): boolean {
+    return this.#options.signal?.aborted ?? false
+  }
+
+  get #lastStep(): number {
+    const { epochs, steps } = this.#config
+    return Math.min(epochs * this.#stepsPerEpoch, steps ?? Infinity)
+  }
+
+  async go(): Promise<FitResult> {
+    const started = performance.now()
+    this.#emitStart()
+    // What the files say of complete epochs follows from the checkpoint; a crash may have come between the two.
+    if (this.#progress.epochStep === 0 && this.#progress.epoch > 0) await this.#publish(this.#checkpoint.state)
+    else await this.#writeMetrics()
+    const reason = await this.#train()
+    const state = await this.#session.readState()
+    this.#emitEnd(reason, performance.now() - started)
+    return { reason, step: this.#progress.step, config: this.#config, history: this.#progress.history, state }
+  }
+
+  async #train(): Promise<EndReason> {
+    while (this.#progress.epoch < this.#config.epochs) {
+      const { epoch, epochStep } = this.#progress
+      const begun = performance.now()
+      while (this.#progress.epochStep < this.#stepsPerEpoch) {
+        if (this.#progress.step >= this.#lastStep) return this.#stopAtStep()
+        await this.#step()
+        if (this.#aborted) return this.#interrupt()
+        if (performance.now() - this.#savedAt >= this.#config.checkpointSeconds * 1000) await this.#save()
+      }
+      const trained = performance.now()
+      const state = await this.#goodState()
+      const metrics = await this.#evaluate(state)
+      if (!metrics) return this.#interrupt()
+      this.#progress = afterEpoch(this.#progress, metrics)
+      await this.#save(state)
+      await this.#publish(state)
+      const ended = performance.now()
+      await this.#writeTiming(epoch, this.#stepsPerEpoch - epochStep, trained - begun, ended - trained)
+      this.#emit({ event: 'epoch', ...metrics, ms: Math.round(ended - begun) })
+    }
+    return this.#progress.step >= this.#config.epochs * this.#stepsPerEpoch ? 'finished' : 'steps'
+  }
+
+  async #step(): Promise<void> {
+    const { epoch, epochStep } = this.#progress
+    const { signature } = this.#options.model
+    const begun = performance.now()
+    const feeds = this.#feeds.of(epoch, epochStep)
+    const computing = this.#session.step(feeds.tensors)
+    // The worker thread computes; meanwhile this one makes the next batch.
+    this.#feeds.prepareAfter(feeds)
+    const outputs = await computing
+    const { images } = feeds
+    const loss = scalar(outputs, signature.loss)
+    const correct = scalar(outputs, signature.correct)
+    if (!Number.isFinite(loss)) this.#diverged(`the loss is ${loss}`, this.#progress.step + 1)
+    this.#progress = afterStep(this.#progress, loss, correct, images)
+    const means = meansOf(this.#progress)
+    this.#emit({
+      event: 'step',
+      step: this.#progress.step,
+      epoch,
+      loss,
+      error: (images - correct) / images,
+      ms: Math.round((performance.now() - begun) * 1000) / 1000,
+      images,
+      meanLoss: means.loss,
+      meanError: means.error,
+    })
+  }
+
+  /** Over the whole test set by the inference graph with the running statistics; undefined when stopped on the way. */
+  async #evaluate(state: HostTensors): Promise<EpochMetrics | undefined> {
+    const { model, data, signal } = this.#options
+    const { threads, provider, learningRate } = this.#config
+    const session = await openSession(model.inference(state), { threads, provider })
+    try {
+      const result = await evaluate(session, classifierOf(session, data.test), data.test, signal)
+      if (!result) return undefined
+      const { epoch, step } = this.#progress
+      if (!Number.isFinite(result.loss)) this.#diverged(`the test loss is ${result.loss}`, step)
+      return {
+        epoch,
+        step,
+        learningRate: learningRateAt(learningRate, epoch),
+        ...meansOf(this.#progress),
+        testLoss: result.loss,
+        testError: result.error,
+      }
+    } finally {
+      await session.close()
+    }
+  }
+
+  /** The state, checked: the loss of a step is that of the weights before it, so weights can be lost behind a good loss. */
+  async #goodState(): Promise<HostTensors> {
+    const state = await this.#session.readState()
+    for (const [name, { dtype, data }] of Object.entries(state)) {
+      if (dtype !== 'float32' && dtype !== 'float64') continue
+      for (let i = 0; i < data.length; i++) {
+        if (!Number.isFinite(data[i])) this.#diverged(`"${name}" has a value that is ${data[i]}`, this.#progress.step)
+      }
+    }
+    return state
+  }
+
+  #diverged(what: string, step: number): never {
+    const { epoch } = this.#progress
+    const rate = learningRateAt(this.#config.learningRate, epoch)
+    throw new UserError(
+      `${what} at step ${step} (epoch ${epoch}, learning rate ${rate}): training diverged; try a lower learning rate ` +
+        `(--lr). Checkpoints in ${this.#options.out} are from before it`,
+    )
+  }
+
+  async #stopAtStep(): Promise<EndReason> {
+    // At an epoch's start everything is written already.
+    if (this.#progress.epochStep === 0 && this.#progress.step > 0) return 'steps'
+    const state = await this.#goodState()
+    await this.#save(state)
+    await writeAtomically(join(this.#folder, runFiles.model), this.#options.model.withState(state))
+    return 'steps'
+  }
+
+  async #interrupt(): Promise<EndReason> {
+    await this.#save()
+    return 'interrupted'
+  }
+
+  async #save(state?: HostTensors): Promise<void> {
+    await saveCheckpoint(this.#folder, {
+      ...this.#checkpoint,
+      state: state ?? (await this.#goodState()),
+      progress: this.#progress,
+    })
+    this.#savedAt = performance.now()
+  }
+
+  /** Writes what follows from the complete epochs. */
+  async #publish(state: HostTensors): Promise<void> {
+    await this.#writeMetrics()
+    await writeAtomically(join(this.#folder, runFiles.model), this.#options.model.withState(state))
+    const svg = curvesSvg(this.#progress.history, basename(this.#folder))
+    await writeAtomically(join(this.#folder, runFiles.curves), svg)
+  }
+
+  #writeMetrics(): Promise<void> {
+    return writeAtomically(join(this.#folder, runFiles.metrics), metricsText(this.#progress.history))
+  }
+
+  async #writeTiming(epoch: number, steps: number, trainingMs: number, evaluationMs: number): Promise<void> {
+    const { batchSize, threads, provider } = this.#config
+    const line = { epoch, steps, trainingMs: Math.round(trainingMs), evaluationMs: Math.round(evaluationMs) }
+    const text = JSON.stringify({ ...line, batchSize, threads, provider })
+    await appendFile(join(this.#folder, runFiles.timing), `${text}\n`)
+  }
+
+  #emitStart(): void {
+    const { step, epoch } = this.#progress
+    const { epochs, batchSize } = this.#config
+    const stepsPerEpoch = this.#stepsPerEpoch
+    this.#emit({ event: 'start', step, epoch, epochs, stepsPerEpoch, lastStep: this.#lastStep, batchSize })
+  }
+
+  #emitEnd(reason: EndReason, ms: number): void {
+    const last = this.#progress.history.at(-1)
+    const within = this.#progress.images > 0
+    const { loss, error } = within || !last ? meansOf(this.#progress) : last
+    this.#emit({
+      event: 'end',
+      step: this.#progress.step,
+      epoch: within || !last ? this.#progress.epoch : last.epoch,
+      loss,
+      error,
+      testLoss: last?.testLoss ?? null,
+      testError: last?.testError ?? null,
+      ms: Math.round(ms),
+      reason,
+    })
+  }
+}
+
+/** The value of a tensor that holds one. */
+function scalar(outputs: HostTensors, name: string): number {
+  const tensor = outputs[name]
+  if (tensor?.data.length !== 1) throw new UserError(`the training step gives no single value "${name}"`)
+  return Number(tensor.data[0])
+}

@@ -1,0 +1,44 @@
+// What the driver needs of a trainable model, whatever file or network it came from.
+import type { HostTensors } from '../runtime/tensor.js'
+import type { Recipe } from './recipe.js'
+
+/** Names of the training step's inputs and outputs that are not state, and what they carry. */
+export interface StepSignature {
+  /** Input: uint8 [batch, channels, height, width]. */
+  readonly images: string
+  /** Input: int64 [batch], classes from 0. */
+  readonly labels: string
+  /** Input: float32 []. */
+  readonly learningRate: string
+  /** Output: float32 [], mean over the batch. */
+  readonly loss: string
+  /** Output: int64 [], how many of the batch were classified right. */
+  readonly correct: string
+  /** Input of stochastic depth: float32 [G], each 0 or 1; `survival` holds the probability of 1 for each. */
+  readonly gates?: { readonly name: string; readonly survival: readonly number[] }
+  /** [channels, height, width] */
+  readonly imageShape: readonly [number, number, number]
+  readonly classes: number
+}
+
+export interface TrainableModel {
+  /**
+   * The whole training step as one plain ONNX model. Inputs: images, labels, learning rate, gates where there are any,
+   * and every state tensor (parameters, momenta, running statistics). Outputs: loss, correct, and the next value of the
+   * state tensors.
+   */
+  readonly step: Uint8Array
+  /** Output name of the step → the input name (state tensor) that it replaces. */
+  readonly carried: Readonly<Record<string, string>>
+  /** State at the values in the file, by name. */
+  readonly state: HostTensors
+  readonly signature: StepSignature
+  /** How the file says that it wants to be trained. */
+  readonly recipe: Recipe
+  /** The same model file, inference graph and training information, with these state values in place of its own. */
+  withState(state: HostTensors): Uint8Array
+  /** The inference graph alone with these weights as constants: images uint8 in, `logits` [batch, classes] out. */
+  inference(state: HostTensors): Uint8Array
+  /** SHA-256 of the file without its weights: what a run folder belongs to. */
+  readonly fingerprint: string
+}

@@ -1,0 +1,96 @@
+// The only file that touches onnxruntime-node. Loaded in the worker thread alone: `run` blocks the thread it is called on.
+import ort from 'onnxruntime-node'
+import { messageOf, UserError } from '../errors.js'
+import type { Provider, SessionSettings, TensorInfo } from './protocol.js'
+import type { HostArrays, HostDType, HostTensor } from './tensor.js'
+
+/** Session options, all in one place. */
+function sessionOptions({ threads, provider = 'cpu' }: SessionSettings): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: [provider],
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    // The parallel executor makes a training step slower: its operators share one pool of threads as it is.
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // The arena keeps freed activations for the next step; without it every large tensor is mapped and faulted in anew.
+    enableCpuMemArena: true,
+    enableMemPattern: true,
+    // Errors arrive as exceptions; printing them as well would tear the progress bar.
+    logSeverityLevel: 4,
+  }
+}
+
+/** How to get a provider that ONNX Runtime does not find. */
+const whatToInstall: Record<Exclude<Provider, 'cpu'>, string> = {
+  cuda:
+    "it needs an NVIDIA GPU with its driver, CUDA and cuDNN, and ONNX Runtime's CUDA provider libraries " +
+    '(libonnxruntime_providers_shared.so, libonnxruntime_providers_cuda.so), which ' +
+    '`npm rebuild onnxruntime-node --ignore-scripts=false` downloads; or leave out --ep cuda',
+}
+
+const oneLine = (error: unknown) => messageOf(error).replace(/\s+/g, ' ').trim()
+
+/**
+ * Creates a session.
+ * @throws UserError when the provider is not there or ONNX Runtime refuses the model.
+ */
+export async function createSession(model: Uint8Array, settings: SessionSettings): Promise<ort.InferenceSession> {
+  ort.env.logLevel = 'fatal'
+  const provider = settings.provider ?? 'cpu'
+  try {
+    return await ort.InferenceSession.create(model, sessionOptions(settings))
+  } catch (error) {
+    const reason = oneLine(error)
+    if (provider !== 'cpu' && /AppendExecutionProvider|backend not found|shared library/i.test(reason)) {
+      throw new UserError(
+        `the execution provider "${provider}" is not available: ${whatToInstall[provider]} (${reason})`,
+      )
+    }
+    throw new UserError(`ONNX Runtime refuses the model: ${reason}`)
+  }
+}
+
+/** Runs a session; `fetches` names the outputs, each with the tensor to write it to or null. */
+export async function runSession(
+  session: ort.InferenceSession,
+  feeds: Record<string, ort.Tensor>,
+  fetches: Record<string, ort.Tensor | null>,
+): Promise<ort.InferenceSession.ReturnType> {
+  try {
+    return await session.run(feeds, fetches)
+  } catch (error) {
+    throw new UserError(`ONNX Runtime cannot run the model: ${oneLine(error)}`)
+  }
+}
+
+const dtypes: Record<HostDType, true> = {
+  float32: true,
+  float64: true,
+  int64: true,
+  int32: true,
+  uint8: true,
+  bool: true,
+}
+const isHostDType = (dtype: string): dtype is HostDType => Object.hasOwn(dtypes, dtype)
+
+function hostDType(name: string, dtype: string): HostDType {
+  if (isHostDType(dtype)) return dtype
+  throw new UserError(`"${name}" has element type ${dtype}; supported are ${Object.keys(dtypes).join(', ')}`)
+}
+
+/** What the session says about its inputs or outputs. */
+export function tensorInfo(metadata: readonly ort.InferenceSession.ValueMetadata[]): TensorInfo[] {
+  return metadata.map((value) => {
+    if (!value.isTensor) throw new UserError(`"${value.name}" is not a tensor`)
+    return { name: value.name, dtype: hostDType(value.name, value.type), shape: value.shape }
+  })
+}
+
+/** The tensor as ONNX Runtime takes it; shares the memory. */
+export const toOrt = (tensor: HostTensor): ort.Tensor => new ort.Tensor(tensor.dtype, tensor.data, tensor.shape)
+
+/** The tensor as the rest of the product takes it; shares the memory. */
+export function fromOrt(name: string, tensor: ort.Tensor): HostTensor {
+  const data = tensor.data as HostArrays[HostDType]
+  return { dtype: hostDType(name, tensor.type), shape: [...tensor.dims], data }
+}

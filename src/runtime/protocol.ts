@@ -1,0 +1,55 @@
+// What the main thread and the runtime's worker thread say to each other.
+import type { HostDType, HostTensors } from './tensor.js'
+
+/** Where a session computes: ONNX Runtime's CPU provider, or its CUDA provider on an NVIDIA GPU. */
+export const providers = ['cpu', 'cuda'] as const
+export type Provider = (typeof providers)[number]
+
+export interface SessionSettings {
+  /** Threads that one operator may use; ONNX Runtime's own choice (one per physical core) when left out. */
+  readonly threads?: number
+  /** `cpu` when left out. */
+  readonly provider?: Provider
+}
+
+/** One input or output of a model. A dimension is a number, or the name of a symbolic one. */
+export interface TensorInfo {
+  readonly name: string
+  readonly dtype: HostDType
+  readonly shape: readonly (number | string)[]
+}
+
+/** What a training session carries from step to step: tensors by name, and which output becomes which of them. */
+export interface CarriedState {
+  readonly state: HostTensors
+  /** Output name → name of the state tensor (an input) that it replaces. */
+  readonly carried: Readonly<Record<string, string>>
+}
+
+export interface OpenRequest {
+  readonly kind: 'open'
+  readonly model: Uint8Array
+  readonly settings: SessionSettings
+  readonly training?: CarriedState
+}
+
+export type Request = OpenRequest | { kind: 'run'; feeds: HostTensors } | { kind: 'readState' } | { kind: 'close' }
+
+export interface OpenReply {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+}
+
+/** Answers by kind of request. */
+export interface Replies {
+  open: OpenReply
+  run: HostTensors
+  readState: HostTensors
+  close: undefined
+}
+
+export type Envelope = { readonly id: number; readonly request: Request }
+
+export type Answer =
+  | { readonly id: number; readonly value: Replies[Request['kind']] }
+  | { readonly id: number; readonly failure: { readonly message: string; readonly user: boolean } }

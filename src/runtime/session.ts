@@ -1,0 +1,105 @@
+// Sessions of ONNX Runtime off the main thread: one for plain models, one for training steps that keep their state.
+import type { CarriedState, OpenReply, SessionSettings, TensorInfo } from './protocol.js'
+import { copyTensor, type HostTensors, memoryOf } from './tensor.js'
+import { RuntimeThread } from './thread.js'
+
+/** A model ready to run, in a thread of its own. */
+export interface Session {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+  /**
+   * Computes all outputs. Feeds are copied (a batch of images costs a fraction of a millisecond), so the caller's
+   * arrays stay usable; results are the caller's own.
+   * @throws UserError when the feeds do not fit the model.
+   */
+  run(feeds: HostTensors): Promise<HostTensors>
+  /** Frees the session and its thread. */
+  close(): Promise<void>
+}
+
+/** A training step ready to run, with its state (parameters, momenta, running statistics) kept in the thread. */
+export interface TrainingSession {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+  /**
+   * One step: computes, replaces the state, and gives the outputs that are not state (loss, correct count).
+   * The batch may differ in size from call to call where the model's batch dimension is symbolic.
+   * @throws UserError when the feeds do not fit the model; the state is then as it was.
+   */
+  step(feeds: HostTensors): Promise<HostTensors>
+  /** A copy of the state after the last step asked for. */
+  readState(): Promise<HostTensors>
+  close(): Promise<void>
+}
+
+export interface TrainingSessionOptions extends SessionSettings, CarriedState {
+  readonly model: Uint8Array
+}
+
+const copyAll = (tensors: HostTensors): HostTensors =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, copyTensor(tensor)]))
+
+// Copied once here and then moved: a plain message would copy twice, and would copy the whole buffer behind a view.
+function runIn(thread: RuntimeThread, feeds: HostTensors): Promise<HostTensors> {
+  const copies = copyAll(feeds)
+  return thread.request({ kind: 'run', feeds: copies }, memoryOf(copies))
+}
+
+async function openThread(
+  model: Uint8Array,
+  { threads, provider = 'cpu' }: SessionSettings,
+  training?: CarriedState,
+): Promise<{ thread: RuntimeThread; info: OpenReply }> {
+  const thread = new RuntimeThread(new URL('./worker.js', import.meta.url))
+  try {
+    const settings = { ...(threads === undefined ? {} : { threads }), provider }
+    const copy = new Uint8Array(model)
+    const state = training && copyAll(training.state)
+    const info = await thread.request(
+      { kind: 'open', model: copy, settings, ...(training ? { training: { ...training, state: state ?? {} } } : {}) },
+      [copy.buffer, ...memoryOf(state ?? {})],
+    )
+    return { thread, info }
+  } catch (error) {
+    await thread.end()
+    throw error
+  }
+}
+
+async function close(thread: RuntimeThread): Promise<void> {
+  try {
+    await thread.request({ kind: 'close' })
+  } catch {
+    // A thread that is gone holds nothing any more.
+  } finally {
+    await thread.end()
+  }
+}
+
+/**
+ * Opens a model for running.
+ * @throws UserError when ONNX Runtime refuses the model or the provider is not there.
+ */
+export async function openSession(model: Uint8Array, settings: SessionSettings = {}): Promise<Session> {
+  const { thread, info } = await openThread(model, settings)
+  return {
+    ...info,
+    run: (feeds) => runIn(thread, feeds),
+    close: () => close(thread),
+  }
+}
+
+/**
+ * Opens a training step. `state` holds a value for each state tensor, `carried` says which output replaces which.
+ * @throws UserError when ONNX Runtime refuses the model, the state does not fit it, or the provider is not there.
+ */
+export async function openTrainingSession(options: TrainingSessionOptions): Promise<TrainingSession> {
+  const { model, state, carried, ...settings } = options
+  const { thread, info } = await openThread(model, settings, { state, carried })
+  return {
+    ...info,
+    step: (feeds) => runIn(thread, feeds),
+    readState: () => thread.request({ kind: 'readState' }),
+    close: () => close(thread),
+  }
+}
