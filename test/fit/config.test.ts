@@ -1,0 +1,49 @@
+// The configuration of a run: recipe, overrides, and what may change when a run goes on.
+import { expect, it } from 'vitest'
+import { type FitOverrides, newConfig, resumedConfig } from '../../src/fit/config.js'
+import type { Recipe } from '../../src/fit/recipe.js'
+
+const recipe: Recipe = {
+  epochs: 165,
+  batchSize: 128,
+  learningRate: [[0, 0.1]],
+  momentum: 0.9,
+  weightDecay: 1e-4,
+  nesterov: false,
+  augment: true,
+}
+
+it('takes the recipe, and overrides where they are given', () => {
+  expect(newConfig(recipe, { epochs: 5, seed: undefined, threads: 2 })).toEqual({
+    epochs: 5,
+    batchSize: 128,
+    learningRate: [[0, 0.1]],
+    augment: true,
+    seed: 1,
+    steps: null,
+    threads: 2,
+    provider: 'cpu',
+    checkpointSeconds: 60,
+  })
+})
+
+it('refuses values that do not fit and unknown keys', () => {
+  expect(() => newConfig(recipe, { epochs: 0 })).toThrow(/^the training configuration does not fit: epochs: Too small/)
+  expect(() => newConfig(recipe, { learningRate: [[1, 0.1]] })).toThrow('starts at epoch 0')
+  const unknown: FitOverrides = Object.fromEntries([['epoch', 3]])
+  expect(() => newConfig(recipe, unknown)).toThrow('the training configuration does not fit: Unrecognized key: "epoch"')
+})
+
+it('lets a run go on further, with other threads, but not become another', () => {
+  const config = newConfig(recipe, { threads: 2 })
+  const further = { epochs: 200, steps: 9, threads: 1, checkpointSeconds: 5 }
+  expect(resumedConfig(config, { ...further, batchSize: 128 }, 'runs/x')).toEqual({ ...config, ...further })
+  expect(() => resumedConfig(config, { batchSize: 64 }, 'runs/x')).toThrow(
+    'the run in runs/x has batchSize 128, not 64: leave out --batch to go on with it, or start a new run in another folder',
+  )
+  expect(() => resumedConfig(config, { learningRate: [[0, 1]] }, 'runs/x')).toThrow(
+    'the run in runs/x has learningRate [[0,0.1]], not [[0,1]]: leave out --lr',
+  )
+  expect(() => resumedConfig(config, { augment: false }, 'runs/x')).toThrow('leave out --no-augment')
+  expect(() => resumedConfig(config, { seed: 2 }, 'runs/x')).toThrow('leave out --seed')
+})
