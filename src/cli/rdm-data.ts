@@ -115,7 +115,8 @@ function table(rows: readonly (readonly string[])[]): string {
     const numeric = cells.slice(1).every((cell) => /^[\d,]+$/.test(cell))
     return cells.map((cell) => (numeric ? cell.padStart(width) : cell.padEnd(width)))
   })
-  return rows.map((_, row) => `${columns.map((cells) => cells[row]).join('  ')}`.trimEnd() + '\n').join('')
+  const line = (row: number) => columns.map((cells) => cells[row]).join('  ')
+  return rows.map((_, row) => `${line(row).trimEnd()}\n`).join('')
 }
 
 function synthCommand(): Command {
