@@ -1,7 +1,10 @@
 // A synthetic data set of ten patterns, for trying things out without a download. What an image shows is told by its
 // shape or texture alone: colours, position, size and which of figure and ground is the lighter are drawn at random,
 // so neither colour statistics nor a linear classifier on pixels get far, while a small convolutional network learns
-// it in about a minute on a CPU. Mirroring an image never changes its class.
+// it. Mirroring an image never changes its class.
+// Measured with 4,000 training images, as error on 1,000 others (chance is 90 %): softmax regression on mean and
+// deviation of the colours 86 %, on pixels 82 %; RDM-ResNet-8 with the paper's augmentation 78, 61, 55, 30, 22 % after
+// epochs 1 to 5 (one run; batch 64, learning rate 0.1, divided by 10 for the last epoch).
 
 import { permutation, type RandomStream, randomStream } from '../random.js'
 import { cifarSide, pixelBytes } from './cifar.js'
@@ -13,7 +16,7 @@ type Pattern = (x: number, y: number) => number
 /** 1 inside, 0 outside, and a slope of a pixel between; `distance` is in pixels, positive inside. */
 const edge = (distance: number) => Math.min(1, Math.max(0, distance + 0.5))
 
-/** Several times faster than Math.hypot, which guards against overflow. */
+/** Not Math.hypot, which is slow because it guards against overflow. */
 const length = (x: number, y: number) => Math.sqrt(x * x + y * y)
 
 const stripes = (along: number, period: number) => edge((period / 4) * (1.4 * Math.cos((2 * Math.PI * along) / period)))
@@ -56,7 +59,7 @@ export interface SynthOptions {
 /**
  * Draws a training and a test set of 32×32 RGB images. Image i of a set depends on the seed, the set and i alone, but
  * for its class: each class has as many images as any other, give or take one, in random order.
- * About 5,000 images a second.
+ * About 7,000 images a second.
  */
 export function synthesize(options: SynthOptions): Dataset {
   const classes = options.classes ?? patternNames.length
