@@ -9,13 +9,27 @@ import { apply, type Node, rootScope, type Value } from './value.js'
  */
 export type Replace = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined
 
-/** A graph in which leaves (inputs, parameters) and nodes are replaced; names, scopes and order stay. */
-export function rewrite(source: Graph, replace: Replace, leaves: ReadonlyMap<Value, Value> = new Map()): Graph {
+export interface RewriteOptions {
+  /** What takes the place of inputs and parameters. */
+  readonly leaves?: ReadonlyMap<Value, Value>
+  /** Scope of the nodes that are made: `train` makes `train/stage1.conv` of `stage1.conv`. */
+  readonly prefix?: string
+  /** Inputs that the new nodes bring, after those of the source. */
+  readonly inputs?: readonly Value[]
+}
+
+/** A graph in which leaves and nodes are replaced. Nodes that nothing before them has changed stay the same objects. */
+export function rewrite(
+  source: Graph,
+  replace: Replace,
+  { leaves = new Map(), prefix, inputs: added = [] }: RewriteOptions = {},
+): Graph {
   const image = new Map<Value, Value>(leaves)
   const map = (value: Value): Value => image.get(value) ?? value
   for (const node of source.nodes) {
     const inputs = node.inputs.map((value) => value && map(value))
-    rootScope(node.scope, () => {
+    const scope = [prefix, node.scope].filter((part) => part).join('/')
+    rootScope(scope, () => {
       const kept = () => (inputs.every((value, i) => value === node.inputs[i]) ? node.outputs : again(node, inputs))
       const outputs = replace(node, inputs) ?? kept()
       node.outputs.forEach((value, i) => {
@@ -25,7 +39,7 @@ export function rewrite(source: Graph, replace: Replace, leaves: ReadonlyMap<Val
   }
   return graph(
     source.name,
-    source.inputs.map(map).filter((value) => value.origin.kind === 'input'),
+    [...source.inputs.map(map).filter((value) => value.origin.kind === 'input'), ...added],
     new Map([...source.outputs].map(([name, value]) => [name, map(value)])),
   )
 }

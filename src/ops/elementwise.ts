@@ -277,8 +277,8 @@ export const HardSigmoid = operator({
   },
   gradient: {
     rule({ grad, outputs: [y], attributes: { alpha } }) {
-      const inside = where(greater(y!, 0), less(y!, 1), constant('bool', 0))
-      return [mul(mul(grad, alpha), cast(inside, grad.dtype))]
+      const inside = mul(cast(greater(y!, 0), grad.dtype), cast(less(y!, 1), grad.dtype))
+      return [mul(mul(grad, alpha), inside)]
     },
   },
   evaluate: ([x], { alpha, beta }) => [map(x!, (v) => Math.max(0, Math.min(1, alpha * v + beta)))],

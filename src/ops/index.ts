@@ -17,6 +17,19 @@ const families = [conv, elementwise, indexing, matmul, normalization, pool, rand
 const isOperator = (member: unknown): member is Operator =>
   typeof member === 'object' && member !== null && 'infer' in member
 
+/** The operators that ONNX lacks: what a target has to expand, each of them. */
+export const primitives = {
+  BatchNormGrad: normalization.BatchNormGrad,
+  BatchNormTraining: normalization.BatchNormTraining,
+  ConvInputGrad: conv.ConvInputGrad,
+  ConvWeightGrad: conv.ConvWeightGrad,
+  Gate: training.Gate,
+  ReluGrad: elementwise.ReluGrad,
+  SgdMomentum: training.SgdMomentum,
+  SoftmaxCrossEntropy: training.SoftmaxCrossEntropy,
+  SoftmaxCrossEntropyGrad: training.SoftmaxCrossEntropyGrad,
+}
+
 /** All records, ordered by name. */
 export const operators: readonly Operator[] = families
   .flatMap((family) => Object.values<unknown>({ ...family }).filter(isOperator))

@@ -214,6 +214,8 @@ export const Expand = operator({
   },
   samples: [{ inputs: [normal(3, 1), ints(2, 1, 4)] }, { inputs: [normal(), ints(2, 3)] }],
 })
+/** x repeated to a known shape. */
+export const expand = (x: Value, shape: readonly number[]): Value => apply1(Expand, [x, int64(shape)])
 /** x repeated to the shape of another value. */
 export const expandAs = (x: Value, like: Value): Value => apply1(Expand, [x, shapeOf(like)])
 /** A tensor of one number with the shape and dtype of another value. */

@@ -1,0 +1,106 @@
+// Residual networks for small images, all of them: one description, one builder. The papers' networks are values of it.
+
+import { type Graph, graph } from '../src/graph/graph.js'
+import { input, scope, type Value } from '../src/graph/value.js'
+import { batchNorm, conv2d, type Init, linear, normalizePixels, type PixelStatistics } from '../src/layers/index.js'
+import { add, averagePool, flatten, gate, globalAveragePool, pad, relu, softmax } from '../src/ops/index.js'
+
+export interface Architecture {
+  readonly name: string
+  /** `basic`: two 3×3 convolutions. `bottleneck`: 1×1, 3×3, 1×1 with four times the width at the end. */
+  readonly block: 'basic' | 'bottleneck'
+  /** Blocks of each stage. */
+  readonly blocks: readonly number[]
+  /**
+   * The residual functions of a block, each a mask over its convolutions: `01` has no ReLU before the first and one
+   * before the second. r is their number.
+   */
+  readonly functions: readonly string[]
+  /** Width of each stage; a bottleneck's output has four times as many channels. */
+  readonly widths: readonly number[]
+  readonly classes: number
+  /** Height and width of the images. */
+  readonly imageSize: number
+  /** `pre`: BN, ReLU, convolution (He et al. 2016). `post`: convolution, BN, ReLU, and a ReLU after the sum. */
+  readonly activation: 'pre' | 'post'
+  /** Where shape changes: a bias-free 1×1 convolution, or 2×2 average pooling and zero channels. */
+  readonly shortcut: 'projection' | 'padding'
+  /** Survival probability of the last block, falling linearly from 1; absent: every function always counts. */
+  readonly stochasticDepth?: number | undefined
+  readonly pixels: PixelStatistics
+}
+
+export const convolutionsOf = ({ block }: Pick<Architecture, 'block'>): number => (block === 'basic' ? 2 : 3)
+const expansionOf = ({ block }: Architecture): number => (block === 'basic' ? 1 : 4)
+export const totalBlocks = ({ blocks }: Pick<Architecture, 'blocks'>): number => blocks.reduce((sum, n) => sum + n, 0)
+/** Layers on the longest path: the first convolution, those of every block, the classifier. */
+export const depthOf = (a: Pick<Architecture, 'block' | 'blocks'>): number => totalBlocks(a) * convolutionsOf(a) + 2
+
+interface Place {
+  readonly width: number
+  readonly stride: number
+  /** Survival probability of the block's functions; 1 where nothing is dropped. */
+  readonly survival: number
+}
+
+/** One residual function: pre-activation units BN → (ReLU) → convolution, or post-activation convolution → BN → (ReLU). */
+function residualFunction(x: Value, a: Architecture, mask: string, { width, stride }: Place, init: Init): Value {
+  const kernels = a.block === 'basic' ? [3, 3] : [1, 3, 1]
+  return kernels.reduce((value, kernel, i) => {
+    const last = i === kernels.length - 1
+    const channels = last ? width * expansionOf(a) : width
+    const unit = (v: Value) => conv2d(v, `conv${i + 1}`, { channels, kernel, stride: i === 0 ? stride : 1, init })
+    const activate = (v: Value) => {
+      const normal = batchNorm(v, `bn${i + 1}`)
+      return mask[i] === '1' ? relu(normal) : normal
+    }
+    return a.activation === 'pre' ? unit(activate(value)) : activate(unit(value))
+  }, x)
+}
+
+/** Identity where the shape stays; else as the architecture says, on the raw input of the block. */
+function shortcut(x: Value, a: Architecture, { width, stride }: Place, init: Init): Value {
+  const channels = width * expansionOf(a)
+  const added = channels - (x.shape[1] as number)
+  if (added === 0 && stride === 1) return x
+  if (a.shortcut === 'projection') return conv2d(x, 'shortcut', { channels, kernel: 1, stride, init })
+  return scope('shortcut', () => {
+    const pooled = stride === 1 ? x : averagePool(x, { kernel_shape: [stride, stride], strides: [stride, stride] })
+    return added === 0 ? pooled : pad(pooled, [1], [0], [added])
+  })
+}
+
+/** shortcut(x) + Σ function(x), each function behind the block's gate where depth is stochastic. */
+function block(x: Value, a: Architecture, place: Place, init: Init): Value {
+  const parts = a.functions.map((mask, i) => scope(`f${i + 1}`, () => residualFunction(x, a, mask, place, init)))
+  const branch = parts.reduce(add)
+  const gated = a.stochasticDepth === undefined ? branch : gate(branch, place.survival)
+  const sum = add(shortcut(x, a, place, init), gated)
+  return a.activation === 'post' ? relu(sum) : sum
+}
+
+/** p_l = 1 − (l/L)(1 − p_L) for block l = 1 … L (Huang et al. 2016). */
+export const survivalOf = (index: number, total: number, last: number): number => 1 - ((index + 1) / total) * (1 - last)
+
+/**
+ * The inference graph: `images` uint8 [batch, 3, size, size] → `logits` and `probabilities` [batch, classes].
+ * Normalisation is inside.
+ */
+export function residualNetwork(a: Architecture, init: Init = 'he'): Graph {
+  const images = input('images', 'uint8', ['batch', a.pixels.mean.length, a.imageSize, a.imageSize])
+  let x = conv2d(normalizePixels(images, a.pixels), 'stem', { channels: a.widths[0]!, kernel: 3, init })
+  // The pre-activation networks of the paper, too, have BN and ReLU after the first convolution.
+  x = relu(batchNorm(x, 'stem.bn'))
+  const total = totalBlocks(a)
+  let index = 0
+  a.widths.forEach((width, stage) => {
+    for (let i = 0; i < a.blocks[stage]!; i++) {
+      const survival = a.stochasticDepth === undefined ? 1 : survivalOf(index++, total, a.stochasticDepth)
+      const place = { width, stride: stage > 0 && i === 0 ? 2 : 1, survival }
+      x = scope(`stage${stage + 1}.block${i + 1}`, () => block(x, a, place, init))
+    }
+  })
+  if (a.activation === 'pre') x = relu(batchNorm(x, 'head.bn'))
+  const logits = linear(flatten(globalAveragePool(x)), 'classifier', a.classes, { init })
+  return graph(a.name, [images], { logits, probabilities: softmax(logits) })
+}

@@ -1,0 +1,111 @@
+// Layers: an operator and the parameters that belong to it. What a network description is written in.
+
+import { isKnown } from '../graph/shape.js'
+import { constant, GraphError, type Initializer, parameter, scope, type Value } from '../graph/value.js'
+import { add, batchNormalization, cast, conv, gemm, mul } from '../ops/index.js'
+
+/** How weights are drawn: `he` is normal with variance 2/fan-out, `uniform` is ±1/√fan-in (PyTorch's default). */
+export type Init = 'he' | 'uniform'
+
+function knownAxis(x: Value, axis: number, layer: string): number {
+  const dim = x.shape[axis]
+  if (dim === undefined || !isKnown(dim))
+    throw new GraphError(`${layer}: needs a known dimension ${axis}, got [${x.shape}]`)
+  return dim
+}
+
+const initializer = (init: Init, fanIn: number, fanOut: number): Initializer =>
+  // He et al. 2015, equation 14, in its fan-out form: std = √(2 / (k²·out)).
+  init === 'he' ? { kind: 'normal', std: Math.sqrt(2 / fanOut) } : { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) }
+
+export interface Conv2dOptions {
+  /** Output channels. */
+  readonly channels: number
+  /** Height and width of the kernel. */
+  readonly kernel: number
+  readonly stride?: number
+  /** Zeros around x; by default as many as keep height and width at stride 1. */
+  readonly padding?: number
+  readonly bias?: boolean
+  readonly groups?: number
+  readonly init?: Init
+}
+
+/** A two-dimensional convolution: x [N, C, H, W] → [N, channels, H′, W′]; parameters `name.weight` and `name.bias`. */
+export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
+  const { channels, kernel, stride = 1, padding = (kernel - 1) >> 1, bias = false, groups = 1, init = 'he' } = options
+  return scope(name, () => {
+    const inputs = knownAxis(x, 1, 'conv2d') / groups
+    const area = kernel * kernel
+    const weight = parameter(
+      'weight',
+      [channels, inputs, kernel, kernel],
+      initializer(init, area * inputs, area * channels),
+    )
+    const shift = bias ? parameter('bias', [channels], biasInitializer(init, area * inputs)) : undefined
+    return conv(x, weight, {
+      strides: [stride, stride],
+      pads: [padding, padding, padding, padding],
+      group: groups,
+      ...(shift ? { bias: shift } : {}),
+    })
+  })
+}
+
+const biasInitializer = (init: Init, fanIn: number): Initializer =>
+  init === 'he' ? { kind: 'constant', value: 0 } : { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) }
+
+/** A fully connected layer: x [N, C] → [N, outputs]; parameters `name.weight` [outputs, C] and `name.bias`. */
+export function linear(x: Value, name: string, outputs: number, { init = 'he' }: { init?: Init } = {}): Value {
+  return scope(name, () => {
+    const inputs = knownAxis(x, 1, 'linear')
+    const weight = parameter('weight', [outputs, inputs], initializer(init, inputs, outputs))
+    const bias = parameter('bias', [outputs], biasInitializer(init, inputs))
+    return gemm(x, weight, bias, { transB: 1 })
+  })
+}
+
+export interface BatchNormOptions {
+  readonly epsilon?: number
+  /** What the running statistics keep of their old value at each step: PyTorch's `momentum=0.1` is 0.9 here. */
+  readonly momentum?: number
+}
+
+/**
+ * Batch normalization over the channels of x [N, C, …]: parameters `name.scale`, `name.shift`, and the running statistics
+ * `name.running_mean`, `name.running_variance`. In the training step it takes the batch's own statistics.
+ */
+export function batchNorm(x: Value, name: string, { epsilon = 1e-5, momentum = 0.9 }: BatchNormOptions = {}): Value {
+  return scope(name, () => {
+    const shape = [knownAxis(x, 1, 'batchNorm')]
+    const trainable = (role: string, value: number) => parameter(role, shape, { kind: 'constant', value })
+    const running = (role: string, value: number) =>
+      parameter(role, shape, { kind: 'constant', value }, { trainable: false })
+    return batchNormalization(
+      x,
+      {
+        scale: trainable('scale', 1),
+        shift: trainable('shift', 0),
+        mean: running('running_mean', 0),
+        variance: running('running_variance', 1),
+      },
+      { epsilon, momentum },
+    )
+  })
+}
+
+/** Per-channel statistics of pixels in [0, 1]. */
+export interface PixelStatistics {
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/** uint8 images [N, C, H, W] → float32, (x/255 − mean)/std for each channel, as one multiplication and one addition. */
+export function normalizePixels(images: Value, { mean, std }: PixelStatistics): Value {
+  const perChannel = (values: readonly number[]) => constant('float32', values, [1, values.length, 1, 1])
+  return scope('normalize', () => {
+    const scale = perChannel(std.map((deviation) => 1 / (255 * deviation)))
+    const shift = perChannel(mean.map((value, c) => -value / std[c]!))
+    return add(mul(cast(images, 'float32'), scale), shift)
+  })
+}

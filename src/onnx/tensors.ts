@@ -1,0 +1,136 @@
+// Tensors between the graph's float64 numbers, the typed arrays of runtimes, and the little-endian bytes of TensorProto.
+
+import onnxProto from 'onnx-proto'
+import { messageOf, UserError } from '../errors.js'
+import { type DType, type Tensor, tensor } from '../graph/tensor.js'
+import { dtypeOf, onnxTypes } from '../ops/elementwise.js'
+import type { HostArrays, HostDType, HostTensor } from '../runtime/tensor.js'
+
+const { onnx } = onnxProto
+
+const INT64_MAX = 2n ** 63n - 1n
+const INT64_MIN = -(2n ** 63n)
+/** 2^63 as a double stands for "to the end" in slices; it is held to what int64 can say. */
+const toInt64 = (value: number): bigint => {
+  const whole = BigInt(Math.trunc(value))
+  return whole > INT64_MAX ? INT64_MAX : whole < INT64_MIN ? INT64_MIN : whole
+}
+
+const arrays: { readonly [T in HostDType]: (values: Float64Array) => HostArrays[T] } = {
+  float32: (values) => Float32Array.from(values),
+  float64: (values) => Float64Array.from(values),
+  int64: (values) => BigInt64Array.from(values, toInt64),
+  int32: (values) => Int32Array.from(values),
+  uint8: (values) => Uint8Array.from(values),
+  bool: (values) => Uint8Array.from(values),
+}
+
+/** The tensor in the typed array that a runtime takes. */
+export function toHost({ dtype, shape, data }: Tensor): HostTensor {
+  if (dtype === 'float16') throw new UserError('float16 tensors have no host form here; cast to float32')
+  return { dtype, shape, data: arrays[dtype](data) }
+}
+
+export const fromHost = ({ dtype, shape, data }: HostTensor): Tensor =>
+  tensor(dtype, shape, Float64Array.from(data as ArrayLike<number | bigint>, Number))
+
+/** The bytes of a typed array; the file format is little-endian, as is every machine that Node runs on today. */
+export const bytesOf = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+export function hostToProto(name: string, { dtype, shape, data }: HostTensor): onnxProto.onnx.ITensorProto {
+  return { name, dataType: onnxTypes[dtype], dims: [...shape], rawData: bytesOf(data) }
+}
+
+export const tensorToProto = (name: string, value: Tensor): onnxProto.onnx.ITensorProto =>
+  hostToProto(name, toHost(value))
+
+const widths: { readonly [T in DType]: number } = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  int64: 8,
+  int32: 4,
+  uint8: 1,
+  bool: 1,
+}
+
+/** A number of a protobuf int64 field, which the library gives as a number or a Long. */
+export const toNumber = (value: number | { toNumber(): number }): number =>
+  typeof value === 'number' ? value : value.toNumber()
+
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+function readRaw(dtype: DType, bytes: Uint8Array, count: number): Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const read: { readonly [T in DType]: (at: number) => number } = {
+    float32: (at) => view.getFloat32(at, true),
+    float64: (at) => view.getFloat64(at, true),
+    float16: (at) => halfToNumber(view.getUint16(at, true)),
+    int64: (at) => Number(view.getBigInt64(at, true)),
+    int32: (at) => view.getInt32(at, true),
+    uint8: (at) => view.getUint8(at),
+    bool: (at) => view.getUint8(at),
+  }
+  return Float64Array.from({ length: count }, (_, i) => read[dtype](i * widths[dtype]))
+}
+
+/**
+ * A TensorProto as a tensor.
+ * @throws UserError for an element type not known here, external data, or data that does not fit the dimensions
+ */
+export function tensorFromProto(proto: onnxProto.onnx.ITensorProto, what = `tensor '${proto.name ?? ''}'`): Tensor {
+  const dtype = dtypeOf(proto.dataType ?? 0)
+  if (!dtype) throw new UserError(`${what}: element type ${proto.dataType} is not supported`)
+  if (proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL || (proto.externalData?.length ?? 0) > 0) {
+    throw new UserError(`${what}: its data is in another file; save the model with all data inside`)
+  }
+  const shape = (proto.dims ?? []).map(toNumber)
+  const count = shape.reduce((product, dim) => product * dim, 1)
+  if (shape.some((dim) => dim < 0) || !Number.isSafeInteger(count))
+    throw new UserError(`${what}: dimensions [${shape}] are not possible`)
+  const raw = proto.rawData
+  if (raw && raw.length > 0) {
+    if (raw.length !== count * widths[dtype]) {
+      throw new UserError(`${what}: ${raw.length} bytes for ${dtype}[${shape}], expected ${count * widths[dtype]}`)
+    }
+    return tensor(dtype, shape, readRaw(dtype, raw, count))
+  }
+  const fields: { readonly [T in DType]: readonly (number | { toNumber(): number })[] } = {
+    float32: proto.floatData ?? [],
+    float64: proto.doubleData ?? [],
+    float16: (proto.int32Data ?? []).map(halfToNumber),
+    int64: proto.int64Data ?? [],
+    int32: proto.int32Data ?? [],
+    uint8: proto.int32Data ?? [],
+    bool: proto.int32Data ?? [],
+  }
+  const values = fields[dtype]
+  if (values.length !== count)
+    throw new UserError(`${what}: ${values.length} values for ${dtype}[${shape}], expected ${count}`)
+  return tensor(dtype, shape, Float64Array.from(values, toNumber))
+}
+
+/**
+ * Parses the bytes of a file.
+ * @throws UserError when they are not an ONNX model
+ */
+export function decodeModel(bytes: Uint8Array, source = 'model'): onnxProto.onnx.ModelProto {
+  try {
+    const model = onnx.ModelProto.decode(bytes)
+    if (!model.graph || model.opsetImport.length === 0) throw new Error('it has no graph or no opset')
+    return model
+  } catch (error) {
+    throw new UserError(
+      `${source} is not an ONNX model (${messageOf(error)}); expected a file such as rdm-export writes`,
+    )
+  }
+}
+
+export const encodeModel = (model: onnxProto.onnx.IModelProto): Uint8Array => onnx.ModelProto.encode(model).finish()

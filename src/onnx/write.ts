@@ -1,0 +1,269 @@
+// Graph → GraphProto, FunctionProto and ModelProto.
+
+import onnxProto from 'onnx-proto'
+import { type Graph, graph } from '../graph/graph.js'
+import { type Attributes, type Operator, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import type { Tensor } from '../graph/tensor.js'
+import { input, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
+import { identity, onnxTypes } from '../ops/elementwise.js'
+import { Namer } from './names.js'
+import { tensorToProto } from './tensors.js'
+
+const { onnx } = onnxProto
+type GraphProto = onnxProto.onnx.IGraphProto
+type NodeProto = onnxProto.onnx.INodeProto
+type FunctionProto = onnxProto.onnx.IFunctionProto
+type AttributeProto = onnxProto.onnx.IAttributeProto
+type ValueInfo = onnxProto.onnx.IValueInfoProto
+/** A GraphProto whose lists are there to be filled. */
+type OpenGraph = GraphProto & {
+  [K in 'input' | 'output' | 'initializer' | 'node' | 'valueInfo']: NonNullable<GraphProto[K]>
+}
+
+export const OPSET = 18
+/** The version of `rdm.training`: what the primitives mean. */
+export const TRAINING_VERSION = 1
+/** The first version of the file format that has functions. */
+const IR_VERSION = 8
+
+const AttributeType = onnx.AttributeProto.AttributeType
+
+function attributeProtos(operator: Operator, attributes: Attributes): AttributeProto[] {
+  return Object.entries(operator.attributes).flatMap(([name, { kind, default: usual }]): AttributeProto[] => {
+    const value = attributes[name]
+    if (value === undefined || String(value) === String(usual)) return []
+    switch (kind) {
+      case 'int':
+        return [{ name, type: AttributeType.INT, i: value as number }]
+      case 'float':
+        return [{ name, type: AttributeType.FLOAT, f: value as number }]
+      case 'string':
+        return [{ name, type: AttributeType.STRING, s: new TextEncoder().encode(value as string) }]
+      case 'ints':
+        return [{ name, type: AttributeType.INTS, ints: [...(value as readonly number[])] }]
+    }
+  })
+}
+
+function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
+  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
+  return { name, type: { tensorType: { elemType: onnxTypes[dtype], shape: { dim } } } }
+}
+
+/** Writes primitives out: the body of a function. */
+export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[]
+
+const opsetImport = (training: boolean) => [
+  { domain: '', version: OPSET },
+  ...(training ? [{ domain: TRAINING_DOMAIN, version: TRAINING_VERSION }] : []),
+]
+
+/** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
+function variantName({ operator, attributes }: Node): string {
+  const parts = Object.entries(operator.attributes).flatMap(([name, { default: usual }]) => {
+    const value = attributes[name]
+    if (value === undefined || String(value) === String(usual)) return []
+    return [`${name[0]}${String(value).replaceAll(',', 'x').replaceAll('.', 'p').replaceAll('-', 'm')}`]
+  })
+  return [operator.name, ...parts].join('_')
+}
+
+/** The primitives of a model as local functions: one for each distinct body, whatever shapes it is called with. */
+class FunctionTable {
+  private readonly byBody = new Map<string, FunctionProto>()
+  private readonly namer = new Namer()
+
+  constructor(private readonly expand: ExpandNode) {}
+
+  /** The name of the function that computes this node. */
+  call(node: Node): string {
+    const inputs = node.inputs.map((value, i) => value && input(`x${i}`, value.dtype, value.shape))
+    const outputs = rootScope('', () => this.expand(node, inputs))
+    const body = graph(
+      node.operator.name,
+      inputs.filter((value) => value !== undefined),
+      Object.fromEntries(outputs.map((value, i) => [`y${i}`, value])),
+    )
+    const { node: nodes } = new GraphWriter([body]).write(body)
+    const proto: FunctionProto = {
+      domain: TRAINING_DOMAIN,
+      input: inputs.map((_, i) => `x${i}`),
+      output: outputs.map((_, i) => `y${i}`),
+      attribute: Object.keys(node.operator.attributes).filter((name) => node.attributes[name] !== undefined),
+      opsetImport: opsetImport(false),
+      node: nodes ?? null,
+    }
+    const key = Buffer.from(onnx.FunctionProto.encode({ ...proto, name: variantName(node) }).finish()).toString(
+      'latin1',
+    )
+    const known = this.byBody.get(key)
+    if (known) return known.name!
+    const name = this.namer.unique(variantName(node))
+    this.byBody.set(key, { ...proto, name })
+    return name
+  }
+
+  protos(): FunctionProto[] {
+    return [...this.byBody.values()]
+  }
+}
+
+/**
+ * Writes graphs that share values and names: what one has written, the next refers to. That is how a training algorithm
+ * stands beside its inference graph in one file.
+ */
+class GraphWriter {
+  private readonly namer = new Namer()
+  private readonly names = new Map<Value, string>()
+  private readonly constants = new Map<string, string>()
+  private readonly used: ReadonlySet<Value | undefined>
+
+  constructor(
+    graphs: readonly Graph[],
+    private readonly weights: ReadonlyMap<string, Tensor> = new Map(),
+    private readonly functions?: FunctionTable,
+  ) {
+    this.used = new Set(
+      graphs.flatMap(({ nodes, outputs }) => [...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()]),
+    )
+    // Names that mean something outside come first, so that no node takes one.
+    for (const { inputs, parameters, outputs } of graphs) {
+      for (const { origin } of [...inputs, ...parameters]) if ('name' in origin) this.namer.reserve(origin.name)
+      for (const name of outputs.keys()) this.namer.reserve(name)
+    }
+  }
+
+  write(source: Graph): GraphProto {
+    const proto: OpenGraph = { name: source.name, input: [], output: [], initializer: [], node: [], valueInfo: [] }
+    for (const value of [...source.inputs, ...source.parameters]) {
+      if (this.names.has(value) || !('name' in value.origin)) continue
+      const { name } = value.origin
+      this.names.set(value, name)
+      if (isParameter(value)) proto.initializer.push(tensorToProto(name, this.weightOf(name)))
+      else proto.input.push(valueInfo(name, value))
+    }
+    const outputs = this.distinctOutputs(source)
+    const chosen = new Map([...outputs].map(([name, value]) => [value, name]))
+    for (const node of graph(source.name, source.inputs, outputs).nodes) {
+      if (!this.names.has(node.outputs[0]!)) this.writeNode(node, chosen, proto)
+    }
+    for (const [name, value] of outputs) proto.output.push(valueInfo(name, value))
+    return proto
+  }
+
+  private weightOf(name: string): Tensor {
+    const value = this.weights.get(name)
+    if (!value) throw new Error(`no value for the parameter '${name}'`)
+    return value
+  }
+
+  /** Each output as a node of its own: a leaf, a second name or something already written goes through Identity. */
+  private distinctOutputs({ outputs }: Graph): Map<string, Value> {
+    const seen = new Set<Value>()
+    const distinct = new Map<string, Value>()
+    for (const [name, value] of outputs) {
+      const own = value.origin.kind === 'node' && !seen.has(value) && !this.names.has(value)
+      seen.add(value)
+      distinct.set(name, own ? value : rootScope('', () => identity(value)))
+    }
+    return distinct
+  }
+
+  private writeNode(node: Node, outputs: ReadonlyMap<Value, string>, proto: OpenGraph): void {
+    const call = node.operator.domain === TRAINING_DOMAIN ? this.functions?.call(node) : undefined
+    const input = node.inputs.map((value) => this.nameOf(value, proto.node))
+    const name = this.namer.forNode(node)
+    // Standard operators may leave out trailing outputs that nobody uses; a function names all of its own.
+    const last =
+      call === undefined ? node.outputs.findLastIndex((value) => this.used.has(value)) : node.outputs.length - 1
+    const output = node.outputs.slice(0, Math.max(0, last) + 1).map((value, i) => {
+      const given = outputs.get(value)
+      const valueName = given ?? (i === 0 ? name : this.namer.unique(`${name}:${i}`))
+      this.names.set(value, valueName)
+      if (given === undefined) proto.valueInfo.push(valueInfo(valueName, value))
+      return valueName
+    })
+    proto.node.push({
+      name,
+      opType: call ?? node.operator.name,
+      domain: node.operator.domain,
+      input,
+      output,
+      attribute: attributeProtos(node.operator, node.attributes),
+    })
+  }
+
+  private nameOf(value: Value | undefined, nodes: NodeProto[]): string {
+    if (!value) return ''
+    const known = this.names.get(value)
+    if (known !== undefined) return known
+    if (value.origin.kind !== 'constant') throw new Error(`a ${value.origin.kind} is used before it is written`)
+    return this.constantName(value.origin.tensor, nodes)
+  }
+
+  /** Equal constants are written once, as Constant nodes: functions can hold no initializers, and one way is enough. */
+  private constantName(value: Tensor, nodes: NodeProto[]): string {
+    const key = `${value.dtype}[${value.shape}]{${value.data.join()}}`
+    const known = this.constants.get(key)
+    if (known !== undefined) return known
+    const name = this.namer.unique('constant')
+    const t = tensorToProto('', value)
+    nodes.push({
+      name,
+      opType: 'Constant',
+      output: [name],
+      attribute: [{ name: 'value', type: AttributeType.TENSOR, t }],
+    })
+    this.constants.set(key, name)
+    return name
+  }
+}
+
+export interface ModelParts {
+  readonly graph: Graph
+  /** Values of all parameters of all graphs, by name. */
+  readonly weights: ReadonlyMap<string, Tensor>
+  readonly training?: {
+    readonly step: Graph
+    readonly initialization: Graph
+    /** Parameter name → the step's output that replaces it. */
+    readonly updates: ReadonlyMap<string, string>
+    /** Parameter name → the initialization's output that is its first value. */
+    readonly initial: ReadonlyMap<string, string>
+  }
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]) => ({ key, value }))
+
+/**
+ * A model file. Primitives become calls of local functions whose bodies `expand` writes; without `expand` the graphs
+ * must hold none.
+ */
+export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
+  const { training, metadata = {} } = parts
+  const functions = expand && new FunctionTable(expand)
+  const graphs = [parts.graph, ...(training ? [training.step] : [])]
+  const writer = new GraphWriter(graphs, parts.weights, functions)
+  const model: onnxProto.onnx.IModelProto = {
+    irVersion: IR_VERSION,
+    producerName: 'rdm-onnx',
+    graph: writer.write(parts.graph),
+    metadataProps: entries(new Map(Object.entries(metadata))),
+  }
+  if (training) {
+    const algorithm = writer.write(training.step)
+    const initialization = new GraphWriter([training.initialization]).write(training.initialization)
+    model.trainingInfo = [
+      {
+        initialization,
+        algorithm,
+        initializationBinding: entries(training.initial),
+        updateBinding: entries(training.updates),
+      },
+    ]
+  }
+  model.functions = functions?.protos() ?? []
+  model.opsetImport = opsetImport(model.functions.length > 0)
+  return model
+}

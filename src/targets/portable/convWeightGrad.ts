@@ -1,0 +1,95 @@
+// The weight gradient of a convolution, dw[o, c, i, j] = Σ dy[n, o, p, q] · x[n, c, p·s − pad + i·d, q·s − pad + j·d],
+// as one matrix product over places of shifted copies, then a sum over the batch.
+
+import { isKnown } from '../../graph/shape.js'
+import { GraphError, type Value } from '../../graph/value.js'
+import type { Window } from '../../ops/conv.js'
+import {
+  concat,
+  matmul,
+  pad,
+  reduceSum,
+  reshape,
+  slice,
+  squeeze,
+  transpose,
+  unsqueeze,
+  WHOLE,
+} from '../../ops/index.js'
+import type { Expansions } from '../target.js'
+
+/** [N, C, H, W] → [N, C, H·W] */
+const places = (x: Value) => reshape(x, [0, 0, -1])
+/** Σ over the batch of a · bᵀ, with a [N, A, P] and b [N, B, P] → [1, A, B]. */
+const product = (a: Value, b: Value) => reduceSum(matmul(a, transpose(b, [0, 2, 1])), [0])
+
+export const convWeightGrad: Expansions['ConvWeightGrad'] = ([x, dy], attributes) => {
+  const { group, strides, dilations } = attributes
+  if (group !== 1) return [grouped(x!, dy!, attributes)]
+  const [kh, kw] = attributes.kernel_shape as readonly [number, number]
+  const shifted = [...strides, ...dilations].join() === '1,1,1,1' && kh > 1 && kw > 1
+  return [shifted ? byShifts(x!, dy!, kh, kw, attributes.pads) : byTaps(x!, dy!, kh, kw, attributes)]
+}
+
+/**
+ * Stride 1: the shift along columns is made on x (kw copies) and the one along rows on dy (kh copies), so that kh + kw
+ * copies and one product give all kh·kw taps.
+ */
+function byShifts(x: Value, dy: Value, kh: number, kw: number, pads: readonly number[]): Value {
+  const [top, left, bottom, right] = pads as readonly [number, number, number, number]
+  const end = (dropped: number) => (dropped === 0 ? WHOLE : -dropped)
+  const wide = left + right === 0 ? x : pad(x, [3], [left], [right])
+  const columns = Array.from({ length: kw }, (_, j) => slice(wide, [3], [j], [end(kw - 1 - j)]))
+  // Row h of x meets row h + top − i of dy; the frame holds the rows that fall outside.
+  const before = Math.max(0, kh - 1 - top)
+  const after = Math.max(0, kh - 1 - bottom)
+  const tall = before + after === 0 ? dy : pad(dy, [2], [before], [after])
+  const rows = Array.from({ length: kh }, (_, i) =>
+    slice(tall, [2], [top - i + before], [end(bottom - kh + 1 + after + i)]),
+  )
+  // [1, kh·O, kw·C] → [kh, O, kw·C] → [kh, O, kw, C] → [O, C, kh, kw]
+  const sums = product(places(concat(rows, 1)), places(concat(columns, 1)))
+  return transpose(reshape(reshape(sums, [kh, -1, 0]), [0, 0, kw, -1]), [1, 3, 0, 2])
+}
+
+/** The places of x that tap (i, j) meets, [N, C, rows, columns], one for each tap. */
+function taps(x: Value, dy: Value, kh: number, kw: number, { strides, pads, dilations }: Window): readonly Value[] {
+  const [top, left, bottom, right] = pads as readonly [number, number, number, number]
+  const framed = pads.every((amount) => amount === 0) ? x : pad(x, [2, 3], [top, left], [bottom, right])
+  const count = [dy.shape[2], dy.shape[3]] as readonly [number, number]
+  const size = [framed.shape[2], framed.shape[3]] as readonly [number, number]
+  if (![...count, ...size].every(isKnown)) throw new GraphError('needs known height and width')
+  return Array.from({ length: kh * kw }, (_, tap) => {
+    const starts = [Math.floor(tap / kw) * dilations[0]!, (tap % kw) * dilations[1]!]
+    // Ends from the back: how many rows after the last one that is used.
+    const ends = starts.map((start, axis) => {
+      const left = size[axis]! - (start + (count[axis]! - 1) * strides[axis]! + 1)
+      return left === 0 ? WHOLE : -left
+    })
+    const whole = starts.every((start) => start === 0) && ends.every((end) => end === WHOLE) && strides.join() === '1,1'
+    return whole ? framed : slice(framed, [2, 3], starts, ends, strides)
+  })
+}
+
+/** Any stride or dilation, one group: the taps side by side as channels. */
+function byTaps(x: Value, dy: Value, kh: number, kw: number, window: Window): Value {
+  const copies = taps(x, dy, kh, kw, window)
+  const sums = product(places(dy), places(copies.length === 1 ? copies[0]! : concat(copies, 1)))
+  // [1, O, taps·C] → [O, taps·C] → [O, taps, C] → [O, C, taps] → [O, C, kh, kw]
+  const flat = reshape(squeeze(sums, 0), [0, kh * kw, -1])
+  return reshape(transpose(flat, [0, 2, 1]), [0, 0, kh, kw])
+}
+
+/** Groups: as byTaps, with the group as one more batch axis of the product. */
+function grouped(x: Value, dy: Value, { kernel_shape, group, ...window }: Window & { readonly group: number }): Value {
+  const [kh, kw] = kernel_shape as readonly [number, number]
+  const area = (dy.shape[2] as number) * (dy.shape[3] as number)
+  const stacked = concat(
+    taps(x, dy, kh, kw, window).map((copy) => unsqueeze(places(copy), 2)),
+    2,
+  )
+  const outputs = reshape(places(dy), [0, group, -1, area])
+  const inputs = reshape(stacked, [0, group, -1, area])
+  const sums = reduceSum(matmul(outputs, transpose(inputs, [0, 1, 3, 2])), [0], { keepdims: 0 })
+  return reshape(sums, [dy.shape[1] as number, (x.shape[1] as number) / group, kh, kw])
+}

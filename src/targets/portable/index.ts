@@ -1,0 +1,30 @@
+// Target `portable`: every primitive in ONNX's own operators at opset 18, with a symbolic batch size. These bodies go into
+// the files that we write, as local functions; the figures behind the choices are in bench/README.md.
+
+import { add, hardSigmoid, mul, sub } from '../../ops/index.js'
+import type { Target } from '../target.js'
+import { batchNormGrad, batchNormTraining } from './batchNorm.js'
+import { convInputGrad } from './convInputGrad.js'
+import { convWeightGrad } from './convWeightGrad.js'
+import { softmaxCrossEntropy, softmaxCrossEntropyGrad } from './loss.js'
+
+export const portable: Target = {
+  name: 'portable',
+  expansions: {
+    BatchNormGrad: batchNormGrad,
+    BatchNormTraining: batchNormTraining,
+    ConvInputGrad: convInputGrad,
+    ConvWeightGrad: convWeightGrad,
+    Gate: ([x, open], { survival }) => [mul(x!, open ?? survival)],
+    // A mask without Cast or Where: 1e30·y clipped to [0, 1] is 1 for every normal positive y.
+    ReluGrad: ([dy, y]) => [mul(dy!, hardSigmoid(y!, { alpha: 1e30, beta: 0 }))],
+    SgdMomentum: ([w, gradient, v, rate], { momentum, weight_decay, nesterov }) => {
+      const decayed = weight_decay === 0 ? gradient! : add(gradient!, mul(w!, weight_decay))
+      const velocity = momentum === 0 ? decayed : add(mul(v!, momentum), decayed)
+      const direction = nesterov ? add(decayed, mul(velocity, momentum)) : velocity
+      return [sub(w!, mul(direction, rate!)), velocity]
+    },
+    SoftmaxCrossEntropy: softmaxCrossEntropy,
+    SoftmaxCrossEntropyGrad: softmaxCrossEntropyGrad,
+  },
+}

@@ -1,0 +1,34 @@
+// What a target is: how one runtime wants the training primitives written.
+
+import type { Graph } from '../graph/graph.js'
+import { type AttributeSpecs, type AttributesOf, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
+import { rewrite } from '../graph/rewrite.js'
+import type { Node, Value } from '../graph/value.js'
+import type { primitives } from '../ops/index.js'
+
+/** A primitive in other operators: one Value an output, of the same types. Optional inputs may be undefined. */
+export type Expansion<A> = (inputs: readonly Value[], attributes: A) => readonly Value[]
+
+type AttributesOfOperator<O> = O extends Operator<infer S extends AttributeSpecs> ? AttributesOf<S> : never
+
+/** One expansion for each primitive there is: a table that lacks one does not compile. */
+export type Expansions = {
+  readonly [P in keyof typeof primitives]: Expansion<AttributesOfOperator<(typeof primitives)[P]>>
+}
+
+export interface Target {
+  readonly name: string
+  readonly expansions: Expansions
+}
+
+export const isPrimitive = (node: Node): boolean => node.operator.domain === TRAINING_DOMAIN
+
+/** The expansion of one primitive node, applied to the given inputs. */
+export function expandNode(target: Target, node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
+  const expansion: Expansion<never> = target.expansions[node.operator.name as keyof Expansions]
+  return expansion(inputs as readonly Value[], node.attributes as never)
+}
+
+/** The graph with every primitive written out in place. */
+export const expand = (graph: Graph, target: Target): Graph =>
+  rewrite(graph, (node, inputs) => (isPrimitive(node) ? expandNode(target, node, inputs) : undefined))
