@@ -7,7 +7,8 @@ import type { EpochMetrics } from './metrics.js'
 
 use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer])
 
-const font = 'Helvetica, Arial, "Liberation Sans", sans-serif'
+// Without quotation marks: the renderer does not escape them in attributes.
+const font = 'Helvetica, Arial, Liberation Sans, sans-serif'
 const colours = { training: '#8a9ab0', test: '#c1272d', rate: '#b9b9b9', text: '#333333' }
 
 const percent = (fraction: number) => Math.round(fraction * 1e4) / 100
@@ -32,6 +33,9 @@ export function curvesSvg(history: readonly EpochMetrics[], name: string): strin
     type: 'line' as const,
     symbol: 'circle',
     symbolSize: 5,
+    // A picture, nothing to point at.
+    silent: true,
+    emphasis: { disabled: true },
     // A line through a single point would not be seen.
     showSymbol: history.length <= 30,
   }
@@ -44,21 +48,27 @@ export function curvesSvg(history: readonly EpochMetrics[], name: string): strin
       title: {
         text: name,
         subtext: last
-          ? `after ${last.epoch + 1} epochs: training error ${percent(last.error)} %, test error ${percent(last.testError)} %`
+          ? `after ${last.epoch === 0 ? '1 epoch' : `${last.epoch + 1} epochs`}: training error ${percent(last.error)} %, test error ${percent(last.testError)} %`
           : '',
         left: 'center',
         top: 10,
         textStyle: { fontSize: 16, color: colours.text },
         subtextStyle: { fontSize: 13, color: colours.text },
       },
-      legend: { data: ['training error', 'test error'], top: 66, textStyle: { fontSize: 13, color: colours.text } },
+      // Room for a viewer's wider font than the renderer reckons with.
+      legend: {
+        data: ['training error', 'test error'],
+        itemGap: 40,
+        top: 66,
+        textStyle: { fontSize: 13, color: colours.text },
+      },
       grid: { left: 70, right: 40, top: 110, bottom: 60, containLabel: false },
       xAxis: {
         ...axis,
         type: 'value',
         name: 'epoch',
         nameGap: 32,
-        min: history.length > 1 ? 1 : 0,
+        min: 0,
         max: Math.max(2, (last?.epoch ?? 0) + 1),
         minInterval: 1,
       },
