@@ -21,16 +21,23 @@ function unbroadcast(gradient: Value, value: Value): Value {
   return reshapeTo(reduceSum(gradient, axes), value.shape)
 }
 
-function inputGradients(node: Node, grads: readonly (Value | undefined)[]): readonly (Value | undefined)[] {
+type SeenAs = (value: Value, after: Value) => Value
+
+function inputGradients(
+  node: Node,
+  grads: readonly (Value | undefined)[],
+  seenAs: SeenAs,
+): readonly (Value | undefined)[] {
   const gradient: Gradient<never> = node.operator.gradient
   if (gradient === 'zero') return []
   if ('forbidden' in gradient)
     throw new GraphError(`${node.operator.name} is not differentiable: ${gradient.forbidden}`)
   const rule: Extract<Gradient<typeof node.attributes>, { rule: unknown }>['rule'] = gradient.rule
   const first = node.outputs[0]!
+  const after = grads.find((grad) => grad !== undefined)!
   return rule({
-    inputs: node.inputs as readonly Value[],
-    outputs: node.outputs,
+    inputs: node.inputs.map((value) => value && seenAs(value, after)) as readonly Value[],
+    outputs: node.outputs.map((value) => seenAs(value, after)),
     attributes: node.attributes,
     grads,
     // A rule that reads `grad` when only a later output has one sees zeros.
@@ -40,16 +47,35 @@ function inputGradients(node: Node, grads: readonly (Value | undefined)[]): read
   })
 }
 
+export interface GradientOptions {
+  /** The gradient at y, of y's type; 1 when y is a scalar. */
+  readonly seed?: Value
+  /**
+   * What rules see in place of a value of the forward pass: the same numbers computed again, so that they need not be
+   * kept until then. `after` is a gradient that is there when the value is first needed. Undefined: the value itself.
+   */
+  readonly recompute?: (value: Value, after: Value) => Value | undefined
+}
+
 /**
  * d(y)/d(x) for each x of `wrt`, as values of the same graph: they print, evaluate and differentiate like any other.
  * @param y a scalar, or any value with `seed`
- * @param seed the gradient at y, of y's type; 1 when y is a scalar
  * @returns one gradient for each of `wrt`, with its type; zeros where y does not depend on it
  * @throws GraphError when a forbidden operator lies on the way, or y is no scalar and no seed is given
  */
-export function gradients(y: Value, wrt: readonly Value[], seed?: Value): readonly Value[] {
+export function gradients(
+  y: Value,
+  wrt: readonly Value[],
+  { seed, recompute }: GradientOptions = {},
+): readonly Value[] {
   if (!seed && y.shape.length > 0) {
     throw new GraphError(`gradients: needs a scalar, got ${formatType(y)}; sum it, or give the gradient at y as seed`)
+  }
+  const recomputed = new Map<Value, Value>()
+  const seenAs: SeenAs = (value, after) => {
+    const known = recomputed.get(value) ?? recompute?.(value, after) ?? value
+    recomputed.set(value, known)
+    return known
   }
   const nodes = nodesBehind([y])
   // Values that depend on one of `wrt`: the only ones through which a gradient has to pass.
@@ -62,7 +88,7 @@ export function gradients(y: Value, wrt: readonly Value[], seed?: Value): readon
     const grads = node.outputs.map((output) => arrived.get(output))
     if (!node.outputs.some((output) => active.has(output)) || grads.every((grad) => !grad)) continue
     rootScope(node.scope === '' ? 'grad' : `${node.scope}/grad`, () => {
-      inputGradients(node, grads).forEach((gradient, i) => {
+      inputGradients(node, grads, seenAs).forEach((gradient, i) => {
         const value = node.inputs[i]
         if (!gradient || !value || !active.has(value) || !isFloat(value.dtype)) return
         const exact = unbroadcast(gradient, value)

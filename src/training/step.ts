@@ -5,6 +5,7 @@ import { type Graph, graph } from '../graph/graph.js'
 import { apply, GraphError, input, type Parameter, parameter, rootScope, type Value } from '../graph/value.js'
 import { argMax, cast, equal, reduceSum, SgdMomentum, softmaxCrossEntropy } from '../ops/index.js'
 import { trainingForm } from './mode.js'
+import { recompute } from './recompute.js'
 
 /** Stochastic gradient descent as the step does it; the learning rate is an input of each step. */
 export interface Optimizer {
@@ -12,6 +13,11 @@ export interface Optimizer {
   /** Added to the gradient of every parameter, batch norms and biases included (the paper's recipe). */
   readonly weightDecay: number
   readonly nesterov: boolean
+}
+
+export interface StepOptions {
+  /** Compute normalised activations again in the backward pass instead of keeping them; true unless given. */
+  readonly recompute?: boolean
 }
 
 export interface TrainingStep {
@@ -32,7 +38,7 @@ export interface TrainingStep {
  * @param inference a graph with an output `logits` float32 [batch, classes]
  * @throws GraphError when there is no such output, nothing to train, or an operator without gradient on the way
  */
-export function trainingStep(inference: Graph, optimizer: Optimizer): TrainingStep {
+export function trainingStep(inference: Graph, optimizer: Optimizer, options: StepOptions = {}): TrainingStep {
   const form = trainingForm(inference)
   const logits = form.graph.outputs.get('logits')
   if (logits?.shape.length !== 2)
@@ -48,7 +54,7 @@ export function trainingStep(inference: Graph, optimizer: Optimizer): TrainingSt
     return [mean, reduceSum(cast(hits, 'int64'), [0], { keepdims: 0 })]
   })
   const next = new Map<Parameter, Value>(form.statistics)
-  gradients(loss, weights).forEach((gradient, i) => {
+  gradients(loss, weights, options.recompute === false ? {} : { recompute }).forEach((gradient, i) => {
     const w = weights[i]!
     for (const [state, value] of updated(w, gradient, rate, optimizer)) next.set(state, value)
   })

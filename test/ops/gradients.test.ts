@@ -23,7 +23,7 @@ function check(inputs: readonly Value[], outputs: readonly Value[], feeds: Reado
     const seed = input('seed', y.dtype, y.shape)
     const known = new Map(feeds).set(seed, drawLike(y.shape as readonly number[]))
     const value = (at: ReadonlyMap<Value, Tensor>) => dot(evaluateValues([y], at)[0]!, known.get(seed)!)
-    const grads = evaluateValues(gradients(y, inputs, seed), known)
+    const grads = evaluateValues(gradients(y, inputs, { seed }), known)
     inputs.forEach((x, i) => {
       const base = feeds.get(x)!
       const direction = drawLike(base.shape)
@@ -85,6 +85,6 @@ describe('second derivatives: the gradient graph differentiates again', () => {
         Float64Array.from({ length: evaluateValues([y!], feeds)[0]!.data.length }, () => random.normal()),
       ),
     )
-    check([...wrt, seed], gradients(y!, wrt, seed), known, `${name} twice`)
+    check([...wrt, seed], gradients(y!, wrt, { seed }), known, `${name} twice`)
   })
 })

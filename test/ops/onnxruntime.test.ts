@@ -86,7 +86,7 @@ describe('gradients in ONNX Runtime', () => {
         ),
       ),
     )
-    const grads = gradients(y!, wrt, seed)
+    const grads = gradients(y!, wrt, { seed })
     const expected = evaluateValues(grads, known)
     const actual = await runInOnnxRuntime(grads, known)
     expected.forEach((value, i) => {

@@ -1,0 +1,52 @@
+// Activation recomputation (Chen et al. 2016, "Training deep nets with sublinear memory cost"): the output of a batch norm
+// and of the ReLU behind it is half of what a backward pass keeps, and one cheap pass over the convolution's output, which
+// is kept anyway, brings it back.
+
+import { rootScope, type Value } from '../graph/value.js'
+import {
+  add,
+  BatchNormTraining,
+  batchNormalization,
+  mul,
+  Relu,
+  reciprocal,
+  reduceSum,
+  relu,
+  slice,
+} from '../ops/index.js'
+
+/**
+ * Zero, as a scalar that depends on a value. Added to an operand it keeps a runtime from computing early what belongs
+ * into the backward pass, and from recognising it as the node that the forward pass already has.
+ */
+function zeroAfter(value: Value): Value {
+  const axes = value.shape.map((_, axis) => axis)
+  const inner = axes.slice(1)
+  const corner =
+    inner.length === 0
+      ? value
+      : slice(
+          value,
+          inner,
+          inner.map(() => 0),
+          inner.map(() => 1),
+        )
+  return mul(axes.length === 0 ? corner : reduceSum(corner, axes, { keepdims: 0 }), 0)
+}
+
+/** The output of a batch norm in training, or of a ReLU on one, computed again once `after` is there. */
+export function recompute(value: Value, after: Value): Value | undefined {
+  if (value.origin.kind !== 'node') return undefined
+  const { node, index } = value.origin
+  if (node.operator.name === Relu.name) {
+    const normalized = recompute(node.inputs[0]!, after)
+    return normalized && rootScope(`${node.scope}/again`, () => relu(normalized))
+  }
+  if (node.operator.name !== BatchNormTraining.name || index !== 0) return undefined
+  return rootScope(`${node.scope}/again`, () => {
+    const [x, scale, shift] = node.inputs as readonly [Value, Value, Value]
+    const [, , , mean, inverse] = node.outputs as readonly [Value, Value, Value, Value, Value]
+    const variance = reciprocal(mul(inverse, inverse))
+    return batchNormalization(x, { scale: add(scale, zeroAfter(after)), shift, mean, variance }, { epsilon: 0 })
+  })
+}
