@@ -1,34 +1,62 @@
 // Residual networks for small images, all of them: one description, one builder. The papers' networks are values of it.
 
+import { z } from 'zod'
 import { type Graph, graph } from '../src/graph/graph.js'
 import { input, scope, type Value } from '../src/graph/value.js'
-import { batchNorm, conv2d, type Init, linear, normalizePixels, type PixelStatistics } from '../src/layers/index.js'
+import { batchNorm, conv2d, type Init, linear, normalizePixels } from '../src/layers/index.js'
 import { add, averagePool, flatten, gate, globalAveragePool, pad, relu, softmax } from '../src/ops/index.js'
 
-export interface Architecture {
-  readonly name: string
-  /** `basic`: two 3×3 convolutions. `bottleneck`: 1×1, 3×3, 1×1 with four times the width at the end. */
-  readonly block: 'basic' | 'bottleneck'
-  /** Blocks of each stage. */
-  readonly blocks: readonly number[]
-  /**
-   * The residual functions of a block, each a mask over its convolutions: `01` has no ReLU before the first and one
-   * before the second. r is their number.
-   */
-  readonly functions: readonly string[]
-  /** Width of each stage; a bottleneck's output has four times as many channels. */
-  readonly widths: readonly number[]
-  readonly classes: number
-  /** Height and width of the images. */
-  readonly imageSize: number
-  /** `pre`: BN, ReLU, convolution (He et al. 2016). `post`: convolution, BN, ReLU, and a ReLU after the sum. */
-  readonly activation: 'pre' | 'post'
-  /** Where shape changes: a bias-free 1×1 convolution, or 2×2 average pooling and zero channels. */
-  readonly shortcut: 'projection' | 'padding'
-  /** Survival probability of the last block, falling linearly from 1; absent: every function always counts. */
-  readonly stochasticDepth?: number | undefined
-  readonly pixels: PixelStatistics
+const count = z.int().min(1)
+
+/** What is wrong with a residual function's mask, if anything. */
+export function maskProblem(mask: string, block: 'basic' | 'bottleneck'): string | undefined {
+  const length = convolutionsOf({ block })
+  if (/^[01]+$/.test(mask) && mask.length === length) return undefined
+  const example = block === 'basic' ? '11 or 01' : '111 or 001'
+  return `the mask '${mask}' does not fit a ${block} block: expected ${length} digits, 1 for a ReLU and 0 for none, such as ${example}`
 }
+
+export const architectureSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    /** `basic`: two 3×3 convolutions. `bottleneck`: 1×1, 3×3, 1×1 with four times the width at the end. */
+    block: z.enum(['basic', 'bottleneck']),
+    /** Blocks of each stage. */
+    blocks: z.array(count.max(1000)).min(1),
+    /**
+     * The residual functions of a block, each a mask over its convolutions: `01` has no ReLU before the first and one
+     * before the second. r is their number.
+     */
+    functions: z.array(z.string()).min(1).max(1000),
+    /** Width of each stage; a bottleneck's output has four times as many channels. */
+    widths: z.array(count.max(65_536)).min(1),
+    classes: count.min(2).max(256),
+    /** Height and width of the images, in pixels. */
+    imageSize: count.max(1024),
+    /** `pre`: BN, ReLU, convolution (He et al. 2016). `post`: convolution, BN, ReLU, and a ReLU after the sum. */
+    activation: z.enum(['pre', 'post']),
+    /** Where shape changes: a bias-free 1×1 convolution, or 2×2 average pooling and zero channels. */
+    shortcut: z.enum(['projection', 'padding']),
+    /** Survival probability of the last block, falling linearly from 1; absent: every function always counts. */
+    stochasticDepth: z.number().gt(0).max(1).optional(),
+    /** Mean and standard deviation of each channel, of pixels in [0, 1]. */
+    pixels: z.strictObject({ mean: z.array(z.number()).length(3), std: z.array(z.number().gt(0)).length(3) }),
+  })
+  .check((context) => {
+    const { block, blocks, widths, functions, imageSize } = context.value
+    const report = (message: string) => context.issues.push({ code: 'custom', message, input: context.value })
+    for (const mask of functions) {
+      const problem = maskProblem(mask, block)
+      if (problem) report(problem)
+    }
+    if (blocks.length !== widths.length)
+      report(`${blocks.length} stages of blocks need as many widths, got ${widths.length}`)
+    const smallest = 2 ** (blocks.length - 1)
+    if (imageSize % smallest !== 0)
+      report(`images of ${imageSize} cannot be halved ${blocks.length - 1} times; use a multiple of ${smallest}`)
+  })
+
+export type Architecture = Readonly<z.infer<typeof architectureSchema>>
 
 export const convolutionsOf = ({ block }: Pick<Architecture, 'block'>): number => (block === 'basic' ? 2 : 3)
 const expansionOf = ({ block }: Architecture): number => (block === 'basic' ? 1 : 4)

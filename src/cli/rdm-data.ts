@@ -11,6 +11,7 @@ import { type DatasetReport, type FileReport, verifyDataset } from '../data/veri
 import { checkWritable, writeCifar10 } from '../data/writeCifar.js'
 import { UserError } from '../errors.js'
 import { createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { grouped, table } from './table.js'
 
 export async function main(argv: string[]): Promise<void> {
   const program = createProgram('rdm-data', 'Download, check and synthesize data sets to train on.', [
@@ -21,8 +22,6 @@ export async function main(argv: string[]): Promise<void> {
   for (const command of [fetchCommand(), verifyCommand(), synthCommand()]) program.addCommand(command)
   await runProgram(program, argv)
 }
-
-const grouped = (value: number) => value.toLocaleString('en-US')
 
 const sizes = ({ train, test }: Dataset) =>
   `${grouped(train.count)} training and ${grouped(test.count)} test images of ${train.classes.length} classes`
@@ -105,18 +104,6 @@ function describeReport(report: DatasetReport): string {
       : ['Problems:', ...report.problems.map((problem) => `  ${problem}`)].join('\n')
   const heading = `${report.folder}: ${title} binary version, ${report.classes.length} classes`
   return [heading, '', table(files), table(classes), verdict, ''].join('\n')
-}
-
-/** Columns of equal width; those of numbers aligned to the right. The first row is the header. */
-function table(rows: readonly (readonly string[])[]): string {
-  const columns = rows[0]!.map((_, column) => {
-    const cells = rows.map((row) => row[column]!)
-    const width = Math.max(...cells.map((cell) => cell.length))
-    const numeric = cells.slice(1).every((cell) => /^[\d,]+$/.test(cell))
-    return cells.map((cell) => (numeric ? cell.padStart(width) : cell.padEnd(width)))
-  })
-  const line = (row: number) => columns.map((cells) => cells[row]).join('  ')
-  return rows.map((_, row) => `${line(row).trimEnd()}\n`).join('')
 }
 
 function synthCommand(): Command {

@@ -2,7 +2,7 @@
 
 import onnxProto from 'onnx-proto'
 import { type Graph, graph } from '../graph/graph.js'
-import { type Attributes, type Operator, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import { type AttributeKind, type AttributeValue, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
 import type { Tensor } from '../graph/tensor.js'
 import { input, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
 import { identity, onnxTypes } from '../ops/elementwise.js'
@@ -28,21 +28,25 @@ const IR_VERSION = 8
 
 const AttributeType = onnx.AttributeProto.AttributeType
 
-function attributeProtos(operator: Operator, attributes: Attributes): AttributeProto[] {
-  return Object.entries(operator.attributes).flatMap(([name, { kind, default: usual }]): AttributeProto[] => {
+function attributeProto(name: string, kind: AttributeKind, value: AttributeValue): AttributeProto {
+  switch (kind) {
+    case 'int':
+      return { name, type: AttributeType.INT, i: value as number }
+    case 'float':
+      return { name, type: AttributeType.FLOAT, f: value as number }
+    case 'string':
+      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value as string) }
+    case 'ints':
+      return { name, type: AttributeType.INTS, ints: [...(value as readonly number[])] }
+  }
+}
+
+/** The attributes that are given and not the usual ones. */
+function* unusualAttributes({ operator, attributes }: Node): Generator<[string, AttributeKind, AttributeValue]> {
+  for (const [name, { kind, default: usual }] of Object.entries(operator.attributes)) {
     const value = attributes[name]
-    if (value === undefined || String(value) === String(usual)) return []
-    switch (kind) {
-      case 'int':
-        return [{ name, type: AttributeType.INT, i: value as number }]
-      case 'float':
-        return [{ name, type: AttributeType.FLOAT, f: value as number }]
-      case 'string':
-        return [{ name, type: AttributeType.STRING, s: new TextEncoder().encode(value as string) }]
-      case 'ints':
-        return [{ name, type: AttributeType.INTS, ints: [...(value as readonly number[])] }]
-    }
-  })
+    if (value !== undefined && String(value) !== String(usual)) yield [name, kind, value]
+  }
 }
 
 function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
@@ -59,13 +63,12 @@ const opsetImport = (training: boolean) => [
 ]
 
 /** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
-function variantName({ operator, attributes }: Node): string {
-  const parts = Object.entries(operator.attributes).flatMap(([name, { default: usual }]) => {
-    const value = attributes[name]
-    if (value === undefined || String(value) === String(usual)) return []
-    return [`${name[0]}${String(value).replaceAll(',', 'x').replaceAll('.', 'p').replaceAll('-', 'm')}`]
+function variantName(node: Node): string {
+  const parts = [...unusualAttributes(node)].map(([name, , value]) => {
+    const text = String(value).replaceAll(',', 'x').replaceAll('.', 'p').replaceAll('-', 'm')
+    return `${name[0]}${text}`
   })
-  return [operator.name, ...parts].join('_')
+  return [node.operator.name, ...parts].join('_')
 }
 
 /** The primitives of a model as local functions: one for each distinct body, whatever shapes it is called with. */
@@ -189,7 +192,7 @@ class GraphWriter {
       domain: node.operator.domain,
       input,
       output,
-      attribute: attributeProtos(node.operator, node.attributes),
+      attribute: [...unusualAttributes(node)].map((attribute) => attributeProto(...attribute)),
     })
   }
 

@@ -1,0 +1,194 @@
+// rdm-export: writes a network as an ONNX file that trains.
+
+import { Option } from 'commander'
+import writeFileAtomic from 'write-file-atomic'
+import { z } from 'zod'
+import { pixelStatistics } from '../../graphs/pixels.js'
+import { type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
+import { type Architecture, depthOf, residualNetwork, totalBlocks } from '../../graphs/residual.js'
+import { zoo } from '../../graphs/zoo.js'
+import { UserError } from '../errors.js'
+import { printGraph } from '../graph/print.js'
+import type { Init } from '../layers/index.js'
+import { multiplyAdds, parameterCount } from '../model/cost.js'
+import type { Recipe } from '../model/metadata.js'
+import { exportModel, type Part, parts } from '../model/write.js'
+import { multiplicity } from '../paths/multiplicity.js'
+import { architectureFrom, type NetworkOptions } from './architecture.js'
+import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { grouped, table } from './table.js'
+
+interface Options extends NetworkOptions {
+  readonly seed: number
+  readonly init: Init
+  readonly recipe?: RecipeName
+  readonly momentum?: number
+  readonly weightDecay?: number
+  readonly nesterov?: true
+  readonly part: Part
+  readonly inline?: true
+  readonly recompute: boolean
+  readonly out?: string
+  readonly list?: true
+  readonly json?: true
+  readonly describe?: true
+}
+
+const numberList = z
+  .string()
+  .regex(/^\d{1,6}(,\d{1,6})*$/, { error: 'Expected whole numbers with commas between them, such as 9,9,9' })
+  .transform((text) => text.split(',').map(Number))
+const maskList = z
+  .string()
+  .regex(/^[01]+(,[01]+)*$/, { error: 'Expected masks with commas between them, such as 11,01' })
+  .transform((text) => text.split(','))
+const choice = (flags: string, description: string, values: readonly string[]) =>
+  new Option(flags, description).choices(values)
+
+export async function main(argv: string[]): Promise<void> {
+  const program = createProgram('rdm-export', 'Write a residual network as an ONNX file that trains itself.', [
+    'rdm-export --list',
+    'rdm-export --arch rdm83 > model.onnx',
+    'rdm-export --block bottleneck --depth 83 --r 2 --relu-drop 1 --out model.onnx',
+    'rdm-export --functions 111,001 --block bottleneck --blocks 9,9,9 --classes 100 > cifar100.onnx',
+    'rdm-export --arch rdm56 --part train --inline > step.onnx',
+    'rdm-export --block basic --depth 8 --functions 11,01 --describe',
+  ])
+  program
+    .option('--arch <name>', 'a network of the zoo')
+    .addOption(
+      choice('--block <kind>', 'two 3×3 convolutions, or 1×1, 3×3, 1×1 (default: basic)', ['basic', 'bottleneck']),
+    )
+    .option(
+      '--depth <layers>',
+      'layers of the network: 6n + 2 (basic) or 9n + 2 (bottleneck)',
+      parsedBy(wholeNumber(2, 100_000)),
+    )
+    .option('--blocks <counts>', 'blocks of each stage, instead of --depth', parsedBy(numberList))
+    .option('--r <count>', 'residual functions a block (default: 1)', parsedBy(wholeNumber(1, 1000)))
+    .option(
+      '--relu-drop <count>',
+      'how many of them drop their first ReLUs (default: 0)',
+      parsedBy(wholeNumber(0, 1000)),
+    )
+    .option('--functions <masks>', 'each residual function: 1 keeps a ReLU, 0 drops it (11,01)', parsedBy(maskList))
+    .option('--widths <channels>', 'width of each stage (default: 16,32,64)', parsedBy(numberList))
+    .option('--classes <count>', 'classes (default: 10)', parsedBy(wholeNumber(2, 256)))
+    .option('--image-size <pixels>', 'height and width of the images (default: 32)', parsedBy(wholeNumber(1, 1024)))
+    .addOption(
+      choice('--activation <order>', 'BN and ReLU before or after the convolution (default: pre)', ['pre', 'post']),
+    )
+    .addOption(
+      choice('--shortcut <kind>', 'where shape changes: 1×1 convolution, or pooling and zeros', [
+        'projection',
+        'padding',
+      ]),
+    )
+    .option(
+      '--stochastic-depth <p>',
+      'survival probability of the last block, such as 0.5',
+      parsedBy(decimalNumber(1e-6, 1)),
+    )
+    .addOption(choice('--pixels <set>', 'whose pixel statistics (default: by --classes)', Object.keys(pixelStatistics)))
+    .option('--seed <number>', 'draws the weights: the same seed, the same bytes', parsedBy(seedNumber), 1)
+    .addOption(
+      choice('--init <rule>', 'He normal by fan-out, or uniform in ±1/√fan-in', ['he', 'uniform']).default('he'),
+    )
+    .addOption(choice('--recipe <name>', 'how to train it (default: that of --arch, else paper)', recipeNames))
+    .option('--momentum <factor>', 'momentum of SGD, instead of the recipe’s', parsedBy(decimalNumber(0, 0.999999)))
+    .option('--weight-decay <factor>', 'weight decay, instead of the recipe’s', parsedBy(decimalNumber(0, 1)))
+    .option('--nesterov', 'Nesterov momentum')
+    .addOption(choice('--part <part>', 'the whole file, or one part as a plain model', parts).default('all'))
+    .option('--inline', 'no local functions: their bodies in place')
+    .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
+    .option('--out <file>', 'write here instead of standard output')
+    .option('--list', 'list the zoo')
+    .option('--json', 'with --list: as JSON')
+    .option('--describe', 'print the network, node by node with shapes, instead of writing it')
+    .action(run)
+  await runProgram(program, argv)
+}
+
+async function run(options: Options): Promise<void> {
+  if (options.json && !options.list) throw new UserError('--json goes with --list')
+  if (options.list)
+    return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
+  const chosen = architectureFrom(options)
+  const { architecture } = chosen
+  const network = residualNetwork(architecture, options.init)
+  if (options.describe) return void process.stdout.write(`${summary(architecture)}\n${printGraph(network)}`)
+  if (!options.out && process.stdout.isTTY) {
+    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
+  }
+  const bytes = exportModel(network, {
+    recipe: recipeFrom(recipes[options.recipe ?? chosen.recipe], options),
+    seed: options.seed,
+    part: options.part,
+    inline: options.inline ?? false,
+    recompute: options.recompute,
+    architecture,
+  })
+  if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
+  else process.stdout.write(bytes)
+}
+
+const recipeFrom = (recipe: Recipe, { momentum, weightDecay, nesterov }: Options): Recipe => ({
+  ...recipe,
+  momentum: momentum ?? recipe.momentum,
+  weightDecay: weightDecay ?? recipe.weightDecay,
+  nesterov: nesterov ?? recipe.nesterov,
+})
+
+function describeNetwork(architecture: Architecture, recipe: RecipeName) {
+  const network = residualNetwork(architecture)
+  const { name, block, functions, stochasticDepth } = architecture
+  return {
+    name,
+    block,
+    depth: depthOf(architecture),
+    r: functions.length,
+    functions,
+    parameters: parameterCount(network),
+    multiplyAdds: multiplyAdds(network),
+    multiplicity: multiplicity(functions.length, totalBlocks(architecture)).toString(),
+    stochasticDepth: stochasticDepth ?? null,
+    recipe,
+  }
+}
+
+const listing = () => zoo.map(({ architecture, recipe = 'paper' }) => describeNetwork(architecture, recipe))
+
+/** 11 × 23 for many equal masks, else the masks. */
+const formatFunctions = (functions: readonly string[]): string =>
+  functions.length > 2 ? `${functions.length} × ${functions[0]}` : functions.join(',')
+
+/** Exact up to ten digits, then rounded: 3^27 = 7.63e12. */
+const formatMultiplicity = (m: string): string =>
+  m.length <= 10 ? grouped(BigInt(m)) : Number(m).toExponential(2).replace('+', '')
+
+function listTable(): string {
+  const header = ['name', 'block', 'depth', 'r', 'functions', 'parameters', 'multiply-adds', 'multiplicity', 'recipe']
+  const rows = listing().map((network) => [
+    network.name,
+    network.block,
+    String(network.depth),
+    String(network.r),
+    formatFunctions(network.functions),
+    grouped(network.parameters),
+    grouped(network.multiplyAdds),
+    formatMultiplicity(network.multiplicity),
+    network.recipe,
+  ])
+  return table([header, ...rows])
+}
+
+function summary(architecture: Architecture): string {
+  const { name, block, depth, r, functions, parameters, multiplyAdds, multiplicity } = describeNetwork(
+    architecture,
+    'paper',
+  )
+  return (
+    `${name}: ${block} blocks, ${depth} layers, r = ${r} (${formatFunctions(functions)}), ${grouped(parameters)} parameters, ` +
+    `${grouped(multiplyAdds)} multiply-adds an image, ${formatMultiplicity(multiplicity)} paths`
+  )
+}

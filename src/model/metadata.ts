@@ -1,0 +1,54 @@
+// What a model file says about itself in metadata_props: JSON under keys of our own, validated when read.
+
+import { z } from 'zod'
+import { messageOf, UserError } from '../errors.js'
+import { recipeSchema } from './recipe.js'
+
+export { type Recipe, recipeSchema } from './recipe.js'
+
+/** Names of the training step's inputs and outputs that are not state. */
+export const stepSchema = z.strictObject({
+  /** uint8 [batch, channels, height, width] */
+  images: z.string(),
+  /** int64 [batch], classes from 0 */
+  labels: z.string(),
+  /** float32 [] */
+  learningRate: z.string(),
+  /** Output: float32 [], mean cross-entropy over the batch. */
+  loss: z.string(),
+  /** Output: int64 [], how many of the batch were classified right. */
+  correct: z.string(),
+  /** float32 [G], each 1 with its survival probability, else 0. */
+  gates: z.strictObject({ name: z.string(), survival: z.array(z.number().gt(0).max(1)).min(1) }).optional(),
+})
+export type StepNames = Readonly<z.infer<typeof stepSchema>>
+
+export const keys = {
+  architecture: 'rdm.architecture',
+  recipe: 'rdm.recipe',
+  step: 'rdm.step',
+  /** Of a training step alone: output → input, what to feed back. */
+  carried: 'rdm.carried',
+  /** Of an initialization alone: output → input of the training step. */
+  initial: 'rdm.initial',
+} as const
+
+const schemas = { [keys.recipe]: recipeSchema, [keys.step]: stepSchema } as const
+
+/**
+ * The value under a key, or undefined when the file has none.
+ * @throws UserError when it is not what it should be
+ */
+export function readMetadata<K extends keyof typeof schemas>(
+  properties: readonly { readonly key?: string | null; readonly value?: string | null }[],
+  key: K,
+): z.infer<(typeof schemas)[K]> | undefined {
+  const property = properties.find((entry) => entry.key === key)
+  if (!property) return undefined
+  try {
+    return schemas[key].parse(JSON.parse(property.value ?? '')) as z.infer<(typeof schemas)[K]>
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s*\n\s*/g, '; ') : messageOf(error)
+    throw new UserError(`the model's metadata '${key}' is broken: ${reason}`)
+  }
+}

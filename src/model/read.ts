@@ -1,0 +1,182 @@
+// From the bytes of a model file to what the driver trains with.
+
+import { createHash } from 'node:crypto'
+import type onnxProto from 'onnx-proto'
+import { UserError } from '../errors.js'
+import type { StepSignature, TrainableModel } from '../fit/model.js'
+import type { Graph } from '../graph/graph.js'
+import { type Dim, isKnown } from '../graph/shape.js'
+import { formatType, type Value } from '../graph/value.js'
+import { decodeModel, encodeModel, hostToProto, toHost } from '../onnx/tensors.js'
+import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.js'
+import { writeModel } from '../onnx/write.js'
+import type { HostTensors } from '../runtime/tensor.js'
+import { portable } from '../targets/portable/index.js'
+import { expand } from '../targets/target.js'
+import { keys, readMetadata, type StepNames } from './metadata.js'
+import { parametersAsInputs, stepNames } from './write.js'
+
+type ModelProto = onnxProto.onnx.IModelProto
+type GraphProto = onnxProto.onnx.IGraphProto
+
+const nameOf = (value: Value): string => (value.origin.kind === 'input' ? value.origin.name : '')
+
+/** Finds a role's input or output, and checks its type. */
+function requireRole(
+  found: Value | undefined,
+  role: string,
+  name: string,
+  fits: (value: Value) => boolean,
+  expected: string,
+): Value {
+  if (!found) throw new UserError(`the training step has no ${role} '${name}' (${expected})`)
+  if (!fits(found))
+    throw new UserError(`the training step's ${role} '${name}' is ${formatType(found)}; expected ${expected}`)
+  return found
+}
+
+/** Where the step takes images and labels and gives its loss: by the file's metadata, or by the usual names. */
+function signatureOf(step: Graph, inference: Graph, named: StepNames | undefined): StepSignature {
+  const usual = inference.inputs.find(({ dtype, shape }) => dtype === 'uint8' && shape.length === 4)
+  const names = named ?? stepNames(usual ? nameOf(usual) : 'images', [])
+  const inputs = new Map(step.inputs.map((value) => [nameOf(value), value]))
+  const scalar = ({ dtype, shape }: Value) => dtype === 'float32' && shape.length === 0
+  const images = requireRole(
+    inputs.get(names.images),
+    'input',
+    names.images,
+    ({ dtype, shape }) => dtype === 'uint8' && shape.length === 4 && shape.slice(1).every(isKnown),
+    'uint8 [batch, channels, height, width] with known sizes',
+  )
+  requireRole(
+    inputs.get(names.labels),
+    'input',
+    names.labels,
+    ({ dtype, shape }) => dtype === 'int64' && shape.length === 1,
+    'int64 [batch]',
+  )
+  requireRole(inputs.get(names.learningRate), 'input', names.learningRate, scalar, 'float32 []')
+  requireRole(step.outputs.get(names.loss), 'output', names.loss, scalar, 'float32 []')
+  requireRole(
+    step.outputs.get(names.correct),
+    'output',
+    names.correct,
+    ({ dtype, shape }) => dtype === 'int64' && shape.length === 0,
+    'int64 []',
+  )
+  if (names.gates) {
+    const { name, survival } = names.gates
+    const fits = ({ dtype, shape }: Value) => dtype === 'float32' && shape.length === 1 && shape[0] === survival.length
+    requireRole(inputs.get(name), 'input', name, fits, `float32 [${survival.length}]`)
+  }
+  const used = new Set([names.images, names.labels, names.learningRate, names.gates?.name])
+  const unknown = [...inputs.keys()].find((name) => !used.has(name))
+  if (unknown !== undefined)
+    throw new UserError(
+      `the training step has an input '${unknown}' that nothing feeds; name its role in the metadata '${keys.step}'`,
+    )
+  const logits = inference.outputs.get('logits')
+  const classes: Dim | undefined = logits?.shape.length === 2 ? logits.shape[1] : undefined
+  if (classes === undefined || !isKnown(classes))
+    throw new UserError("the model has no output 'logits' [batch, classes] with a known number of classes")
+  const { gates, ...rest } = names
+  const [, channels, height, width] = images.shape as readonly [Dim, number, number, number]
+  return { ...rest, ...(gates ? { gates } : {}), imageShape: [channels, height, width], classes }
+}
+
+/** The recipe of files that carry none: the field's usual one, with the optimizer as the graph has it. */
+const usualRecipe = {
+  epochs: 165,
+  batchSize: 128,
+  learningRate: [
+    [0, 0.01],
+    [1, 0.1],
+    [80, 0.01],
+    [120, 0.001],
+  ] satisfies [number, number][],
+  momentum: 0.9,
+  weightDecay: 0,
+  nesterov: false,
+  augment: true,
+}
+
+/** A copy of the graph with other values in some of its initializers. */
+function withInitializers(graph: GraphProto | null | undefined, state: HostTensors): GraphProto {
+  const initializer = (graph?.initializer ?? []).map((proto) => {
+    const value = state[proto.name ?? '']
+    return value ? hostToProto(proto.name ?? '', value) : proto
+  })
+  return { ...graph, initializer }
+}
+
+function withState(model: ModelProto, state: HostTensors): ModelProto {
+  const trainingInfo = (model.trainingInfo ?? []).map((info) => ({
+    ...info,
+    algorithm: withInitializers(info.algorithm, state),
+  }))
+  return { ...model, graph: withInitializers(model.graph, state), trainingInfo }
+}
+
+/** The inference graph alone; what only training needs (functions, bindings, metadata of the step) stays behind. */
+function inferenceModel(model: ModelProto, state: HostTensors): ModelProto {
+  return { ...model, graph: withInitializers(model.graph, state), trainingInfo: [] }
+}
+
+/** SHA-256 of the file without the numbers that training changes. */
+function fingerprintOf(model: ModelProto, state: HostTensors): string {
+  const blank = Object.fromEntries(
+    Object.entries(state).map(([name, value]) => [name, { ...value, data: value.data.subarray(0, 0) }]),
+  )
+  return createHash('sha256')
+    .update(encodeModel(withState(model, blank)))
+    .digest('hex')
+}
+
+function checkState(current: HostTensors, given: HostTensors): void {
+  for (const [name, { dtype, shape }] of Object.entries(current)) {
+    const value = given[name]
+    if (!value) throw new UserError(`no value is given for '${name}'`)
+    if (value.dtype !== dtype || value.shape.join() !== shape.join()) {
+      throw new UserError(`'${name}' should be ${dtype}[${shape}], got ${value.dtype}[${value.shape}]`)
+    }
+  }
+}
+
+/** The step as one plain model for a runtime: what training replaces comes in as inputs, all else is inside. */
+function stepModel({ step, updates, weights }: ReadTrainingModel): Uint8Array {
+  const open = parametersAsInputs(expand(step, portable), (name) => updates.has(name))
+  return encodeModel(writeModel({ graph: open, weights }))
+}
+
+/**
+ * Reads and validates an ONNX file with training information.
+ * @throws UserError in one line: not ONNX, training information missing or broken, a type that does not fit
+ */
+export function readTrainableModel(bytes: Uint8Array, source = 'the model'): TrainableModel {
+  const proto = decodeModel(bytes, source)
+  const properties = proto.metadataProps
+  const model = readTrainingModel(proto)
+  const signature = signatureOf(model.step, model.inference, readMetadata(properties, keys.step))
+  const carried = Object.fromEntries([...model.updates].map(([name, output]) => [output, name]))
+  const state: HostTensors = Object.fromEntries(
+    [...model.updates.keys()].map((name) => [name, toHost(model.weights.get(name)!)]),
+  )
+  return {
+    get step() {
+      return stepModel(model)
+    },
+    carried,
+    state,
+    signature,
+    recipe: readMetadata(properties, keys.recipe) ?? usualRecipe,
+    withState(given) {
+      checkState(state, given)
+      return encodeModel(withState(proto, given))
+    },
+    inference(given) {
+      checkState(state, given)
+      return encodeModel(inferenceModel(proto, given))
+    },
+    fingerprint: fingerprintOf(proto, state),
+  }
+}

@@ -1,0 +1,90 @@
+// From an inference graph to a model file that trains, or to one of its parts.
+
+import type { Graph } from '../graph/graph.js'
+import { rewrite } from '../graph/rewrite.js'
+import type { Tensor } from '../graph/tensor.js'
+import { input, type Value } from '../graph/value.js'
+import { encodeModel } from '../onnx/tensors.js'
+import { type ExpandNode, writeModel } from '../onnx/write.js'
+import { portable } from '../targets/portable/index.js'
+import { expand, expandNode } from '../targets/target.js'
+import { initializationGraph, initialize } from '../training/initialize.js'
+import { trainingStep } from '../training/step.js'
+import { keys, type Recipe, type StepNames } from './metadata.js'
+
+export const parts = ['all', 'train', 'init', 'infer'] as const
+/** `all`: the whole file. `train`, `init`, `infer`: the training step, the initialization or the network, plain models. */
+export type Part = (typeof parts)[number]
+
+export interface ExportOptions {
+  readonly recipe: Recipe
+  /** Draws the weights: the same seed, the same bytes. */
+  readonly seed: number
+  readonly part?: Part
+  /** Write function bodies in place, for runtimes without local functions. */
+  readonly inline?: boolean
+  /** Compute normalised activations again in the backward pass instead of keeping them (true unless given). */
+  readonly recompute?: boolean
+  /** What the file says of where the network came from; any JSON. */
+  readonly architecture?: unknown
+}
+
+const portableBodies: ExpandNode = (node, inputs) => expandNode(portable, node, inputs)
+
+/** The names that our training steps have, and the survival probabilities of their gates. */
+export const stepNames = (images: string, survival: readonly number[]): StepNames => ({
+  images,
+  labels: 'labels',
+  learningRate: 'learning_rate',
+  loss: 'loss',
+  correct: 'correct',
+  ...(survival.length > 0 ? { gates: { name: 'gates', survival: [...survival] } } : {}),
+})
+
+/** The graph with the named parameters as inputs, after its own. */
+export function parametersAsInputs(source: Graph, names: (name: string) => boolean = () => true): Graph {
+  const open = source.parameters.filter(({ origin }) => names(origin.name))
+  const leaves = new Map<Value, Value>(open.map((value) => [value, input(value.origin.name, value.dtype, value.shape)]))
+  return rewrite(source, () => undefined, { leaves, inputs: [...leaves.values()] })
+}
+
+/**
+ * Writes a network as an ONNX file.
+ * @param network an inference graph: one input of images uint8 [batch, channels, height, width], an output `logits`
+ *   float32 [batch, classes]
+ * @throws GraphError when the network cannot be trained
+ */
+export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
+  const { recipe, seed, part = 'all', inline = false, recompute = true } = options
+  const metadata = {
+    ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
+    [keys.recipe]: JSON.stringify(recipe),
+  }
+  const plain = expand(network, portable)
+  const encode = (...args: Parameters<typeof writeModel>) => encodeModel(writeModel(...args))
+  if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
+
+  const step = trainingStep(network, recipe, { recompute })
+  const [images] = network.inputs
+  const names = stepNames(images?.origin.kind === 'input' ? images.origin.name : '', step.survival)
+  const written = inline ? expand(step.graph, portable) : step.graph
+  const bodies = inline ? undefined : portableBodies
+  const described = { ...metadata, [keys.step]: JSON.stringify(names) }
+  const swapped = (map: ReadonlyMap<string, string>) =>
+    JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
+  if (part === 'train') {
+    const open = { graph: parametersAsInputs(written), weights: new Map<string, Tensor>() }
+    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) } }, bodies)
+  }
+  const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)
+  if (part === 'init') {
+    return encode({
+      graph: initialization,
+      weights: new Map(),
+      metadata: { ...metadata, [keys.initial]: swapped(initial) },
+    })
+  }
+  const weights = initialize([network, step.graph], seed)
+  const training = { step: written, initialization, updates: step.updates, initial }
+  return encode({ graph: plain, weights, training, metadata: described }, bodies)
+}

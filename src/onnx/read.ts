@@ -1,0 +1,266 @@
+// GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
+// dangling name, whoever wrote the file.
+
+import onnxProto from 'onnx-proto'
+import { messageOf, UserError } from '../errors.js'
+import { type Graph, graph } from '../graph/graph.js'
+import { type Attributes, type AttributeValue, ONNX_DOMAIN, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
+import type { Dim } from '../graph/shape.js'
+import { isFloat, type Tensor } from '../graph/tensor.js'
+import { apply, constant, constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
+import { dtypeOf } from '../ops/elementwise.js'
+import { findOperator } from '../ops/index.js'
+import { tensorFromProto, toNumber } from './tensors.js'
+
+const { onnx } = onnxProto
+type NodeProto = onnxProto.onnx.INodeProto
+type AttributeProto = onnxProto.onnx.IAttributeProto
+type GraphProto = onnxProto.onnx.IGraphProto
+type FunctionProto = onnxProto.onnx.IFunctionProto
+
+const AttributeType = onnx.AttributeProto.AttributeType
+const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
+
+/** Files nest functions to a few levels and hold some ten thousand nodes: past this they are broken or hostile. */
+const limits = { depth: 32, nodes: 1_000_000 }
+
+/** Attributes that our records do not have, at the only value that means what the records do. */
+const implied: Readonly<Record<string, string>> = {
+  allowzero: '0',
+  auto_pad: 'NOTSET',
+  saturate: '1',
+  select_last_index: '0',
+  storage_order: '0',
+}
+
+/** A float32 of the file as the shortest decimal that rounds to it: 1e-5, not 0.000009999999747. */
+function shortestFloat(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === Math.fround(value)) return short
+  }
+  return value
+}
+
+function attributeValue(proto: AttributeProto): AttributeValue | undefined {
+  switch (proto.type) {
+    case AttributeType.INT:
+      return toNumber(proto.i ?? 0)
+    case AttributeType.FLOAT:
+      return shortestFloat(proto.f ?? 0)
+    case AttributeType.STRING:
+      return text(proto.s)
+    case AttributeType.INTS:
+      return (proto.ints ?? []).map(toNumber)
+    default:
+      return undefined
+  }
+}
+
+const typeNames = {
+  int: AttributeType.INT,
+  float: AttributeType.FLOAT,
+  string: AttributeType.STRING,
+  ints: AttributeType.INTS,
+}
+
+/** The operator that a node calls; a training primitive's name ends where its variant begins (`ConvWeightGrad_k3x3`). */
+function operatorOf(domain: string, opType: string): Operator | undefined {
+  return findOperator(domain, domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType)
+}
+
+const domainOf = (domain: string | null | undefined): string => (domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain)
+
+/** Names in force where a node is read. */
+interface Frame {
+  readonly values: Map<string, Value>
+  /** Attributes of the function call that is being read; `ref_attr_name` refers to them. */
+  readonly attributes: ReadonlyMap<string, AttributeProto>
+  /** Prefix of node names, of inlined calls. */
+  readonly scope: string
+  readonly depth: number
+}
+
+export class GraphReader {
+  private readonly functions: ReadonlyMap<string, FunctionProto>
+  private nodes = 0
+  /** Values of the initializers that became parameters. */
+  readonly weights = new Map<string, Tensor>()
+
+  /** @param updated names of the initializers that training replaces: parameters, whatever their type */
+  constructor(
+    functions: readonly FunctionProto[],
+    private readonly updated: ReadonlySet<string> = new Set(),
+  ) {
+    this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
+  }
+
+  /**
+   * Reads one graph. `values` holds the names of the graphs that it stands beside, and receives its own.
+   * @throws UserError naming the graph and what is wrong in it
+   */
+  read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
+    const name = proto.name ?? ''
+    const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0 }
+    if ((proto.sparseInitializer ?? []).length > 0)
+      throw new UserError(`graph '${name}': sparse initializers are not supported`)
+    for (const initializer of proto.initializer ?? [])
+      this.define(frame, initializer.name, this.readInitializer(initializer))
+    const inputs = (proto.input ?? [])
+      // Before IR version 4 initializers were listed among the inputs as well.
+      .filter((info) => !(proto.initializer ?? []).some((initializer) => initializer.name === info.name))
+      .map((info) => {
+        const value = readInput(info)
+        this.define(frame, info.name, value)
+        return value
+      })
+    for (const node of proto.node ?? []) this.readNode(node, frame)
+    const outputs = new Map((proto.output ?? []).map((info) => [info.name ?? '', this.readOutput(info, frame)]))
+    return graph(name, [...outer, ...inputs], outputs)
+  }
+
+  private readInitializer(proto: onnxProto.onnx.ITensorProto): Value {
+    const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
+    const name = proto.name ?? ''
+    // Shapes, axes and indices are whole numbers and belong to the graph; weights are floats.
+    if (!isFloat(tensor.dtype) && !this.updated.has(name)) return constantTensor(tensor)
+    this.weights.set(name, tensor)
+    return rootScope('', () => parameter(name, tensor.shape, { kind: 'constant', value: 0 }, { dtype: tensor.dtype }))
+  }
+
+  private define({ values }: Frame, name: string | null | undefined, value: Value): void {
+    if (!name) throw new UserError('something in the graph has no name')
+    if (values.has(name)) throw new UserError(`'${name}' is defined twice`)
+    values.set(name, value)
+  }
+
+  private readOutput(info: onnxProto.onnx.IValueInfoProto, frame: Frame): Value {
+    const value = frame.values.get(info.name ?? '')
+    if (!value) throw new UserError(`output '${info.name}' is made by no node`)
+    const declared = info.type?.tensorType?.elemType
+    if (declared && dtypeOf(declared) !== value.dtype) {
+      throw new UserError(
+        `output '${info.name}' is declared ${dtypeOf(declared) ?? declared}, its node makes ${value.dtype}`,
+      )
+    }
+    return value
+  }
+
+  private readNode(node: NodeProto, frame: Frame): void {
+    if (++this.nodes > limits.nodes) throw new UserError(`the graph has more than ${limits.nodes} nodes`)
+    const opType = node.opType ?? ''
+    const name = node.name || opType
+    const scope = frame.scope ? `${frame.scope}/${name}` : name
+    try {
+      const inputs = (node.input ?? []).map((used) => {
+        const value = used === '' ? undefined : frame.values.get(used)
+        if (used !== '' && !value) throw new UserError(`uses '${used}', which nothing before it defines`)
+        return value
+      })
+      const outputs = rootScope(scope, () => this.call(node, inputs, frame, scope))
+      ;(node.output ?? []).forEach((output, i) => {
+        if (output === '') return
+        if (!outputs[i]) throw new UserError(`has an output ${i} ('${output}') that ${opType} does not make`)
+        this.define(frame, output, outputs[i])
+      })
+    } catch (error) {
+      if (!(error instanceof UserError) || error instanceof NodeError) throw error
+      throw new NodeError(`node '${scope}' (${opType}): ${messageOf(error)}`)
+    }
+  }
+
+  private call(node: NodeProto, inputs: readonly (Value | undefined)[], frame: Frame, scope: string): readonly Value[] {
+    const domain = domainOf(node.domain)
+    const opType = node.opType ?? ''
+    const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
+    if (domain === ONNX_DOMAIN && opType === 'Constant') return [readConstant(attributes)]
+    const record = operatorOf(domain, opType)
+    if (record) return apply(record, inputs, readAttributes(attributes, record))
+    const body = this.functions.get(`${domain}:${opType}`)
+    if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
+    throw new UserError(`the operator ${domain ? `${domain}.` : ''}${opType} is not known here`)
+  }
+
+  /** A function that is not one of our primitives: its body takes the place of the call. */
+  private inline(
+    body: FunctionProto,
+    inputs: readonly (Value | undefined)[],
+    attributes: readonly AttributeProto[],
+    caller: Frame,
+  ): readonly Value[] {
+    if (caller.depth >= limits.depth)
+      throw new UserError(`functions call each other more than ${limits.depth} levels deep`)
+    const values = new Map<string, Value>()
+    ;(body.input ?? []).forEach((name, i) => {
+      const value = inputs[i]
+      if (value) values.set(name, value)
+    })
+    const frame: Frame = {
+      values,
+      attributes: new Map(attributes.map((attribute) => [attribute.name ?? '', attribute])),
+      scope: caller.scope,
+      depth: caller.depth + 1,
+    }
+    for (const node of body.node ?? []) this.readNode(node, frame)
+    return (body.output ?? []).map((name) => {
+      const value = values.get(name)
+      if (!value) throw new UserError(`the function ${body.name} does not make its output '${name}'`)
+      return value
+    })
+  }
+}
+
+/** An error that names its node already. */
+class NodeError extends UserError {}
+
+/** An attribute as it stands at this call: a reference is looked up, and left out where the call does not give it. */
+function resolved(proto: AttributeProto, frame: Frame): AttributeProto[] {
+  if (!proto.refAttrName) return [proto]
+  const given = frame.attributes.get(proto.refAttrName)
+  return given ? [{ ...given, name: proto.name ?? '' }] : []
+}
+
+function readConstant(attributes: readonly AttributeProto[]): Value {
+  const [attribute] = attributes
+  switch (attribute?.name) {
+    case 'value':
+      return constantTensor(tensorFromProto(attribute.t ?? {}, 'its value'))
+    case 'value_float':
+      return constant('float32', attribute.f ?? 0)
+    case 'value_floats':
+      return constant('float32', attribute.floats ?? [])
+    case 'value_int':
+      return constant('int64', toNumber(attribute.i ?? 0))
+    case 'value_ints':
+      return constant('int64', (attribute.ints ?? []).map(toNumber))
+    default:
+      throw new UserError(`a constant given by '${attribute?.name}' is not supported`)
+  }
+}
+
+function readAttributes(protos: readonly AttributeProto[], { attributes: specs }: Operator): Attributes {
+  const read: Record<string, AttributeValue> = {}
+  for (const proto of protos) {
+    const name = proto.name ?? ''
+    const spec = specs[name]
+    const value = attributeValue(proto)
+    if (!spec && implied[name] === String(value)) continue
+    if (value === undefined) throw new UserError(`the attribute '${name}' is of a type that is not supported`)
+    if (spec && typeNames[spec.kind] !== proto.type)
+      throw new UserError(`the attribute '${name}' should be of type ${spec.kind}`)
+    read[name] = value
+  }
+  return read
+}
+
+function readInput(info: onnxProto.onnx.IValueInfoProto): Value {
+  const type = info.type?.tensorType
+  const dtype = dtypeOf(type?.elemType ?? 0)
+  if (!type?.shape || !dtype) throw new UserError(`input '${info.name}' needs a tensor type with a shape`)
+  const shape = (type.shape.dim ?? []).map(({ dimValue, dimParam }, axis): Dim => {
+    const size = dimValue == null ? 0 : toNumber(dimValue)
+    // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
+    return size > 0 ? size : dimParam || `${info.name}.${axis}`
+  })
+  return input(info.name ?? '', dtype, shape)
+}

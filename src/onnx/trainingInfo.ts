@@ -1,0 +1,101 @@
+// A file with training information, read and validated: what onnx.checker does not look into.
+
+import type onnxProto from 'onnx-proto'
+import { UserError } from '../errors.js'
+import type { Graph } from '../graph/graph.js'
+import { sameShape } from '../graph/shape.js'
+import type { Tensor } from '../graph/tensor.js'
+import { formatType, type Value } from '../graph/value.js'
+import { GraphReader } from './read.js'
+
+export interface ReadModel {
+  readonly inference: Graph
+  /** Values of all initializers, those of the algorithm included. */
+  readonly weights: ReadonlyMap<string, Tensor>
+}
+
+export interface ReadTrainingModel extends ReadModel {
+  /**
+   * The training step: the inference graph and the algorithm combined, as the standard says. Its inputs are those of
+   * both, its outputs those of the algorithm.
+   */
+  readonly step: Graph
+  readonly initialization: Graph
+  /** Initializer → output of the step that replaces it. */
+  readonly updates: ReadonlyMap<string, string>
+  /** Initializer → output of the initialization that is its first value. */
+  readonly initial: ReadonlyMap<string, string>
+}
+
+type Bindings = readonly onnxProto.onnx.IStringStringEntryProto[] | null | undefined
+
+function readBindings(bindings: Bindings, what: string): ReadonlyMap<string, string> {
+  const map = new Map<string, string>()
+  const sources = new Set<string>()
+  for (const { key, value } of bindings ?? []) {
+    if (!key || !value) throw new UserError(`${what}: an entry lacks its key or its value`)
+    if (map.has(key)) throw new UserError(`${what}: '${key}' is bound twice`)
+    if (sources.has(value)) throw new UserError(`${what}: the output '${value}' is bound twice`)
+    map.set(key, value)
+    sources.add(value)
+  }
+  return map
+}
+
+/** Each key an initializer, each value an output, both of one type. */
+function checkBindings(
+  bindings: ReadonlyMap<string, string>,
+  initializers: ReadonlyMap<string, Value>,
+  outputs: ReadonlyMap<string, Value>,
+  what: string,
+): void {
+  for (const [name, output] of bindings) {
+    const target = initializers.get(name)
+    const source = outputs.get(output)
+    if (!target) throw new UserError(`${what}: '${name}' is no initializer of the model`)
+    if (!source) throw new UserError(`${what}: '${output}', bound to '${name}', is no output of the graph`)
+    if (target.dtype !== source.dtype || !sameShape(target.shape, source.shape)) {
+      throw new UserError(`${what}: '${output}' is ${formatType(source)}, but '${name}' is ${formatType(target)}`)
+    }
+  }
+}
+
+/**
+ * Reads the inference graph of a model.
+ * @throws UserError naming what is wrong
+ */
+export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
+  const reader = new GraphReader(model.functions ?? [])
+  return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
+}
+
+/**
+ * Reads a model and its training information, and checks the bindings.
+ * @throws UserError naming what is missing or wrong
+ */
+export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTrainingModel {
+  const infos = model.trainingInfo ?? []
+  if (infos.length === 0) {
+    throw new UserError(
+      'the model has no training_info; export one that has it, for example `rdm-export --arch rdm56 > model.onnx`',
+    )
+  }
+  if (infos.length > 1) throw new UserError(`the model has ${infos.length} training_info entries; expected one`)
+  const { algorithm, initialization, updateBinding, initializationBinding } = infos[0]!
+  if (!algorithm?.node?.length)
+    throw new UserError('training_info has no algorithm: the graph of the training step is empty')
+  const updates = readBindings(updateBinding, 'training_info.update_binding')
+  const initial = readBindings(initializationBinding, 'training_info.initialization_binding')
+  if (updates.size === 0) throw new UserError('training_info has no update_binding: the step would change nothing')
+
+  const reader = new GraphReader(model.functions ?? [], new Set(updates.keys()))
+  const values = new Map<string, Value>()
+  const inference = reader.read(model.graph ?? {}, values)
+  const step = reader.read(algorithm, values, inference.inputs)
+  const initializers = new Map([...values].filter(([name]) => reader.weights.has(name)))
+  checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
+  const first = new GraphReader(model.functions ?? []).read(initialization ?? {})
+  if (first.inputs.length > 0) throw new UserError('training_info.initialization: the graph should have no inputs')
+  checkBindings(initial, initializers, first.outputs, 'training_info.initialization_binding')
+  return { inference, step, initialization: first, updates, initial, weights: reader.weights }
+}
