@@ -6,9 +6,9 @@ import { UserError } from '../errors.js'
 import type { FitOverrides } from '../fit/config.js'
 import { fit } from '../fit/fit.js'
 import { jsonReporter, textReporter } from '../fit/progress.js'
-import { readTrainableModel } from '../fit/readModel.js'
 import { readRunInfo, runFiles } from '../fit/runFolder.js'
 import { type Schedule, scheduleText } from '../fit/schedule.js'
+import { readTrainableModel } from '../model/read.js'
 import { type Provider, providers } from '../runtime/protocol.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
@@ -80,9 +80,10 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
 
   // A run goes on from its own first weights even when it was stopped before the first checkpoint.
   const initial = join(flags.out, runFiles.initial)
-  const model = readTrainableModel(await readInput(resume ? initial : modelPath!))
+  const source = resume ? initial : modelPath!
+  const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
   if (resume && modelPath !== undefined) {
-    const { fingerprint } = readTrainableModel(await readInput(modelPath))
+    const { fingerprint } = readTrainableModel(await readInput(modelPath), modelPath)
     if (fingerprint !== model.fingerprint) {
       throw new UserError(
         `the run in ${flags.out} belongs to another model than ${modelPath}: leave out the model to go on with ${initial}, ` +

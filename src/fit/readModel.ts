@@ -1,2 +1,0 @@
-// Reading a trainable model from the bytes of a file.
-export { readTrainableModel } from '../model/read.js'
