@@ -5,7 +5,7 @@ import { nodesBehind } from '../graph/graph.js'
 import type { Gradient } from '../graph/operator.js'
 import { broadcastShapes, sameShape } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
-import { constant, formatType, GraphError, type Node, rootScope, type Value } from '../graph/value.js'
+import { constant, describeCall, formatType, GraphError, type Node, rootScope, type Value } from '../graph/value.js'
 import { add } from '../ops/elementwise.js'
 import { reduceSum } from '../ops/reduction.js'
 import { fillAs, reshapeTo } from '../ops/shape.js'
@@ -30,8 +30,7 @@ function inputGradients(
 ): readonly (Value | undefined)[] {
   const gradient: Gradient<never> = node.operator.gradient
   if (gradient === 'zero') return []
-  if ('forbidden' in gradient)
-    throw new GraphError(`${node.operator.name} is not differentiable: ${gradient.forbidden}`)
+  if ('forbidden' in gradient) throw new GraphError(`it is not differentiable; ${gradient.forbidden}`)
   const rule: Extract<Gradient<typeof node.attributes>, { rule: unknown }>['rule'] = gradient.rule
   const first = node.outputs[0]!
   const after = grads.find((grad) => grad !== undefined)!
@@ -61,7 +60,8 @@ export interface GradientOptions {
  * d(y)/d(x) for each x of `wrt`, as values of the same graph: they print, evaluate and differentiate like any other.
  * @param y a scalar, or any value with `seed`
  * @returns one gradient for each of `wrt`, with its type; zeros where y does not depend on it
- * @throws GraphError when a forbidden operator lies on the way, or y is no scalar and no seed is given
+ * @throws GraphError when a forbidden operator lies on the way, y is no scalar and no seed is given, or the seed has not
+ * the type of y
  */
 export function gradients(
   y: Value,
@@ -70,6 +70,9 @@ export function gradients(
 ): readonly Value[] {
   if (!seed && y.shape.length > 0) {
     throw new GraphError(`gradients: needs a scalar, got ${formatType(y)}; sum it, or give the gradient at y as seed`)
+  }
+  if (seed && (seed.dtype !== y.dtype || !sameShape(seed.shape, y.shape))) {
+    throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
   }
   const recomputed = new Map<Value, Value>()
   const seenAs: SeenAs = (value, after) => {
@@ -87,20 +90,29 @@ export function gradients(
   for (const node of [...nodes].reverse()) {
     const grads = node.outputs.map((output) => arrived.get(output))
     if (!node.outputs.some((output) => active.has(output)) || grads.every((grad) => !grad)) continue
-    rootScope(node.scope === '' ? 'grad' : `${node.scope}/grad`, () => {
+    const backward = () => {
       inputGradients(node, grads, seenAs).forEach((gradient, i) => {
         const value = node.inputs[i]
         if (!gradient || !value || !active.has(value) || !isFloat(value.dtype)) return
         const exact = unbroadcast(gradient, value)
         if (exact.dtype !== value.dtype || !sameShape(exact.shape, value.shape)) {
           throw new GraphError(
-            `${node.operator.name}: its rule gave ${formatType(exact)} for input ${i}, which is ${formatType(value)}; mend the rule`,
+            `its rule gave ${formatType(exact)} for input ${i}, which is ${formatType(value)}; mend the rule`,
           )
         }
         const earlier = arrived.get(value)
         arrived.set(value, earlier ? add(earlier, exact) : exact)
       })
-    })
+    }
+    try {
+      rootScope(node.scope === '' ? 'grad' : `${node.scope}/grad`, backward)
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error
+      const where = node.scope === '' ? '' : ` in ${node.scope}`
+      throw new GraphError(
+        `gradient of ${node.operator.name}${where}: ${error.message} (${describeCall(node.inputs, node.attributes)})`,
+      )
+    }
   }
   return wrt.map((x) => arrived.get(x) ?? fillAs(0, x))
 }

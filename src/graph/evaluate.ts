@@ -17,7 +17,12 @@ export function evaluateValues(values: readonly Value[], given: ReadonlyMap<Valu
   }
   for (const { operator, inputs, attributes, outputs } of nodesBehind(values)) {
     const operands = inputs.map((value) => (value ? lookUp(value) : undefined))
-    const results = operator.evaluate(operands as Tensor[], attributes as never)
+    let results: readonly Tensor[]
+    try {
+      results = operator.evaluate(operands as Tensor[], attributes as never)
+    } catch (error) {
+      throw error instanceof GraphError ? new GraphError(`evaluate: ${operator.name}: ${error.message}`) : error
+    }
     outputs.forEach((value, i) => {
       known.set(value, results[i]!)
     })

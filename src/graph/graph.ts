@@ -27,7 +27,8 @@ export function nodesBehind(values: Iterable<Value>): readonly Node[] {
 
 /**
  * Builds a graph from its outputs.
- * @throws GraphError when an output depends on an input that is not listed, or two things share a name
+ * @throws GraphError when an output depends on an input that is not listed, something else than an input is listed, or
+ * two things share a name
  */
 export function graph(
   name: string,
@@ -41,10 +42,19 @@ export function graph(
   const names = new Set<string>()
   const claim = (taken: string, what: string) => {
     if (names.has(taken))
-      throw new GraphError(`graph ${name}: two inputs or parameters are named '${taken}'; rename this ${what}`)
+      throw new GraphError(
+        `graph ${name}: two inputs or parameters are named '${taken}'; rename the second, this ${what}`,
+      )
     names.add(taken)
   }
-  for (const value of inputs) if (value.origin.kind === 'input') claim(value.origin.name, 'input')
+  for (const value of inputs) {
+    if (value.origin.kind !== 'input') {
+      throw new GraphError(
+        `graph ${name}: a ${value.origin.kind} is listed among its inputs; list only what input() makes`,
+      )
+    }
+    claim(value.origin.name, 'input')
+  }
   for (const value of leaves) {
     if (!value) continue
     if (isParameter(value)) {
@@ -54,6 +64,12 @@ export function graph(
       throw new GraphError(
         `graph ${name}: uses the input '${value.origin.name}', which is not among its inputs; list it`,
       )
+    }
+  }
+  for (const [output, { origin }] of named) {
+    const passedOn = 'name' in origin && origin.name === output
+    if (names.has(output) && !passedOn) {
+      throw new GraphError(`graph ${name}: '${output}' names an output and an input or parameter; rename the output`)
     }
   }
   return { name, inputs, parameters, nodes, outputs: named }

@@ -63,7 +63,8 @@ export function addDims(a: Dim, b: Dim): Dim {
   if (isKnown(a) && isKnown(b)) return a + b
   if (isKnown(a)) return addDims(b, a)
   if (!isKnown(b)) return `(${[a, b].sort().join('+')})`
-  const sum = /^\((.*)([+-]\d+)\)$/.exec(a)
+  // `(batch+2)` is one symbol; `(batch+2)*(rows+1)` is a product of two.
+  const sum = factors(a).symbols.length === 1 ? /^\((.*)([+-]\d+)\)$/.exec(a) : null
   const [base, offset] = sum ? [sum[1]!, Number(sum[2]) + b] : [a, b]
   return offset === 0 ? base : `(${base}${offset > 0 ? '+' : ''}${offset})`
 }

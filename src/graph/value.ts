@@ -137,7 +137,7 @@ function withDefaults(operator: Operator, given: Attributes): Attributes {
 }
 
 /** What an error says of a call: each input's type and the attributes. */
-function describeCall(inputs: readonly (Value | undefined)[], attributes: Attributes): string {
+export function describeCall(inputs: readonly (Value | undefined)[], attributes: Attributes): string {
   const types = inputs.map((value) => (value ? formatType(value) : '(none)')).join(', ')
   const given = Object.entries(attributes).filter(([, value]) => value !== undefined)
   const list = given.map(([name, value]) => `${name}=${typeof value === 'object' ? `[${value}]` : value}`).join(', ')
@@ -158,8 +158,9 @@ export function apply<S extends AttributeSpecs>(
   try {
     const [fewest, most] = record.arity
     if (inputs.length < fewest || inputs.length > most || inputs.slice(0, fewest).includes(undefined)) {
-      const expected = fewest === most ? `${fewest}` : `${fewest} to ${most}`
-      throw new GraphError(`takes ${expected} inputs, got ${inputs.filter((value) => value).length}`)
+      const expected = fewest === most ? `${fewest}` : most === Infinity ? `at least ${fewest}` : `${fewest} to ${most}`
+      const noun = expected.endsWith(' 1') || expected === '1' ? 'input' : 'inputs'
+      throw new GraphError(`takes ${expected} ${noun}, got ${inputs.filter((value) => value).length}`)
     }
     const complete = withDefaults(record, given)
     const types = record.infer(inputs as readonly Value[], complete as never)

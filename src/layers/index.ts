@@ -36,6 +36,8 @@ export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
   const { channels, kernel, stride = 1, padding = (kernel - 1) >> 1, bias = false, groups = 1, init = 'he' } = options
   return scope(name, () => {
     const inputs = knownAxis(x, 1, 'conv2d') / groups
+    if (!Number.isInteger(inputs))
+      throw new GraphError(`conv2d ${name}: ${inputs * groups} channels do not divide into ${groups} groups`)
     const area = kernel * kernel
     const weight = parameter(
       'weight',

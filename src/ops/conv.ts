@@ -25,9 +25,10 @@ export const windowAttributes = {
 const attributes = { ...windowAttributes, group: int(1) } as const
 export type ConvAttributes = Window & { readonly group: number }
 
-export function checkWindow({ strides, pads, dilations }: Window): void {
+export function checkWindow({ kernel_shape, strides, pads, dilations }: Window): void {
   const whole = (values: readonly number[], count: number, least: number) =>
     values.length === count && values.every((value) => Number.isInteger(value) && value >= least)
+  if (kernel_shape && !whole(kernel_shape, 2, 1)) throw new GraphError('kernel_shape must be two whole numbers from 1')
   if (!whole(strides, 2, 1)) throw new GraphError('strides must be two whole numbers from 1')
   if (!whole(dilations, 2, 1)) throw new GraphError('dilations must be two whole numbers from 1')
   if (!whole(pads, 4, 0)) throw new GraphError('pads must be four whole numbers from 0: top, left, bottom, right')
@@ -62,6 +63,7 @@ const kernelOf = (w: Shape, given: readonly number[] | undefined): [number, numb
 function convShape(x: Shape, w: Shape, attributes: ConvAttributes): Shape {
   checkWindow(attributes)
   const { group } = attributes
+  if (!(Number.isInteger(group) && group >= 1)) throw new GraphError('group must be a whole number from 1')
   const [outputs, inner] = w
   const [kh, kw] = kernelOf(w, attributes.kernel_shape)
   if (isKnown(x[1]!) && isKnown(inner!) && x[1] !== inner * group) {
@@ -186,21 +188,24 @@ type TransposedAttributes = ConvAttributes & { readonly output_padding: readonly
 function transposedShape(dy: Shape, w: Shape, attributes: TransposedAttributes): Shape {
   checkWindow(attributes)
   const kernel = kernelOf(w, attributes.kernel_shape)
+  const { group, output_padding } = attributes
+  if (!(Number.isInteger(group) && group >= 1)) throw new GraphError('group must be a whole number from 1')
+  if (isKnown(w[0]!) && w[0] % group !== 0)
+    throw new GraphError(`${w[0]} input channels do not divide into ${group} groups`)
+  if (output_padding.length !== 2 || !output_padding.every((rest) => Number.isInteger(rest) && rest >= 0))
+    throw new GraphError('output_padding must be two whole numbers from 0')
   if (isKnown(dy[1]!) && isKnown(w[0]!) && dy[1] !== w[0]) {
     throw new GraphError(`the input has ${dy[1]} channels, the weights take ${w[0]}`)
   }
   const spatial = ([0, 1] as const).map((axis) => {
     const count = dy[axis + 2]!
     if (!isKnown(count)) throw new GraphError(`needs known height and width, got '${count}'`)
-    return spanOf(count, kernel[axis]!, axis, attributes) + attributes.output_padding[axis]!
+    const size = spanOf(count, kernel[axis]!, axis, attributes) + output_padding[axis]!
+    if (size < 1) throw new GraphError(`the pads leave nothing of an axis of ${count}`)
+    return size
   })
   const inner = w[1]!
-  const channels = isKnown(inner)
-    ? inner * attributes.group
-    : attributes.group === 1
-      ? inner
-      : `${attributes.group}*${inner}`
-  return [dy[0]!, channels, ...spatial]
+  return [dy[0]!, sizeOf([group, inner]), ...spatial]
 }
 
 /**
@@ -256,7 +261,7 @@ export const convTranspose = (x: Value, w: Value, options: TransposedOptions = {
 
 function weightShape(x: Shape, dy: Shape, attributes: ConvAttributes): Shape {
   const { kernel_shape: kernel, group } = attributes
-  if (kernel?.length !== 2) throw new GraphError('needs kernel_shape, two whole numbers')
+  if (kernel?.length !== 2) throw new GraphError('needs kernel_shape, two whole numbers from 1')
   const channels = x[1]!
   if (isKnown(channels) && channels % group !== 0)
     throw new GraphError(`${channels} channels do not divide into ${group} groups`)

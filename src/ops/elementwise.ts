@@ -9,6 +9,7 @@ import {
   type Operator,
   operator,
   required,
+  TRAINING_DOMAIN,
 } from '../graph/operator.js'
 import { awayFromZero, booleans, distinct, fixed, normal, positive, type SampleInput } from '../graph/sample.js'
 import { broadcastShapes } from '../graph/shape.js'
@@ -90,7 +91,11 @@ function binary(
 /** Both operands as values; a number takes the dtype of the other. */
 function operands(a: Operand, b: Operand): [Value, Value] {
   if (typeof a === 'number') {
-    if (typeof b === 'number') throw new GraphError('at least one operand must be a value of the graph')
+    if (typeof b === 'number') {
+      throw new GraphError(
+        `both operands are numbers (${a}, ${b}); one must be a value of the graph, as constant() makes`,
+      )
+    }
     return [constant(b.dtype, a), b]
   }
   return [a, typeof b === 'number' ? constant(a.dtype, b) : b]
@@ -255,7 +260,7 @@ export const relu = call1(Relu)
  */
 export const ReluGrad = operator({
   name: 'ReluGrad',
-  domain: 'rdm.training',
+  domain: TRAINING_DOMAIN,
   attributes: none,
   arity: [2, 2],
   infer: (inputs) => inferBroadcast(inputs),
@@ -300,7 +305,10 @@ export const Where = operator({
     if (condition!.dtype !== 'bool') throw new GraphError('needs a bool condition; compare or cast first')
     const [type] = inferBroadcast([a!, b!])
     const shape = broadcastShapes(condition!.shape, type!.shape)
-    if (!shape) throw new GraphError('the condition does not broadcast with the operands')
+    if (!shape)
+      throw new GraphError(
+        'the condition and the operands do not broadcast: each pair of dimensions must be equal, or one of them 1',
+      )
     return [{ dtype: a!.dtype, shape }]
   },
   gradient: {

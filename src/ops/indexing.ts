@@ -2,8 +2,8 @@
 
 import { int, ONNX_DOMAIN, operator, string } from '../graph/operator.js'
 import { fixed, normal } from '../graph/sample.js'
-import { isKnown, type Shape, sameShape, sizeOf } from '../graph/shape.js'
-import { isFloat, type Tensor, tensor } from '../graph/tensor.js'
+import { type Shape, sameShape, sizeOf } from '../graph/shape.js'
+import { type DType, isFloat, type Tensor, tensor } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, type Value } from '../graph/value.js'
 import { indices as multiIndices, positionOf, select } from './reference.js'
 import { expandAs, fillAs, requireAxes, reshapeTo } from './shape.js'
@@ -162,8 +162,7 @@ export const OneHot = operator({
     requireIndices(indices!)
     if (axis !== -1) throw new GraphError('only axis=-1 is supported')
     const known = constantOf(depth!)
-    if (known && (known.length !== 1 || !isKnown(known[0]!))) throw new GraphError('depth must be one number')
-    if (isFloat(depth!.dtype)) throw new GraphError('depth must be a whole number')
+    if (isFloat(depth!.dtype) || (known && known.length !== 1)) throw new GraphError('depth must be one whole number')
     return [{ dtype: values!.dtype, shape: [...indices!.shape, known?.[0] ?? 'depth'] }]
   },
   gradient: 'zero',
@@ -178,5 +177,5 @@ export const OneHot = operator({
   },
   samples: [{ inputs: [fixed('int64', [4], [0, 2, -1, 1]), fixed('int64', [], [3]), fixed('float32', [2], [0, 1])] }],
 })
-export const oneHot = (indices: Value, depth: Value, off = 0, on = 1): Value =>
-  apply1(OneHot, [indices, depth, constant('float32', [off, on])])
+export const oneHot = (indices: Value, depth: Value, dtype: DType = 'float32'): Value =>
+  apply1(OneHot, [indices, depth, constant(dtype, [0, 1])])

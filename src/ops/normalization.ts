@@ -105,7 +105,7 @@ export const BatchNormalization = operator({
         ]
       }
       if (grads[1] || grads[2]) {
-        throw new GraphError('BatchNormalization: no gradient flows through the running statistics; stop it there')
+        throw new GraphError('no gradient flows through the running statistics; stop it there')
       }
       const batchMean = reduceMean(x, besideChannels(x), { keepdims: 0 })
       const centred = sub(x, overChannels(batchMean, x))
@@ -161,7 +161,7 @@ export const BatchNormTraining = operator({
   gradient: {
     rule({ grad, grads, inputs, outputs }) {
       if (grads.slice(1).some((other) => other)) {
-        throw new GraphError('BatchNormTraining: only y has a gradient; do not differentiate the statistics')
+        throw new GraphError('only y has a gradient; do not differentiate the statistics')
       }
       return batchNormGrad(grad, inputs[0]!, inputs[1]!, outputs[3]!, outputs[4]!)
     },

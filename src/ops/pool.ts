@@ -14,7 +14,10 @@ function pooledShape(x: Shape, attributes: Window & { readonly ceil_mode: number
   const { kernel_shape: kernel } = attributes
   checkWindow(attributes)
   if (x.length !== 4) throw new GraphError('needs a four-dimensional input [N, C, H, W]')
-  if (kernel?.length !== 2) throw new GraphError('needs kernel_shape, two whole numbers')
+  if (kernel?.length !== 2) throw new GraphError('needs kernel_shape, two whole numbers from 1')
+  // A window that lies in the padding alone would have no mean and no maximum.
+  if (attributes.pads.some((amount, side) => amount >= kernel[side % 2]!))
+    throw new GraphError('pads must be smaller than the kernel')
   if (attributes.ceil_mode !== 0) throw new GraphError('ceil_mode=1 is not supported; pad the input instead')
   return [x[0]!, x[1]!, windowCount(x[2]!, kernel[0]!, 0, attributes), windowCount(x[3]!, kernel[1]!, 1, attributes)]
 }
@@ -111,7 +114,7 @@ export const AveragePool = operator({
     rule({ grad, inputs: [x], outputs: [y], attributes }) {
       const { kernel_shape, strides, pads } = attributes
       const [, channels, height, width] = x!.shape
-      if (!isKnown(channels!)) throw new GraphError('AveragePool: the gradient needs a known number of channels')
+      if (!isKnown(channels!)) throw new GraphError('the gradient needs a known number of channels')
       const window = { kernel_shape, strides, pads, dilations: [1, 1] }
       const counts = attributes.count_include_pad
         ? kernel_shape![0]! * kernel_shape![1]!
@@ -168,7 +171,7 @@ export const GlobalAveragePool = operator({
   gradient: {
     rule({ grad, inputs: [x] }) {
       const area = sizeOf(x!.shape.slice(2))
-      if (!isKnown(area)) throw new GraphError('GlobalAveragePool: the gradient needs a known height and width')
+      if (!isKnown(area)) throw new GraphError('the gradient needs a known height and width')
       return [expandAs(div(grad, area), x!)]
     },
   },

@@ -17,13 +17,16 @@ import { tensor } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
 import { reshaped, select } from './reference.js'
 
-/** Axes of a constant operand or attribute, counted from the front. */
+/** Axes of a constant operand or attribute, counted from the front; each at most once. */
 export function requireAxes(axes: readonly number[], rank: number): number[] {
-  return axes.map((axis) => {
+  const front = axes.map((axis) => {
     const normal = normalizeAxis(axis, rank)
     if (normal === undefined) throw new GraphError(`axis ${axis} is out of range for ${rank} dimensions`)
     return normal
   })
+  const twice = front.find((axis, i) => front.indexOf(axis) !== i)
+  if (twice !== undefined) throw new GraphError(`axis ${twice} is given twice`)
+  return front
 }
 
 const int64 = (values: readonly number[]): Value => constant('int64', values)
@@ -131,7 +134,7 @@ export const Transpose = operator({
   arity: [1, 1],
   infer([x], { perm }) {
     const order = perm ?? reversed(x!.shape.length)
-    if (order.length !== x!.shape.length || new Set(requireAxes(order, order.length)).size !== order.length) {
+    if ([...order].sort((a, b) => a - b).join() !== x!.shape.map((_, axis) => axis).join()) {
       throw new GraphError(`perm must hold each axis 0 … ${x!.shape.length - 1} once`)
     }
     return [{ dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) }]
@@ -267,6 +270,8 @@ export const Slice = operator({
   arity: [3, 5],
   infer([x, ...operands]) {
     const parts = operands.map((operand) => operand && requireConstant(operand, 'starts, ends, axes and steps'))
+    if (parts.some((part) => part && part.length !== parts[0]!.length))
+      throw new GraphError('starts, ends, axes and steps need one number each for the same axes')
     const shape = sliceAxes(x!.shape, parts).map(({ count, less }, axis) => count ?? addDims(x!.shape[axis]!, -less))
     return [{ dtype: x!.dtype, shape }]
   },
@@ -345,7 +350,7 @@ function unslice(grad: Value, shape: Shape, axes: readonly AxisSlice[]): Value {
 function padding(rank: number, pads: readonly number[], axes: readonly number[] | undefined) {
   const along = requireAxes(axes ?? Array.from({ length: rank }, (_, i) => i), rank)
   if (pads.length !== 2 * along.length)
-    throw new GraphError(`needs two pads an axis, got ${pads.length} for ${along.length}`)
+    throw new GraphError(`needs two pads an axis, got ${pads.length} for ${along.length} axes`)
   const at = (axis: number, side: 0 | 1) => pads[along.indexOf(axis) + side * along.length] ?? 0
   return Array.from({ length: rank }, (_, axis) =>
     along.includes(axis) ? ([at(axis, 0), at(axis, 1)] as const) : ([0, 0] as const),
@@ -361,7 +366,10 @@ export const Pad = operator({
   infer([x, pads, , axes], { mode }) {
     if (mode !== 'constant') throw new GraphError(`mode '${mode}' is not supported; use 'constant'`)
     const frame = padding(x!.shape.length, requireConstant(pads!, 'pads'), axes && requireConstant(axes, 'axes'))
-    return [{ dtype: x!.dtype, shape: x!.shape.map((dim, axis) => addDims(dim, frame[axis]![0] + frame[axis]![1])) }]
+    const shape = x!.shape.map((dim, axis) => addDims(dim, frame[axis]![0] + frame[axis]![1]))
+    const lost = shape.findIndex((dim) => isKnown(dim) && dim < 0)
+    if (lost >= 0) throw new GraphError(`negative pads crop more of axis ${lost} than its ${x!.shape[lost]}`)
+    return [{ dtype: x!.dtype, shape }]
   },
   gradient: {
     rule({ grad, inputs: [, pads, , axes] }) {
@@ -420,7 +428,7 @@ export const Concat = operator({
       let start = 0
       return inputs.map((part) => {
         const dim = part.shape[along!]!
-        if (!isKnown(dim)) throw new GraphError(`Concat: no gradient along the symbolic axis '${dim}'`)
+        if (!isKnown(dim)) throw new GraphError(`no gradient along the symbolic axis '${dim}'; fix its size`)
         start += dim
         return slice(grad, [along!], [start - dim], [start])
       })

@@ -29,7 +29,7 @@ export const SoftmaxCrossEntropy = operator({
   gradient: {
     rule({ grad, grads, inputs: [, labels], outputs: [, probabilities] }) {
       if (grads[1]) {
-        throw new GraphError('SoftmaxCrossEntropy: only the loss has a gradient; take softmax of the logits instead')
+        throw new GraphError('only the loss has a gradient; take softmax of the logits instead')
       }
       return [apply1(SoftmaxCrossEntropyGrad, [grad, probabilities!, labels!]), undefined]
     },

@@ -3,7 +3,7 @@
 import type { Graph } from '../graph/graph.js'
 import { type AttributeSpecs, type AttributesOf, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
 import { rewrite } from '../graph/rewrite.js'
-import type { Node, Value } from '../graph/value.js'
+import { describeCall, GraphError, type Node, type Value } from '../graph/value.js'
 import type { primitives } from '../ops/index.js'
 
 /** A primitive in other operators: one Value an output, of the same types. Optional inputs may be undefined. */
@@ -23,10 +23,19 @@ export interface Target {
 
 export const isPrimitive = (node: Node): boolean => node.operator.domain === TRAINING_DOMAIN
 
-/** The expansion of one primitive node, applied to the given inputs. */
+/**
+ * The expansion of one primitive node, applied to the given inputs.
+ * @throws GraphError naming target and primitive when the expansion does not take these inputs
+ */
 export function expandNode(target: Target, node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
   const expansion: Expansion<never> = target.expansions[node.operator.name as keyof Expansions]
-  return expansion(inputs as readonly Value[], node.attributes as never)
+  try {
+    return expansion(inputs as readonly Value[], node.attributes as never)
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error
+    const call = describeCall(inputs, node.attributes)
+    throw new GraphError(`target ${target.name}, ${node.operator.name}: ${error.message} (${call})`)
+  }
 }
 
 /** The graph with every primitive written out in place. */

@@ -1,8 +1,7 @@
 // The weight gradient of a convolution, dw[o, c, i, j] = Σ dy[n, o, p, q] · x[n, c, p·s − pad + i·d, q·s − pad + j·d],
 // as one matrix product over places of shifted copies, then a sum over the batch.
 
-import { isKnown } from '../../graph/shape.js'
-import { GraphError, type Value } from '../../graph/value.js'
+import type { Value } from '../../graph/value.js'
 import type { Window } from '../../ops/conv.js'
 import {
   concat,
@@ -56,9 +55,8 @@ function byShifts(x: Value, dy: Value, kh: number, kw: number, pads: readonly nu
 function taps(x: Value, dy: Value, kh: number, kw: number, { strides, pads, dilations }: Window): readonly Value[] {
   const [top, left, bottom, right] = pads as readonly [number, number, number, number]
   const framed = pads.every((amount) => amount === 0) ? x : pad(x, [2, 3], [top, left], [bottom, right])
-  const count = [dy.shape[2], dy.shape[3]] as readonly [number, number]
-  const size = [framed.shape[2], framed.shape[3]] as readonly [number, number]
-  if (![...count, ...size].every(isKnown)) throw new GraphError('needs known height and width')
+  const count = dy.shape.slice(2) as readonly number[]
+  const size = framed.shape.slice(2) as readonly number[]
   return Array.from({ length: kh * kw }, (_, tap) => {
     const starts = [Math.floor(tap / kw) * dilations[0]!, (tap % kw) * dilations[1]!]
     // Ends from the back: how many rows after the last one that is used.

@@ -16,8 +16,8 @@ export const portable: Target = {
     ConvInputGrad: convInputGrad,
     ConvWeightGrad: convWeightGrad,
     Gate: ([x, open], { survival }) => [mul(x!, open ?? survival)],
-    // A mask without Cast or Where: 1e30·y clipped to [0, 1] is 1 for every normal positive y.
-    ReluGrad: ([dy, y]) => [mul(dy!, hardSigmoid(y!, { alpha: 1e30, beta: 0 }))],
+    // A mask without Cast or Where: 1e38·y clipped to [0, 1] is 1 for every normal positive float32 (from 1.2e-38).
+    ReluGrad: ([dy, y]) => [mul(dy!, hardSigmoid(y!, { alpha: 1e38, beta: 0 }))],
     SgdMomentum: ([w, gradient, v, rate], { momentum, weight_decay, nesterov }) => {
       const decayed = weight_decay === 0 ? gradient! : add(gradient!, mul(w!, weight_decay))
       const velocity = momentum === 0 ? decayed : add(mul(v!, momentum), decayed)

@@ -26,7 +26,8 @@ export const softmaxCrossEntropy: Expansions['SoftmaxCrossEntropy'] = ([logits, 
 
 export const softmaxCrossEntropyGrad: Expansions['SoftmaxCrossEntropyGrad'] = ([dloss, probabilities, labels]) => {
   const classes = probabilities!.shape[1]!
-  if (!isKnown(classes)) throw new GraphError(`needs a known number of classes, got '${classes}'`)
-  const targets = oneHot(labels!, constant('int64', classes))
+  if (!isKnown(classes))
+    throw new GraphError(`needs a known number of classes, got '${classes}'; give the logits a fixed last dimension`)
+  const targets = oneHot(labels!, constant('int64', classes), probabilities!.dtype)
   return [mul(sub(probabilities!, targets), div(dloss!, cast(size(labels!), dloss!.dtype)))]
 }
