@@ -350,7 +350,10 @@ export const Cast = operator({
   infer([x], { to }) {
     const dtype = dtypeOf(to)
     if (!dtype)
-      throw new GraphError(`to=${to} is no element type known here; known are ${Object.entries(onnxTypes).join(' ')}`)
+      {
+      const known = Object.entries(onnxTypes).map(([name, code]) => `${code} (${name})`)
+      throw new GraphError(`to=${to} is no element type known here; known are ${known.join(', ')}`)
+    }
     return [{ dtype, shape: x!.shape }]
   },
   gradient: {
