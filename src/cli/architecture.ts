@@ -57,7 +57,9 @@ function masks(block: Architecture['block'], r: number, dropped: number): string
 }
 
 function fromParts(options: NetworkOptions): Architecture {
-  const { block = 'basic', r, reluDrop, functions, depth, blocks } = options
+  const { r, reluDrop, functions, depth, blocks } = options
+  // Masks of three digits can only belong to bottlenecks.
+  const block = options.block ?? (functions?.every((mask) => mask.length === 3) ? 'bottleneck' : 'basic')
   if (functions && (r !== undefined || reluDrop !== undefined)) {
     throw new UserError('--functions already says each residual function: leave out --r and --relu-drop')
   }

@@ -50,14 +50,17 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --list',
     'rdm-export --arch rdm83 > model.onnx',
     'rdm-export --block bottleneck --depth 83 --r 2 --relu-drop 1 --out model.onnx',
-    'rdm-export --functions 111,001 --block bottleneck --blocks 9,9,9 --classes 100 > cifar100.onnx',
+    'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
   program
     .option('--arch <name>', 'a network of the zoo')
     .addOption(
-      choice('--block <kind>', 'two 3×3 convolutions, or 1×1, 3×3, 1×1 (default: basic)', ['basic', 'bottleneck']),
+      choice('--block <kind>', 'two 3×3 convolutions, or 1×1, 3×3, 1×1 (default: by --functions, else basic)', [
+        'basic',
+        'bottleneck',
+      ]),
     )
     .option(
       '--depth <layers>',
@@ -110,7 +113,10 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(options: Options): Promise<void> {
-  if (options.json && !options.list) throw new UserError('--json goes with --list')
+  if (options.json && !options.list) throw new UserError('--json goes with --list: add it, or leave out --json')
+  const printed = options.list ? '--list' : '--describe'
+  if (options.out && (options.list || options.describe))
+    throw new UserError(`${printed} prints text and --out is for a model: leave one of them out`)
   if (options.list)
     return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
   const chosen = architectureFrom(options)

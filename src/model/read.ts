@@ -7,6 +7,7 @@ import type { StepSignature, TrainableModel } from '../fit/model.js'
 import type { Graph } from '../graph/graph.js'
 import { type Dim, isKnown } from '../graph/shape.js'
 import { formatType, type Value } from '../graph/value.js'
+import { domainOf } from '../onnx/opsets.js'
 import { decodeModel, encodeModel, hostToProto, toHost } from '../onnx/tensors.js'
 import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
@@ -103,10 +104,25 @@ const usualRecipe = {
 /** A copy of the graph with other values in some of its initializers. */
 function withInitializers(graph: GraphProto | null | undefined, state: HostTensors): GraphProto {
   const initializer = (graph?.initializer ?? []).map((proto) => {
-    const value = state[proto.name ?? '']
-    return value ? hostToProto(proto.name ?? '', value) : proto
+    const name = proto.name ?? ''
+    const value = Object.hasOwn(state, name) ? state[name] : undefined
+    return value ? hostToProto(name, value) : proto
   })
   return { ...graph, initializer }
+}
+
+/** All functions that the nodes call, and those that these call in turn. */
+function calledFunctions({ graph, functions }: ModelProto): NonNullable<ModelProto['functions']> {
+  const waiting = [...(graph?.node ?? [])]
+  const called = new Set<NonNullable<ModelProto['functions']>[number]>()
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    const { domain, opType } = node
+    const body = functions?.find((proto) => proto.name === opType && domainOf(proto.domain) === domainOf(domain))
+    if (!body || called.has(body)) continue
+    called.add(body)
+    waiting.push(...(body.node ?? []))
+  }
+  return (functions ?? []).filter((proto) => called.has(proto))
 }
 
 function withState(model: ModelProto, state: HostTensors): ModelProto {
@@ -117,24 +133,27 @@ function withState(model: ModelProto, state: HostTensors): ModelProto {
   return { ...model, graph: withInitializers(model.graph, state), trainingInfo }
 }
 
-/** The inference graph alone; what only training needs (functions, bindings, metadata of the step) stays behind. */
+/** The inference graph alone; what only training needs (its functions and bindings) stays behind. */
 function inferenceModel(model: ModelProto, state: HostTensors): ModelProto {
-  return { ...model, graph: withInitializers(model.graph, state), trainingInfo: [] }
+  const graph = withInitializers(model.graph, state)
+  return { ...model, graph, trainingInfo: [], functions: calledFunctions(model) }
 }
 
-/** SHA-256 of the file without the numbers that training changes. */
+/** SHA-256 of the file without the numbers that training changes, and without how they were drawn. */
 function fingerprintOf(model: ModelProto, state: HostTensors): string {
   const blank = Object.fromEntries(
     Object.entries(state).map(([name, value]) => [name, { ...value, data: value.data.subarray(0, 0) }]),
   )
+  const bare = withState(model, blank)
+  const trainingInfo = (bare.trainingInfo ?? []).map((info) => ({ ...info, initialization: null }))
   return createHash('sha256')
-    .update(encodeModel(withState(model, blank)))
+    .update(encodeModel({ ...bare, trainingInfo }))
     .digest('hex')
 }
 
 function checkState(current: HostTensors, given: HostTensors): void {
   for (const [name, { dtype, shape }] of Object.entries(current)) {
-    const value = given[name]
+    const value = Object.hasOwn(given, name) ? given[name] : undefined
     if (!value) throw new UserError(`no value is given for '${name}'`)
     if (value.dtype !== dtype || value.shape.join() !== shape.join()) {
       throw new UserError(`'${name}' should be ${dtype}[${shape}], got ${value.dtype}[${value.shape}]`)
@@ -143,40 +162,57 @@ function checkState(current: HostTensors, given: HostTensors): void {
 }
 
 /** The step as one plain model for a runtime: what training replaces comes in as inputs, all else is inside. */
-function stepModel({ step, updates, weights }: ReadTrainingModel): Uint8Array {
-  const open = parametersAsInputs(expand(step, portable), (name) => updates.has(name))
-  return encodeModel(writeModel({ graph: open, weights }))
+function stepModel({ step, state, weights }: ReadTrainingModel): Uint8Array {
+  return encodeModel(writeModel({ graph: parametersAsInputs(expand(step, portable), state), weights }))
+}
+
+/** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
+const printable = (text: string): string => {
+  const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
+  return line.length > 1000 ? `${line.slice(0, 1000)} …` : line
+}
+
+/** Runs `read`; what it refuses names the file. */
+function naming<T>(source: string | undefined, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    throw new UserError(printable(source === undefined ? error.message : `${source}: ${error.message}`))
+  }
 }
 
 /**
  * Reads and validates an ONNX file with training information.
+ * @param source the file's name, for messages
  * @throws UserError in one line: not ONNX, training information missing or broken, a type that does not fit
  */
-export function readTrainableModel(bytes: Uint8Array, source = 'the model'): TrainableModel {
-  const proto = decodeModel(bytes, source)
-  const properties = proto.metadataProps
-  const model = readTrainingModel(proto)
-  const signature = signatureOf(model.step, model.inference, readMetadata(properties, keys.step))
-  const carried = Object.fromEntries([...model.updates].map(([name, output]) => [output, name]))
-  const state: HostTensors = Object.fromEntries(
-    [...model.updates.keys()].map((name) => [name, toHost(model.weights.get(name)!)]),
-  )
-  return {
-    get step() {
-      return stepModel(model)
-    },
-    carried,
-    state,
-    signature,
-    recipe: readMetadata(properties, keys.recipe) ?? usualRecipe,
-    withState(given) {
-      checkState(state, given)
-      return encodeModel(withState(proto, given))
-    },
-    inference(given) {
-      checkState(state, given)
-      return encodeModel(inferenceModel(proto, given))
-    },
-    fingerprint: fingerprintOf(proto, state),
-  }
+export function readTrainableModel(bytes: Uint8Array, source?: string): TrainableModel {
+  return naming(source, () => {
+    const proto = decodeModel(bytes)
+    const properties = proto.metadataProps
+    const model = readTrainingModel(proto)
+    const signature = signatureOf(model.step, model.inference, readMetadata(properties, keys.step))
+    const carried = Object.fromEntries([...model.updates].map(([name, output]) => [output, name]))
+    const state: HostTensors = Object.fromEntries(
+      model.state.map(({ origin: { name } }) => [name, toHost(model.weights.get(name)!, `'${name}'`)]),
+    )
+    const step = stepModel(model)
+    return {
+      step,
+      carried,
+      state,
+      signature,
+      recipe: readMetadata(properties, keys.recipe) ?? usualRecipe,
+      withState(given) {
+        checkState(state, given)
+        return encodeModel(withState(proto, given))
+      },
+      inference(given) {
+        checkState(state, given)
+        return encodeModel(inferenceModel(proto, given))
+      },
+      fingerprint: fingerprintOf(proto, state),
+    }
+  })
 }

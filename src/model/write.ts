@@ -3,7 +3,7 @@
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import type { Tensor } from '../graph/tensor.js'
-import { input, type Value } from '../graph/value.js'
+import { input, type Parameter, type Value } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { type ExpandNode, writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
@@ -41,10 +41,11 @@ export const stepNames = (images: string, survival: readonly number[]): StepName
   ...(survival.length > 0 ? { gates: { name: 'gates', survival: [...survival] } } : {}),
 })
 
-/** The graph with the named parameters as inputs, after its own. */
-export function parametersAsInputs(source: Graph, names: (name: string) => boolean = () => true): Graph {
-  const open = source.parameters.filter(({ origin }) => names(origin.name))
-  const leaves = new Map<Value, Value>(open.map((value) => [value, input(value.origin.name, value.dtype, value.shape)]))
+/** The graph with these parameters as inputs, after its own, whether it uses them or not. */
+export function parametersAsInputs(source: Graph, parameters: readonly Parameter[]): Graph {
+  const leaves = new Map<Value, Value>(
+    parameters.map((value) => [value, input(value.origin.name, value.dtype, value.shape)]),
+  )
   return rewrite(source, () => undefined, { leaves, inputs: [...leaves.values()] })
 }
 
@@ -73,7 +74,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const swapped = (map: ReadonlyMap<string, string>) =>
     JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
   if (part === 'train') {
-    const open = { graph: parametersAsInputs(written), weights: new Map<string, Tensor>() }
+    const open = { graph: parametersAsInputs(written, step.graph.parameters), weights: new Map<string, Tensor>() }
     return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) } }, bodies)
   }
   const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)

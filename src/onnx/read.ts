@@ -10,6 +10,7 @@ import { isFloat, type Tensor } from '../graph/tensor.js'
 import { apply, constant, constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
+import { checkOpsets, domainOf } from './opsets.js'
 import { tensorFromProto, toNumber } from './tensors.js'
 
 const { onnx } = onnxProto
@@ -21,8 +22,11 @@ type FunctionProto = onnxProto.onnx.IFunctionProto
 const AttributeType = onnx.AttributeProto.AttributeType
 const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
 
-/** Files nest functions to a few levels and hold some ten thousand nodes: past this they are broken or hostile. */
-const limits = { depth: 32, nodes: 1_000_000 }
+/**
+ * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
+ * means to fill our memory (functions that call each other double at each level).
+ */
+const limits = { depth: 32, inlined: 200_000 }
 
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
@@ -69,8 +73,6 @@ function operatorOf(domain: string, opType: string): Operator | undefined {
   return findOperator(domain, domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType)
 }
 
-const domainOf = (domain: string | null | undefined): string => (domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain)
-
 /** Names in force where a node is read. */
 interface Frame {
   readonly values: Map<string, Value>
@@ -78,12 +80,17 @@ interface Frame {
   readonly attributes: ReadonlyMap<string, AttributeProto>
   /** Prefix of node names, of inlined calls. */
   readonly scope: string
+  /** How many function calls this frame lies in. */
   readonly depth: number
+  /** The function whose body is read; none in a graph. */
+  readonly body?: FunctionProto
 }
 
 export class GraphReader {
   private readonly functions: ReadonlyMap<string, FunctionProto>
-  private nodes = 0
+  private inlined = 0
+  /** Constants that were read before: a body is read at each call, its constants once. */
+  private readonly constants = new Map<AttributeProto, Value>()
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
 
@@ -105,17 +112,21 @@ export class GraphReader {
     if ((proto.sparseInitializer ?? []).length > 0)
       throw new UserError(`graph '${name}': sparse initializers are not supported`)
     for (const initializer of proto.initializer ?? [])
-      this.define(frame, initializer.name, this.readInitializer(initializer))
+      this.define(frame, initializer.name, this.readInitializer(initializer), 'initializer')
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !(proto.initializer ?? []).some((initializer) => initializer.name === info.name))
       .map((info) => {
         const value = readInput(info)
-        this.define(frame, info.name, value)
+        this.define(frame, info.name, value, 'input')
         return value
       })
     for (const node of proto.node ?? []) this.readNode(node, frame)
-    const outputs = new Map((proto.output ?? []).map((info) => [info.name ?? '', this.readOutput(info, frame)]))
+    const outputs = new Map<string, Value>()
+    for (const info of proto.output ?? []) {
+      if (outputs.has(info.name ?? '')) throw new UserError(`graph '${name}' lists the output '${info.name}' twice`)
+      outputs.set(info.name ?? '', this.readOutput(info, frame))
+    }
     return graph(name, [...outer, ...inputs], outputs)
   }
 
@@ -128,26 +139,28 @@ export class GraphReader {
     return rootScope('', () => parameter(name, tensor.shape, { kind: 'constant', value: 0 }, { dtype: tensor.dtype }))
   }
 
-  private define({ values }: Frame, name: string | null | undefined, value: Value): void {
-    if (!name) throw new UserError('something in the graph has no name')
-    if (values.has(name)) throw new UserError(`'${name}' is defined twice`)
+  private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {
+    if (!name) throw new UserError(`an ${what} has no name; every ${what} needs one`)
+    if (values.has(name))
+      throw new UserError(`the ${what} '${name}' has a name that is taken; names of a graph and its training differ`)
     values.set(name, value)
   }
 
   private readOutput(info: onnxProto.onnx.IValueInfoProto, frame: Frame): Value {
     const value = frame.values.get(info.name ?? '')
-    if (!value) throw new UserError(`output '${info.name}' is made by no node`)
+    if (!value) throw new UserError(`the output '${info.name}' is made by no node`)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
-        `output '${info.name}' is declared ${dtypeOf(declared) ?? declared}, its node makes ${value.dtype}`,
+        `the output '${info.name}' is declared ${dtypeOf(declared) ?? `of element type ${declared}`}, its node makes ${value.dtype}`,
       )
     }
     return value
   }
 
   private readNode(node: NodeProto, frame: Frame): void {
-    if (++this.nodes > limits.nodes) throw new UserError(`the graph has more than ${limits.nodes} nodes`)
+    if (frame.body && ++this.inlined > limits.inlined)
+      throw new UserError(`calls of functions come to more than ${limits.inlined} nodes; expected a smaller model`)
     const opType = node.opType ?? ''
     const name = node.name || opType
     const scope = frame.scope ? `${frame.scope}/${name}` : name
@@ -161,7 +174,7 @@ export class GraphReader {
       ;(node.output ?? []).forEach((output, i) => {
         if (output === '') return
         if (!outputs[i]) throw new UserError(`has an output ${i} ('${output}') that ${opType} does not make`)
-        this.define(frame, output, outputs[i])
+        this.define(frame, output, outputs[i], 'output')
       })
     } catch (error) {
       if (!(error instanceof UserError) || error instanceof NodeError) throw error
@@ -173,12 +186,23 @@ export class GraphReader {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
     const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
-    if (domain === ONNX_DOMAIN && opType === 'Constant') return [readConstant(attributes)]
+    if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType)
     if (record) return apply(record, inputs, readAttributes(attributes, record))
     const body = this.functions.get(`${domain}:${opType}`)
     if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
-    throw new UserError(`the operator ${domain ? `${domain}.` : ''}${opType} is not known here`)
+    throw new UserError(
+      `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name`,
+    )
+  }
+
+  private readConstant(attributes: readonly AttributeProto[]): Value {
+    const [attribute] = attributes
+    const known = attribute && this.constants.get(attribute)
+    if (known) return known
+    const value = constantOf(attribute)
+    if (attribute) this.constants.set(attribute, value)
+    return value
   }
 
   /** A function that is not one of our primitives: its body takes the place of the call. */
@@ -189,9 +213,15 @@ export class GraphReader {
     caller: Frame,
   ): readonly Value[] {
     if (caller.depth >= limits.depth)
-      throw new UserError(`functions call each other more than ${limits.depth} levels deep`)
+      throw new UserError(
+        `functions call each other more than ${limits.depth} levels deep; a function must not call itself`,
+      )
+    checkOpsets(body.opsetImport, `the function ${body.name}`)
+    const taken = body.input ?? []
+    if (inputs.length > taken.length)
+      throw new UserError(`the function ${body.name} takes ${taken.length} inputs, got ${inputs.length}`)
     const values = new Map<string, Value>()
-    ;(body.input ?? []).forEach((name, i) => {
+    taken.forEach((name, i) => {
       const value = inputs[i]
       if (value) values.set(name, value)
     })
@@ -200,6 +230,7 @@ export class GraphReader {
       attributes: new Map(attributes.map((attribute) => [attribute.name ?? '', attribute])),
       scope: caller.scope,
       depth: caller.depth + 1,
+      body,
     }
     for (const node of body.node ?? []) this.readNode(node, frame)
     return (body.output ?? []).map((name) => {
@@ -214,14 +245,18 @@ export class GraphReader {
 class NodeError extends UserError {}
 
 /** An attribute as it stands at this call: a reference is looked up, and left out where the call does not give it. */
-function resolved(proto: AttributeProto, frame: Frame): AttributeProto[] {
+function resolved(proto: AttributeProto, { attributes, body }: Frame): AttributeProto[] {
   if (!proto.refAttrName) return [proto]
-  const given = frame.attributes.get(proto.refAttrName)
-  return given ? [{ ...given, name: proto.name ?? '' }] : []
+  const given = attributes.get(proto.refAttrName)
+  if (given) return [{ ...given, name: proto.name ?? '' }]
+  // Attributes that have a default are not in this list, and the defaults are in a field that our format library lacks.
+  if (body?.attribute?.includes(proto.refAttrName)) return []
+  throw new UserError(
+    `the attribute '${proto.name}' refers to '${proto.refAttrName}', which the call does not give; defaults of functions are not supported, give it at the call`,
+  )
 }
 
-function readConstant(attributes: readonly AttributeProto[]): Value {
-  const [attribute] = attributes
+function constantOf(attribute: AttributeProto | undefined): Value {
   switch (attribute?.name) {
     case 'value':
       return constantTensor(tensorFromProto(attribute.t ?? {}, 'its value'))
@@ -234,19 +269,23 @@ function readConstant(attributes: readonly AttributeProto[]): Value {
     case 'value_ints':
       return constant('int64', (attribute.ints ?? []).map(toNumber))
     default:
-      throw new UserError(`a constant given by '${attribute?.name}' is not supported`)
+      throw new UserError(`a constant given by '${attribute?.name ?? 'nothing'}' is not supported; use 'value'`)
   }
 }
 
-function readAttributes(protos: readonly AttributeProto[], { attributes: specs }: Operator): Attributes {
+function readAttributes(protos: readonly AttributeProto[], record: Operator): Attributes {
+  const specs = record.attributes
   const read: Record<string, AttributeValue> = {}
   for (const proto of protos) {
     const name = proto.name ?? ''
-    const spec = specs[name]
+    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
     const value = attributeValue(proto)
-    if (!spec && implied[name] === String(value)) continue
-    if (value === undefined) throw new UserError(`the attribute '${name}' is of a type that is not supported`)
-    if (spec && typeNames[spec.kind] !== proto.type)
+    if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
+    if (!spec) {
+      const known = Object.keys(specs).join(', ') || 'none'
+      throw new UserError(`the attribute '${name}' (${String(value)}) is not supported; ${record.name} takes ${known}`)
+    }
+    if (value === undefined || typeNames[spec.kind] !== proto.type)
       throw new UserError(`the attribute '${name}' should be of type ${spec.kind}`)
     read[name] = value
   }
@@ -256,9 +295,11 @@ function readAttributes(protos: readonly AttributeProto[], { attributes: specs }
 function readInput(info: onnxProto.onnx.IValueInfoProto): Value {
   const type = info.type?.tensorType
   const dtype = dtypeOf(type?.elemType ?? 0)
-  if (!type?.shape || !dtype) throw new UserError(`input '${info.name}' needs a tensor type with a shape`)
+  if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)
+  if (!dtype) throw new UserError(`the input '${info.name}': element type ${type.elemType} is not supported`)
   const shape = (type.shape.dim ?? []).map(({ dimValue, dimParam }, axis): Dim => {
     const size = dimValue == null ? 0 : toNumber(dimValue)
+    if (!Number.isSafeInteger(size)) throw new UserError(`the input '${info.name}': dimension ${size} is not possible`)
     // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
     return size > 0 ? size : dimParam || `${info.name}.${axis}`
   })

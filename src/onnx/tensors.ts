@@ -17,17 +17,17 @@ const toInt64 = (value: number): bigint => {
 }
 
 const arrays: { readonly [T in HostDType]: (values: Float64Array) => HostArrays[T] } = {
-  float32: (values) => Float32Array.from(values),
-  float64: (values) => Float64Array.from(values),
+  float32: (values) => new Float32Array(values),
+  float64: (values) => new Float64Array(values),
   int64: (values) => BigInt64Array.from(values, toInt64),
-  int32: (values) => Int32Array.from(values),
-  uint8: (values) => Uint8Array.from(values),
-  bool: (values) => Uint8Array.from(values),
+  int32: (values) => new Int32Array(values),
+  uint8: (values) => new Uint8Array(values),
+  bool: (values) => new Uint8Array(values),
 }
 
 /** The tensor in the typed array that a runtime takes. */
-export function toHost({ dtype, shape, data }: Tensor): HostTensor {
-  if (dtype === 'float16') throw new UserError('float16 tensors have no host form here; cast to float32')
+export function toHost({ dtype, shape, data }: Tensor, what = 'a tensor'): HostTensor {
+  if (dtype === 'float16') throw new UserError(`${what} is float16, which is not supported here; cast it to float32`)
   return { dtype, shape, data: arrays[dtype](data) }
 }
 
@@ -43,7 +43,7 @@ export function hostToProto(name: string, { dtype, shape, data }: HostTensor): o
 }
 
 export const tensorToProto = (name: string, value: Tensor): onnxProto.onnx.ITensorProto =>
-  hostToProto(name, toHost(value))
+  hostToProto(name, toHost(value, name ? `'${name}'` : 'a constant'))
 
 const widths: { readonly [T in DType]: number } = {
   float32: 4,
@@ -78,7 +78,9 @@ function readRaw(dtype: DType, bytes: Uint8Array, count: number): Float64Array {
     uint8: (at) => view.getUint8(at),
     bool: (at) => view.getUint8(at),
   }
-  return Float64Array.from({ length: count }, (_, i) => read[dtype](i * widths[dtype]))
+  const values = new Float64Array(count)
+  for (let i = 0; i < count; i++) values[i] = read[dtype](i * widths[dtype])
+  return values
 }
 
 /**
@@ -121,15 +123,13 @@ export function tensorFromProto(proto: onnxProto.onnx.ITensorProto, what = `tens
  * Parses the bytes of a file.
  * @throws UserError when they are not an ONNX model
  */
-export function decodeModel(bytes: Uint8Array, source = 'model'): onnxProto.onnx.ModelProto {
+export function decodeModel(bytes: Uint8Array): onnxProto.onnx.ModelProto {
   try {
     const model = onnx.ModelProto.decode(bytes)
     if (!model.graph || model.opsetImport.length === 0) throw new Error('it has no graph or no opset')
     return model
   } catch (error) {
-    throw new UserError(
-      `${source} is not an ONNX model (${messageOf(error)}); expected a file such as rdm-export writes`,
-    )
+    throw new UserError(`this is not an ONNX model (${messageOf(error)}); expected a file such as rdm-export writes`)
   }
 }
 

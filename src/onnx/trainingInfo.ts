@@ -5,7 +5,8 @@ import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { sameShape } from '../graph/shape.js'
 import type { Tensor } from '../graph/tensor.js'
-import { formatType, type Value } from '../graph/value.js'
+import { formatType, isParameter, type Parameter, type Value } from '../graph/value.js'
+import { checkOpsets } from './opsets.js'
 import { GraphReader } from './read.js'
 
 export interface ReadModel {
@@ -21,6 +22,8 @@ export interface ReadTrainingModel extends ReadModel {
    */
   readonly step: Graph
   readonly initialization: Graph
+  /** What the step replaces, in the order of the bindings; it need not use all of it. */
+  readonly state: readonly Parameter[]
   /** Initializer → output of the step that replaces it. */
   readonly updates: ReadonlyMap<string, string>
   /** Initializer → output of the initialization that is its first value. */
@@ -65,6 +68,7 @@ function checkBindings(
  * @throws UserError naming what is wrong
  */
 export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
+  checkOpsets(model.opsetImport, 'the model')
   const reader = new GraphReader(model.functions ?? [])
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
@@ -74,16 +78,20 @@ export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
  * @throws UserError naming what is missing or wrong
  */
 export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTrainingModel {
+  checkOpsets(model.opsetImport, 'the model')
   const infos = model.trainingInfo ?? []
   if (infos.length === 0) {
     throw new UserError(
-      'the model has no training_info; export one that has it, for example `rdm-export --arch rdm56 > model.onnx`',
+      'the model has no training_info, so there is no step to train by; export one that has it, for example with `rdm-export --arch rdm56`',
     )
   }
-  if (infos.length > 1) throw new UserError(`the model has ${infos.length} training_info entries; expected one`)
+  if (infos.length > 1)
+    throw new UserError(
+      `the model has ${infos.length} training_info entries; expected one: split them into files of their own`,
+    )
   const { algorithm, initialization, updateBinding, initializationBinding } = infos[0]!
   if (!algorithm?.node?.length)
-    throw new UserError('training_info has no algorithm: the graph of the training step is empty')
+    throw new UserError('training_info has no algorithm: expected a graph of the training step, it is empty')
   const updates = readBindings(updateBinding, 'training_info.update_binding')
   const initial = readBindings(initializationBinding, 'training_info.initialization_binding')
   if (updates.size === 0) throw new UserError('training_info has no update_binding: the step would change nothing')
@@ -92,10 +100,11 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
   const values = new Map<string, Value>()
   const inference = reader.read(model.graph ?? {}, values)
   const step = reader.read(algorithm, values, inference.inputs)
-  const initializers = new Map([...values].filter(([name]) => reader.weights.has(name)))
+  const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
   const first = new GraphReader(model.functions ?? []).read(initialization ?? {})
   if (first.inputs.length > 0) throw new UserError('training_info.initialization: the graph should have no inputs')
   checkBindings(initial, initializers, first.outputs, 'training_info.initialization_binding')
-  return { inference, step, initialization: first, updates, initial, weights: reader.weights }
+  const state = [...updates.keys()].map((name) => initializers.get(name)!)
+  return { inference, step, initialization: first, state, updates, initial, weights: reader.weights }
 }

@@ -7,6 +7,7 @@ import type { Tensor } from '../graph/tensor.js'
 import { input, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
 import { identity, onnxTypes } from '../ops/elementwise.js'
 import { Namer } from './names.js'
+import { OPSET, TRAINING_VERSION } from './opsets.js'
 import { tensorToProto } from './tensors.js'
 
 const { onnx } = onnxProto
@@ -20,9 +21,6 @@ type OpenGraph = GraphProto & {
   [K in 'input' | 'output' | 'initializer' | 'node' | 'valueInfo']: NonNullable<GraphProto[K]>
 }
 
-export const OPSET = 18
-/** The version of `rdm.training`: what the primitives mean. */
-export const TRAINING_VERSION = 1
 /** The first version of the file format that has functions. */
 const IR_VERSION = 8
 
@@ -125,11 +123,13 @@ class GraphWriter {
     graphs: readonly Graph[],
     private readonly weights: ReadonlyMap<string, Tensor> = new Map(),
     private readonly functions?: FunctionTable,
+    reserved: Iterable<string> = [],
   ) {
     this.used = new Set(
       graphs.flatMap(({ nodes, outputs }) => [...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()]),
     )
     // Names that mean something outside come first, so that no node takes one.
+    for (const name of reserved) this.namer.reserve(name)
     for (const { inputs, parameters, outputs } of graphs) {
       for (const { origin } of [...inputs, ...parameters]) if ('name' in origin) this.namer.reserve(origin.name)
       for (const name of outputs.keys()) this.namer.reserve(name)
@@ -154,7 +154,7 @@ class GraphWriter {
     return proto
   }
 
-  private weightOf(name: string): Tensor {
+  weightOf(name: string): Tensor {
     const value = this.weights.get(name)
     if (!value) throw new Error(`no value for the parameter '${name}'`)
     return value
@@ -247,7 +247,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
   const { training, metadata = {} } = parts
   const functions = expand && new FunctionTable(expand)
   const graphs = [parts.graph, ...(training ? [training.step] : [])]
-  const writer = new GraphWriter(graphs, parts.weights, functions)
+  const writer = new GraphWriter(graphs, parts.weights, functions, training?.updates.keys())
   const model: onnxProto.onnx.IModelProto = {
     irVersion: IR_VERSION,
     producerName: 'rdm-onnx',
@@ -256,6 +256,11 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
   }
   if (training) {
     const algorithm = writer.write(training.step)
+    // State that the step replaces without reading it (a velocity without momentum) is part of the model all the same.
+    const written = new Set([model.graph, algorithm].flatMap((proto) => proto?.initializer?.map(({ name }) => name)))
+    for (const name of training.updates.keys()) {
+      if (!written.has(name)) algorithm.initializer?.push(tensorToProto(name, writer.weightOf(name)))
+    }
     const initialization = new GraphWriter([training.initialization]).write(training.initialization)
     model.trainingInfo = [
       {

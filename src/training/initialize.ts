@@ -20,7 +20,8 @@ function drawer(initializer: Initializer, random: RandomStream): () => number {
 
 function draw({ dtype, shape, origin }: Parameter, seed: number): Tensor {
   const next = drawer(origin.initializer, randomStream(seed, 'initialize', origin.name))
-  const values = Float64Array.from({ length: Number(sizeOf(shape)) }, next)
+  const values = new Float64Array(Number(sizeOf(shape)))
+  for (let i = 0; i < values.length; i++) values[i] = next()
   return tensor(dtype, shape as readonly number[], values)
 }
 
