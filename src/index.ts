@@ -1,13 +1,53 @@
-// The library: the DSL, autodiff, export and fit.
+// The library: describe a network, derive its training step, write it as ONNX, train it.
+//
+// A network is a Graph of values. Operators (`conv`, `relu`, …) and layers (`conv2d`, `batchNorm`, …) make values of
+// values; `graph` collects them. `gradients` derives a backward pass, `trainingStep` a whole step, `exportModel` writes the
+// file, `fit` trains it.
+
+// Where layers and networks stand: the zoo and its builder.
+export { type Entry, base as cifarArchitecture } from '../graphs/entry.js'
+export { pixelStatistics } from '../graphs/pixels.js'
+export { type RecipeName, recipes } from '../graphs/recipes.js'
+export { type Architecture, architectureSchema, depthOf, residualNetwork, survivalOf } from '../graphs/residual.js'
+export { findNetwork, networkNames, zoo } from '../graphs/zoo.js'
+export { type GradientOptions, gradients } from './autodiff/gradients.js'
+export { Batches } from './data/batches.js'
+export { readDataset } from './data/cifar.js'
+export type { Dataset, ImageSet } from './data/imageSet.js'
+export { synthesize } from './data/synth.js'
+export { writeCifar10 } from './data/writeCifar.js'
 export { UserError } from './errors.js'
 export { type FitConfig, type FitOverrides, fitConfigSchema } from './fit/config.js'
 export { classifierOf, type Evaluation, evaluate } from './fit/evaluate.js'
 export type { EndEvent, EpochEvent, FitEvent, NoticeEvent, StartEvent, StepEvent } from './fit/events.js'
 export { type FitOptions, type FitResult, fit } from './fit/fit.js'
 export type { EpochMetrics } from './fit/metrics.js'
-export type { StepSignature, TrainableModel } from './fit/model.js'
-export { type Recipe, recipeSchema } from './fit/recipe.js'
-export { learningRateAt, parseSchedule, type Schedule } from './fit/schedule.js'
+export { evaluate as evaluateGraph, evaluateValues } from './graph/evaluate.js'
+export { type Graph, graph } from './graph/graph.js'
+export type { Operator, Type } from './graph/operator.js'
+export { printGraph } from './graph/print.js'
+export { type Replace, type RewriteOptions, rewrite } from './graph/rewrite.js'
+export type { Dim, Shape } from './graph/shape.js'
+export { type DType, type Tensor, tensor } from './graph/tensor.js'
+export {
+  constant,
+  constantTensor,
+  GraphError,
+  type Initializer,
+  input,
+  type Node,
+  type Parameter,
+  parameter,
+  scope,
+  type Value,
+} from './graph/value.js'
+export * from './layers/index.js'
+export { multiplyAdds, parameterCount } from './model/cost.js'
+export type { Recipe } from './model/metadata.js'
+export { readTrainableModel } from './model/read.js'
+export { type ExportOptions, exportModel, type Part } from './model/write.js'
+export * from './ops/index.js'
+export { multiplicity } from './paths/multiplicity.js'
 export { type Provider, providers, type SessionSettings, type TensorInfo } from './runtime/protocol.js'
 export {
   openSession,
@@ -17,3 +57,7 @@ export {
   type TrainingSessionOptions,
 } from './runtime/session.js'
 export type { HostArrays, HostDType, HostTensor, HostTensors } from './runtime/tensor.js'
+export { portable } from './targets/portable/index.js'
+export { type Expansions, expandPrimitives, type Target } from './targets/target.js'
+export { initializationGraph, initialize } from './training/initialize.js'
+export { type Optimizer, type TrainingStep, trainingStep } from './training/step.js'

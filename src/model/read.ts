@@ -13,7 +13,7 @@ import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.
 import { writeModel } from '../onnx/write.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { portable } from '../targets/portable/index.js'
-import { expand } from '../targets/target.js'
+import { expandPrimitives } from '../targets/target.js'
 import { keys, readMetadata, type StepNames } from './metadata.js'
 import { parametersAsInputs, stepNames } from './write.js'
 
@@ -163,7 +163,7 @@ function checkState(current: HostTensors, given: HostTensors): void {
 
 /** The step as one plain model for a runtime: what training replaces comes in as inputs, all else is inside. */
 function stepModel({ step, state, weights }: ReadTrainingModel): Uint8Array {
-  return encodeModel(writeModel({ graph: parametersAsInputs(expand(step, portable), state), weights }))
+  return encodeModel(writeModel({ graph: parametersAsInputs(expandPrimitives(step, portable), state), weights }))
 }
 
 /** File names and names in files may hold anything: a message is one line of printable text, and not endless. */

@@ -7,7 +7,7 @@ import { input, type Parameter, type Value } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { type ExpandNode, writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
-import { expand, expandNode } from '../targets/target.js'
+import { expandPrimitives, expandNode } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
 import { keys, type Recipe, type StepNames } from './metadata.js'
@@ -61,14 +61,14 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
     [keys.recipe]: JSON.stringify(recipe),
   }
-  const plain = expand(network, portable)
+  const plain = expandPrimitives(network, portable)
   const encode = (...args: Parameters<typeof writeModel>) => encodeModel(writeModel(...args))
   if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
 
   const step = trainingStep(network, recipe, { recompute })
   const [images] = network.inputs
   const names = stepNames(images?.origin.kind === 'input' ? images.origin.name : '', step.survival)
-  const written = inline ? expand(step.graph, portable) : step.graph
+  const written = inline ? expandPrimitives(step.graph, portable) : step.graph
   const bodies = inline ? undefined : portableBodies
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }
   const swapped = (map: ReadonlyMap<string, string>) =>

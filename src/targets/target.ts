@@ -39,5 +39,5 @@ export function expandNode(target: Target, node: Node, inputs: readonly (Value |
 }
 
 /** The graph with every primitive written out in place. */
-export const expand = (graph: Graph, target: Target): Graph =>
+export const expandPrimitives = (graph: Graph, target: Target): Graph =>
   rewrite(graph, (node, inputs) => (isPrimitive(node) ? expandNode(target, node, inputs) : undefined))

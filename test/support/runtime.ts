@@ -9,7 +9,7 @@ import { encodeModel, fromHost, toHost } from '../../src/onnx/tensors.js'
 import { writeModel } from '../../src/onnx/write.js'
 import type { HostDType } from '../../src/runtime/tensor.js'
 import { portable } from '../../src/targets/portable/index.js'
-import { expand, expandNode } from '../../src/targets/target.js'
+import { expandPrimitives, expandNode } from '../../src/targets/target.js'
 
 /** `functions`: primitives are calls of local functions. `inline`: they are written out in place. */
 export type Form = 'functions' | 'inline'
@@ -29,7 +29,7 @@ export function modelOf(graph: Graph, form: Form): Uint8Array {
   const weights = new Map<string, Tensor>()
   return encodeModel(
     form === 'inline'
-      ? writeModel({ graph: expand(open, portable), weights })
+      ? writeModel({ graph: expandPrimitives(open, portable), weights })
       : writeModel({ graph: open, weights }, (node, inputs) => expandNode(portable, node, inputs)),
   )
 }
