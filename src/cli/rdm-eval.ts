@@ -26,7 +26,7 @@ const evalCommand = (): Command =>
     )
     .requiredOption('--data <folder>', 'folder of the data set, in the CIFAR-10 or CIFAR-100 binary format')
     .addOption(new Option('--split <name>', 'which images').choices(['test', 'train']).default('test'))
-    .option('--threads <count>', 'threads (default: one per physical core)', parsedBy(wholeNumber(1, 1024)))
+    .option('--threads <count>', 'threads (default: all cores)', parsedBy(wholeNumber(1, 1024)))
     .addOption(new Option('--ep <provider>', 'execution provider').choices(providers).default('cpu'))
     .option('--json', 'print one JSON object')
     .action(async (model: string, flags: EvalFlags) => {

@@ -8,7 +8,6 @@ import { openSession, openTrainingSession, type TrainingSession } from '../runti
 import type { HostTensors } from '../runtime/tensor.js'
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
 import type { FitConfig, FitOverrides } from './config.js'
-import { curvesSvg } from './curves.js'
 import { classifierOf, evaluate } from './evaluate.js'
 import type { EndReason, FitEvent } from './events.js'
 import { Feeds } from './feeds.js'
@@ -260,6 +259,8 @@ class Run {
   async #publish(state: HostTensors): Promise<void> {
     await this.#writeMetrics()
     await writeAtomically(join(this.#folder, runFiles.model), this.#options.model.withState(state))
+    // The chart library takes most of a second to load, which a run that is refused should not cost.
+    const { curvesSvg } = await import('./curves.js')
     const svg = curvesSvg(this.#progress.history, basename(this.#folder))
     await writeAtomically(join(this.#folder, runFiles.curves), svg)
   }

@@ -1,14 +1,17 @@
 // The only file that touches onnxruntime-node. Loaded in the worker thread alone: `run` blocks the thread it is called on.
+import { availableParallelism } from 'node:os'
 import ort from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.js'
 import type { Provider, SessionSettings, TensorInfo } from './protocol.js'
 import type { HostArrays, HostDType, HostTensor } from './tensor.js'
 
 /** Session options, all in one place. */
-function sessionOptions({ threads, provider = 'cpu' }: SessionSettings): ort.InferenceSession.SessionOptions {
+function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
+  const { threads = availableParallelism(), provider = 'cpu' } = settings
   return {
     executionProviders: [provider],
-    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    // Always set, because results depend on it in the last bit: training and evaluation take the same number.
+    intraOpNumThreads: threads,
     // The parallel executor makes a training step slower: its operators share one pool of threads as it is.
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',

@@ -6,7 +6,7 @@ export const providers = ['cpu', 'cuda'] as const
 export type Provider = (typeof providers)[number]
 
 export interface SessionSettings {
-  /** Threads that one operator may use; ONNX Runtime's own choice (one per physical core) when left out. */
+  /** Threads that one operator may use; all cores when left out. */
   readonly threads?: number
   /** `cpu` when left out. */
   readonly provider?: Provider

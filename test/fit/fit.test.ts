@@ -143,7 +143,7 @@ describe('a run', () => {
 })
 
 describe('a run that goes on', () => {
-  it.each([1, 4, 5, 7, 14])('after a stop at step %i ends in the same bytes', async (step) => {
+  it.each([1, 5, 7])('after a stop at step %i ends in the same bytes', async (step) => {
     const [whole, stopped] = [newFolder(), newFolder()]
     await run(whole)
     expect(await runUntil(stopped, step)).toMatchObject({ reason: 'interrupted', step })

@@ -1,0 +1,220 @@
+// rdm-fit as a user runs it: to the end, killed and taken up again, stopped by Ctrl-C, and everything it refuses.
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { exportTiny, type Finished, run, start, synthesizeTiny } from './support.js'
+
+const root = mkdtempSync(join(tmpdir(), 'rdm-fit-'))
+afterAll(() => rmSync(root, { recursive: true }))
+
+let model: string
+let data: string
+/** The folder of an uninterrupted run of 3 epochs of 5 steps, and what it printed. */
+const whole = join(root, 'whole', 'run')
+let finished: Finished
+
+const settings = [
+  '--batch',
+  '8',
+  '--epochs',
+  '3',
+  '--lr',
+  '0:0.01,1:0.05',
+  '--threads',
+  '1',
+  '--checkpoint-seconds',
+  '0',
+]
+
+beforeAll(() => {
+  data = synthesizeTiny(root)
+  model = exportTiny(root, '--functions', '11,01', '--stochastic-depth', '0.5')
+  // By a pipe, so that what goes on later has nothing but the run folder to go on with.
+  finished = run('rdm-fit', ['-', '--data', data, '--out', whole, ...settings], readFileSync(model))
+})
+
+const bytesOf = (folder: string) =>
+  Object.fromEntries(
+    ['checkpoint.safetensors', 'config.json', 'curves.svg', 'initial.onnx', 'metrics.jsonl', 'model.onnx'].map(
+      (name) => [name, readFileSync(join(folder, name), 'latin1')],
+    ),
+  )
+
+/** Starts a run that gets the signal after so many steps in all, and once more at once if asked to. */
+async function stopAt(step: number, argv: readonly string[], signal: NodeJS.Signals, twice = false): Promise<Finished> {
+  const running = start('rdm-fit', [...argv, '--json'], (line) => {
+    if (JSON.parse(line).step === step) running.child.kill(signal)
+  })
+  if (twice) {
+    let seen = false
+    running.child.stderr?.on('data', () => {
+      if (!seen) running.child.kill(signal)
+      seen = true
+    })
+  }
+  return running.finished
+}
+
+describe('a run', () => {
+  it('prints a line an epoch, and leaves its folder', () => {
+    expect(finished).toMatchObject({ code: 0, err: '' })
+    const lines = finished.out.trimEnd().split('\n')
+    expect(lines).toHaveLength(4)
+    expect(lines[1]).toMatch(
+      /^epoch 2\/3, lr 0\.05: training loss \d\.\d{4}, error \d+\.\d\d %; test loss \d+\.\d{4}, error \d+\.\d\d %; \d+ s$/,
+    )
+    expect(lines[3]).toMatch(
+      new RegExp(`^finished after 15 steps: test error \\d+\\.\\d\\d %; the trained model is ${whole}/model\\.onnx$`),
+    )
+    expect(readdirSync(whole).sort()).toEqual([
+      'checkpoint.previous.safetensors',
+      'checkpoint.safetensors',
+      'config.json',
+      'curves.svg',
+      'initial.onnx',
+      'metrics.jsonl',
+      'model.onnx',
+      'timing.jsonl',
+    ])
+    const config = JSON.parse(readFileSync(join(whole, 'config.json'), 'utf8'))
+    expect(config.data.path).toBe(data)
+    expect(config.config).toMatchObject({ epochs: 3, batchSize: 8, threads: 1, seed: 1 })
+    expect(readFileSync(join(whole, 'initial.onnx')).equals(readFileSync(model))).toBe(true)
+  })
+
+  it('ends in the same bytes when it is killed twice on the way, and gives one object a line', async () => {
+    const out = join(root, 'killed', 'run')
+    const begin = [model, '--data', data, '--out', out, ...settings]
+    const goOn = ['--resume', '--out', out]
+    expect(await stopAt(3, begin, 'SIGKILL')).toMatchObject({ signal: 'SIGKILL' })
+    expect(existsSync(join(out, 'lock'))).toBe(true)
+    expect(await stopAt(11, goOn, 'SIGKILL')).toMatchObject({ signal: 'SIGKILL' })
+    const last = run('rdm-fit', [...goOn, '--json'])
+    expect(last).toMatchObject({ code: 0, err: '' })
+    const events = last.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(events.at(-2)).toMatchObject({ event: 'epoch', epoch: 2, step: 15, learningRate: 0.05 })
+    expect(events.at(-1)).toMatchObject({ event: 'end', epoch: 2, step: 15, reason: 'finished' })
+    for (const event of events) {
+      expect(event).toMatchObject({ loss: expect.any(Number), error: expect.any(Number), ms: expect.any(Number) })
+    }
+    expect(bytesOf(out)).toEqual(bytesOf(whole))
+  })
+
+  it('writes a checkpoint on Ctrl-C, and goes on to the same bytes', async () => {
+    const out = join(root, 'stopped', 'run')
+    const rare = [...settings.slice(0, -1), '1000']
+    const { code, out: text, err } = await stopAt(7, [model, '--data', data, '--out', out, ...rare], 'SIGINT')
+    expect({ code, err }).toEqual({ code: 130, err: 'stopping after this step; once more to stop at once\n' })
+    const end = JSON.parse(text.trimEnd().split('\n').at(-1)!)
+    expect(end).toMatchObject({ event: 'end', reason: 'interrupted' })
+    expect(end.step).toBeGreaterThanOrEqual(7)
+    expect(existsSync(join(out, 'lock'))).toBe(false)
+    // The model again, and the settings again: they agree.
+    const { out: rest } = run('rdm-fit', [model, '--resume', '--data', data, '--out', out, ...settings])
+    expect(rest).toContain(`going on from step ${end.step} of 15\n`)
+    expect(bytesOf(out)).toEqual(bytesOf(whole))
+  })
+
+  it('ends at once on the second Ctrl-C', async () => {
+    const out = join(root, 'twice')
+    const argv = [model, '--data', data, '--out', out, '--batch', '40', '--threads', '1']
+    const { signal, code } = await stopAt(1, argv, 'SIGINT', true)
+    // The signal ends it, unless the step in progress was done before the second one came.
+    expect(signal === 'SIGINT' || code === 130).toBe(true)
+  })
+
+  it('goes on to more steps', () => {
+    const out = join(root, 'more', 'run')
+    run('rdm-fit', [model, '--data', data, '--out', out, ...settings, '--steps', '7'])
+    const { code } = run('rdm-fit', ['--resume', '--out', out, '--steps', '10'])
+    expect(code).toBe(0)
+    expect(readFileSync(join(out, 'metrics.jsonl'), 'utf8').split('\n')).toHaveLength(3)
+  })
+})
+
+describe('bad input', () => {
+  const refusal = (...argv: string[]) => {
+    const { code, out, err } = run('rdm-fit', argv)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toMatch(/^rdm-fit: [^\n]+\n$/)
+    return err.slice('rdm-fit: '.length, -1)
+  }
+  const fresh = join(root, 'fresh')
+
+  it.each<[string, () => string[], string | RegExp]>([
+    ['no run folder', () => [model], "required option '--out <folder>' not specified"],
+    ['no model', () => ['--out', fresh, '--data', data], 'which model? Give its file, or - to read standard input'],
+    ['no data', () => [model, '--out', fresh], 'which data? Give their folder with --data'],
+    ['no such file', () => ['nowhere.onnx', '--out', fresh, '--data', data], 'there is no file nowhere.onnx'],
+    ['no such data', () => [model, '--out', fresh, '--data', join(root, 'nothing')], /nothing/],
+    ['nothing on standard input', () => ['-', '--out', fresh, '--data', data], /^standard input is empty: the command/],
+    ['a folder as the model', () => [root, '--out', fresh, '--data', data], /^cannot read .*: EISDIR/],
+    ['what is not ONNX', () => [`${data}/MD5SUMS`, '--out', fresh, '--data', data], /MD5SUMS.* is not an ONNX model/],
+    [
+      'a bad schedule',
+      () => [model, '--out', fresh, '--data', data, '--lr', 'fast'],
+      /--lr <schedule>' argument 'fast' is invalid\. "0:fast" is no step of a learning rate schedule/,
+    ],
+    [
+      'a bad number',
+      () => [model, '--out', fresh, '--data', data, '--batch', '0'],
+      /Expected a whole number from 1 to 65536/,
+    ],
+    ['a bad provider', () => [model, '--out', fresh, '--data', data, '--ep', 'tpu'], /Allowed choices are cpu, cuda/],
+    ['nothing to resume', () => ['--resume', '--out', fresh], `${fresh} holds no run to resume (no config.json)`],
+    [
+      'a run already there',
+      () => [model, '--out', whole, '--data', data],
+      `${whole} holds a run already: add --resume`,
+    ],
+    [
+      'another batch size',
+      () => ['--resume', '--out', whole, '--batch', '4'],
+      /has batchSize 8, not 4: leave out --batch/,
+    ],
+  ])('is refused: %s', (_, argv, message) => {
+    expect(refusal(...argv())).toMatch(message)
+    expect(existsSync(join(fresh, 'config.json'))).toBe(false)
+  })
+
+  it('is refused: another model than the run began with', () => {
+    const folder = mkdtempSync(join(root, 'other-'))
+    const other = exportTiny(folder, '--functions', '11')
+    expect(refusal(other, '--resume', '--out', whole)).toBe(
+      `the run in ${whole} belongs to another model than ${other}: leave out the model to go on with ` +
+        `${join(whole, 'initial.onnx')}, or choose another folder`,
+    )
+  })
+
+  it('is refused: a model without training information', () => {
+    const folder = mkdtempSync(join(root, 'infer-'))
+    const inference = exportTiny(folder, '--part', 'infer')
+    expect(refusal(inference, '--out', fresh, '--data', data)).toMatch(/has no training_info/)
+  })
+
+  it('is refused: a training run that diverges', () => {
+    const out = join(root, 'wild')
+    const argv = [model, '--data', data, '--out', out, '--lr', '1e30', '--batch', '8', '--threads', '1']
+    expect(refusal(...argv)).toMatch(/ at step \d+ \(epoch 0, learning rate 1e\+30\): training diverged; try a lower/)
+    expect(existsSync(join(out, 'checkpoint.safetensors'))).toBe(false)
+  })
+
+  it('is refused: a damaged checkpoint with none before it', () => {
+    const out = mkdtempSync(join(root, 'damaged-'))
+    for (const name of ['config.json', 'initial.onnx']) copyFileSync(join(whole, name), join(out, name))
+    writeFileSync(join(out, 'checkpoint.safetensors'), 'torn')
+    expect(refusal('--resume', '--out', out)).toMatch(
+      /checkpoint\.safetensors is damaged or no safetensors file: it has 4/,
+    )
+  })
+})
+
+it('shows examples in its help', () => {
+  const { code, out } = run('rdm-fit', ['--help'])
+  expect(code).toBe(0)
+  expect(out).toContain('$ rdm-fit --resume --out runs/rdm8')
+})
