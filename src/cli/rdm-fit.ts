@@ -30,7 +30,7 @@ interface FitFlags {
 }
 
 /** What a shell reports of a process that the signal ended. */
-const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const
+const signalExitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 const fitCommand = (): Command =>
   createProgram('rdm-fit', 'Train a model with ONNX Runtime, by the training step that is in its file.', [
@@ -103,7 +103,7 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
     stopping.abort()
   }
   // `once`: the second signal finds no handler and ends the process as signals do.
-  process.once('SIGINT', stop).once('SIGTERM', stop)
+  process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop)
   try {
     const { signal } = stopping
     const { onEvent } = reporter
@@ -121,7 +121,7 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
     if (result.reason !== 'interrupted') process.exitCode = 0
   } finally {
     reporter.stop()
-    process.off('SIGINT', stop).off('SIGTERM', stop)
+    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop)
   }
 }
 
