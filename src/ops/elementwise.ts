@@ -349,8 +349,7 @@ export const Cast = operator({
   arity: [1, 1],
   infer([x], { to }) {
     const dtype = dtypeOf(to)
-    if (!dtype)
-      {
+    if (!dtype) {
       const known = Object.entries(onnxTypes).map(([name, code]) => `${code} (${name})`)
       throw new GraphError(`to=${to} is no element type known here; known are ${known.join(', ')}`)
     }

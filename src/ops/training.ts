@@ -55,7 +55,8 @@ export const SoftmaxCrossEntropyGrad = operator({
   arity: [3, 3],
   infer([dloss, probabilities, labels]) {
     checkLabels(probabilities!, labels!)
-    if (dloss!.shape.length !== 0) throw new GraphError('needs a scalar loss gradient')
+    if (dloss!.shape.length !== 0 || dloss!.dtype !== probabilities!.dtype)
+      throw new GraphError('needs a scalar loss gradient of the dtype of the probabilities')
     return [probabilities!]
   },
   gradient: {
@@ -86,7 +87,9 @@ export const SgdMomentum = operator({
     if (gradient!.shape.join() !== w!.shape.join() || v!.shape.join() !== w!.shape.join()) {
       throw new GraphError('the gradient and the velocity need the shape of the weights')
     }
-    if (rate!.shape.length !== 0 || !isFloat(rate!.dtype)) throw new GraphError('needs a scalar learning rate')
+    if (rate!.shape.length !== 0) throw new GraphError('needs a scalar learning rate')
+    if (!isFloat(w!.dtype) || [gradient, v, rate].some((value) => value!.dtype !== w!.dtype))
+      throw new GraphError('needs floating-point weights, gradient, velocity and rate of one dtype')
     return [w!, v!]
   },
   gradient: { forbidden: 'an optimizer step is not differentiated; take gradients of the loss' },
@@ -120,7 +123,8 @@ export const Gate = operator({
   arity: [1, 2],
   infer([x, gate], { survival }) {
     if (!(survival > 0 && survival <= 1)) throw new GraphError(`survival ${survival} must be in (0, 1]`)
-    if (gate && gate.shape.length !== 0) throw new GraphError('needs a scalar gate')
+    if (gate && (gate.shape.length !== 0 || gate.dtype !== x!.dtype))
+      throw new GraphError('needs a scalar gate of the dtype of x')
     return [x!]
   },
   gradient: {

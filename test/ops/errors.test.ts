@@ -144,7 +144,12 @@ const rows: readonly Row[] = [
   ['SoftmaxCrossEntropy: needs logits [batch, classes]', ops.SoftmaxCrossEntropy, [x(4), flowing]],
   ['SoftmaxCrossEntropy: needs int64 labels [4], one an image', ops.SoftmaxCrossEntropy, [x(4, 3), flowing]],
   ['needs int64 labels [batch], one an image', ops.SoftmaxCrossEntropy, [x('batch', 3), of('int32', 'batch')]],
-  ['SoftmaxCrossEntropyGrad: needs a scalar loss gradient', ops.SoftmaxCrossEntropyGrad, [x(1), x(2, 3), flowing]],
+  [
+    'SoftmaxCrossEntropyGrad: needs a scalar loss gradient of the dtype of the probabilities',
+    ops.SoftmaxCrossEntropyGrad,
+    [x(1), x(2, 3), flowing],
+  ],
+  ['SoftmaxCrossEntropyGrad: needs a scalar', ops.SoftmaxCrossEntropyGrad, [of('float64'), x(2, 3), flowing]],
   [
     'SgdMomentum: the gradient and the velocity need the shape of the weights',
     ops.SgdMomentum,
@@ -156,10 +161,16 @@ const rows: readonly Row[] = [
     [x(2), x(2), x(3), x()],
   ],
   ['SgdMomentum: needs a scalar learning rate', ops.SgdMomentum, [x(2), x(2), x(2), x(1)]],
-  ['SgdMomentum: needs a scalar learning rate', ops.SgdMomentum, [x(2), x(2), x(2), of('int64')]],
+  [
+    'SgdMomentum: needs floating-point weights, gradient, velocity and rate of one dtype',
+    ops.SgdMomentum,
+    [x(2), x(2), x(2), of('float64')],
+  ],
+  ['SgdMomentum: needs floating-point weights', ops.SgdMomentum, [flowing, flowing, flowing, of('int64')]],
   ['Gate: survival 0 must be in (0, 1] (inputs float32[2]; survival=0)', ops.Gate, [x(2)], { survival: 0 }],
   ['Gate: survival 1.5 must be in (0, 1]', ops.Gate, [x(2)], { survival: 1.5 }],
-  ['Gate: needs a scalar gate', ops.Gate, [x(2), x(2)]],
+  ['Gate: needs a scalar gate of the dtype of x', ops.Gate, [x(2), x(2)]],
+  ['Gate: needs a scalar gate of the dtype of x', ops.Gate, [x(2), of('float64')]],
   // Random
   [
     'RandomNormal: dtype=7 must be 1 (float32) or 11 (float64)',
