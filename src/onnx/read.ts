@@ -26,7 +26,7 @@ const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder()
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
  * means to fill our memory (functions that call each other double at each level).
  */
-const limits = { depth: 32, inlined: 200_000 }
+const limits = { depth: 32, inlined: 100_000 }
 
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
@@ -167,7 +167,8 @@ export class GraphReader {
     try {
       const inputs = (node.input ?? []).map((used) => {
         const value = used === '' ? undefined : frame.values.get(used)
-        if (used !== '' && !value) throw new UserError(`uses '${used}', which nothing before it defines`)
+        const leftOut = used === '' || frame.body?.input?.includes(used)
+        if (!value && !leftOut) throw new UserError(`uses '${used}', which nothing before it defines`)
         return value
       })
       const outputs = rootScope(scope, () => this.call(node, inputs, frame, scope))
