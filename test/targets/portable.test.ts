@@ -17,7 +17,7 @@ import {
 } from '../../src/ops/index.js'
 import { randomStream } from '../../src/random.js'
 import { portable } from '../../src/targets/portable/index.js'
-import { expandPrimitives, expandNode, isPrimitive } from '../../src/targets/target.js'
+import { expandNode, expandPrimitives, isPrimitive } from '../../src/targets/target.js'
 import { trainingStep } from '../../src/training/step.js'
 import { disturbed, tinyBatch, tinyNetwork } from '../support/networks.js'
 import { relativeError } from '../support/runtime.js'
@@ -112,7 +112,7 @@ interface Convolution {
 }
 
 /** Strides 1–3, kernels 1–5, pads on each side up to the kernel, dilations 1–3, groups 1–3: drawn once, always the same. */
-const convolutions: readonly Convolution[] = Array.from({ length: 60 }, (_, i) => {
+const drawnConvolutions: readonly Convolution[] = Array.from({ length: 60 }, (_, i) => {
   const random = randomStream(31, 'convolution', i)
   const upTo = (most: number) => 1 + random.below(most)
   const kernel = [upTo(5), upTo(5)] as const
@@ -131,6 +131,19 @@ const convolutions: readonly Convolution[] = Array.from({ length: 60 }, (_, i) =
     group: simple ? 1 : upTo(3),
   }
 })
+
+/** One row too much at one end and one too few at the other: pads that cancel in a sum. */
+const lopsided = [
+  [3, 1, 1, 3],
+  [1, 3, 3, 1],
+  [0, 2, 4, 2],
+] as const
+const convolutions: readonly Convolution[] = [
+  ...lopsided.map(
+    (pads) => ({ size: [5, 6], kernel: [3, 3], strides: [1, 1], dilations: [1, 1], group: 1, pads }) as const,
+  ),
+  ...drawnConvolutions,
+]
 
 describe('convolution gradients of every kind of window', () => {
   const title = (c: Convolution) =>
@@ -203,7 +216,10 @@ describe('a whole step written out', () => {
   it('float64 logits have float64 one-hot targets', () => {
     const probabilities = input('p', 'float64', ['batch', 3])
     const inputs = [constant('float64', 1), probabilities, input('labels', 'int64', ['batch'])]
-    const [d] = expandPrimitives(graph('g', inputs.slice(1), { d: apply(SoftmaxCrossEntropyGrad, inputs)[0]! }), portable).outputs
+    const [d] = expandPrimitives(
+      graph('g', inputs.slice(1), { d: apply(SoftmaxCrossEntropyGrad, inputs)[0]! }),
+      portable,
+    ).outputs
     expect(d![1]).toMatchObject({ dtype: 'float64', shape: ['batch', 3] })
   })
 })
