@@ -2,25 +2,17 @@
 import { describe, expect, it } from 'vitest'
 import { evaluate, evaluateValues } from '../../src/graph/evaluate.js'
 import { graph, nodesBehind } from '../../src/graph/graph.js'
-import { type Attributes, ONNX_DOMAIN, type Operator, TRAINING_DOMAIN } from '../../src/graph/operator.js'
+import { ONNX_DOMAIN, type Operator, TRAINING_DOMAIN } from '../../src/graph/operator.js'
 import { type Tensor, tensor } from '../../src/graph/tensor.js'
 import { apply, constant, GraphError, input, type Node, scope, type Value } from '../../src/graph/value.js'
-import {
-  ConvInputGrad,
-  ConvWeightGrad,
-  conv,
-  operators,
-  primitives,
-  ReluGrad,
-  SgdMomentum,
-  SoftmaxCrossEntropyGrad,
-} from '../../src/ops/index.js'
+import { operators, primitives, ReluGrad, SgdMomentum, SoftmaxCrossEntropyGrad } from '../../src/ops/index.js'
 import { randomStream } from '../../src/random.js'
 import { portable } from '../../src/targets/portable/index.js'
 import { expandNode, expandPrimitives, isPrimitive } from '../../src/targets/target.js'
 import { trainingStep } from '../../src/training/step.js'
+import { convolutions, convolutionTrial, titleOf } from '../support/convolutions.js'
 import { disturbed, tinyBatch, tinyNetwork } from '../support/networks.js'
-import { relativeError } from '../support/runtime.js'
+import { expectClose, modelOf, openModel, relativeError, rounded } from '../support/runtime.js'
 import { rows, trial } from '../support/samples.js'
 
 const nodeOf = (value: Value): Node => {
@@ -101,88 +93,34 @@ describe('samples of the primitives', () => {
   })
 })
 
-interface Convolution {
-  /** Height, width, kernel and the rest; channels and groups. */
-  size: readonly [number, number]
-  kernel: readonly [number, number]
-  strides: readonly [number, number]
-  pads: readonly [number, number, number, number]
-  dilations: readonly [number, number]
-  group: number
-}
-
-/** Strides 1–3, kernels 1–5, pads on each side up to the kernel, dilations 1–3, groups 1–3: drawn once, always the same. */
-const drawnConvolutions: readonly Convolution[] = Array.from({ length: 60 }, (_, i) => {
-  const random = randomStream(31, 'convolution', i)
-  const upTo = (most: number) => 1 + random.below(most)
-  const kernel = [upTo(5), upTo(5)] as const
-  // A third of them take the short ways: stride and dilation 1, one group.
-  const simple = i % 3 === 0
-  const strides = simple ? ([1, 1] as const) : ([upTo(3), upTo(3)] as const)
-  const dilations = i % 3 === 2 ? ([upTo(3), upTo(3)] as const) : ([1, 1] as const)
-  const pad = (axis: 0 | 1) => random.below(kernel[axis] + 1)
-  const span = (axis: 0 | 1) => dilations[axis] * (kernel[axis] - 1) + 1
-  return {
-    kernel,
-    strides,
-    dilations,
-    pads: [pad(0), pad(1), pad(0), pad(1)],
-    size: [span(0) + random.below(6), span(1) + random.below(6)],
-    group: simple ? 1 : upTo(3),
-  }
-})
-
-/** One row too much at one end and one too few at the other: pads that cancel in a sum. */
-const lopsided = [
-  [3, 1, 1, 3],
-  [1, 3, 3, 1],
-  [0, 2, 4, 2],
-] as const
-const convolutions: readonly Convolution[] = [
-  ...lopsided.map(
-    (pads) => ({ size: [5, 6], kernel: [3, 3], strides: [1, 1], dilations: [1, 1], group: 1, pads }) as const,
-  ),
-  ...drawnConvolutions,
-]
-
 describe('convolution gradients of every kind of window', () => {
-  const title = (c: Convolution) =>
-    `${c.size.join('×')} kernel ${c.kernel} strides ${c.strides} pads ${c.pads} dilations ${c.dilations} group ${c.group}`
-  const drawLike = (shape: readonly number[], key: string) => {
-    const random = randomStream(37, key)
-    const size = shape.reduce((a, b) => a * b, 1)
-    return tensor(
-      'float32',
-      shape,
-      Array.from({ length: size }, () => random.normal()),
-    )
-  }
-
-  it.each(convolutions.map((c) => [title(c), c] as const))('%s', (_, { size, kernel, group, ...window }) => {
-    const attributes: Attributes = { ...window, group }
-    const x = input('x', 'float32', ['batch', 2 * group, ...size])
-    const w = input('w', 'float32', [3 * group, 2, ...kernel])
-    const y = conv(x, w, attributes)
-    const dy = input('dy', 'float32', y.shape)
-    const known = (value: Value) => value.shape.map((dim) => (dim === 'batch' ? 2 : (dim as number)))
-    const feeds = new Map([x, w, dy].map((value, i) => [value, drawLike(known(value), String(i))]))
-    const [, ...spatial] = y.shape.slice(1) as readonly number[]
-    const output_padding = spatial.map((count, axis) => {
-      const padded = size[axis]! + window.pads[axis]! + window.pads[axis + 2]!
-      return padded - ((count - 1) * window.strides[axis]! + window.dilations[axis]! * (kernel[axis]! - 1) + 1)
-    })
-    const dx = apply(ConvInputGrad, [dy, w], { ...window, group, output_padding })
-    const dw = apply(ConvWeightGrad, [x, dy], { ...window, group, kernel_shape: kernel })
-    expect(dx[0]!.shape).toEqual(x.shape)
-    expect(dw[0]!.shape).toEqual(w.shape)
-    expectSame(dx, feeds, 1e-12)
-    expectSame(dw, feeds, 1e-12)
+  it.each(convolutions.map((c) => [titleOf(c), c] as const))('%s', (_, convolution) => {
+    const { x, w, y, dy, dx, dw, feeds } = convolutionTrial(convolution)
+    expect(dx.shape).toEqual(x.shape)
+    expect(dw.shape).toEqual(w.shape)
+    expectSame([dx], feeds, 1e-12)
+    expectSame([dw], feeds, 1e-12)
     // Both are adjoints of the convolution: ⟨dy, x ∗ w⟩ = ⟨dx, x⟩ = ⟨dw, w⟩.
     const dot = (a: Tensor, b: Tensor) => a.data.reduce((sum, value, i) => sum + value * b.data[i]!, 0)
-    const [ys, dxs, dws] = evaluateValues([y, dx[0]!, dw[0]!], feeds)
+    const [ys, dxs, dws] = evaluateValues([y, dx, dw], feeds)
     const product = dot(ys!, feeds.get(dy)!)
     expect(dot(dxs!, feeds.get(x)!)).toBeCloseTo(product, 9)
     expect(dot(dws!, feeds.get(w)!)).toBeCloseTo(product, 9)
+  })
+
+  it('in ONNX Runtime, all of them in one model', async () => {
+    const trials = convolutions.map((convolution, i) => convolutionTrial(convolution, `${i}.`))
+    const outputs = trials.flatMap(({ dx, dw }, i) => [[`${i}.dx`, dx] as const, [`${i}.dw`, dw] as const])
+    const feeds = new Map(trials.flatMap((one) => [...one.feeds].map(([value, t]) => [value, rounded(t)])))
+    const named = new Map([...feeds].map(([{ origin }, t]) => ['name' in origin ? origin.name : '', t]))
+    const all = graph('convolutions', [...feeds.keys()], new Map(outputs))
+    const expected = evaluate(all, named)
+    const model = await openModel(modelOf(all, 'functions'))
+    const actual = await model.run(named)
+    await model.close()
+    for (const [name, value] of expected) {
+      expectClose(actual.get(name)!, value, `${titleOf(convolutions[Number.parseInt(name, 10)]!)} ${name}`)
+    }
   })
 })
 
