@@ -1,22 +1,6 @@
 // How the papers train. A recipe goes into the model file; rdm-fit follows it unless told otherwise.
 
-import type { Recipe } from '../src/model/metadata.js'
-
-/** "Multi-Residual Networks with ReLU Dropping", section 4: He et al.'s recipe with a warm-up epoch at 0.01. */
-const paper: Recipe = {
-  epochs: 165,
-  batchSize: 128,
-  learningRate: [
-    [0, 0.01],
-    [1, 0.1],
-    [80, 0.01],
-    [120, 0.001],
-  ],
-  momentum: 0.9,
-  weightDecay: 1e-4,
-  nesterov: false,
-  augment: true,
-}
+import { paperRecipe as paper, type Recipe } from '../src/model/recipe.js'
 
 /** Huang et al. 2016, "Deep Networks with Stochastic Depth", section 4. */
 const stochasticDepth: Recipe = {

@@ -5,7 +5,7 @@
 // file, `fit` trains it.
 
 // Where layers and networks stand: the zoo and its builder.
-export { type Entry, base as cifarArchitecture } from '../graphs/entry.js'
+export { base as cifarArchitecture, type Entry } from '../graphs/entry.js'
 export { pixelStatistics } from '../graphs/pixels.js'
 export { type RecipeName, recipes } from '../graphs/recipes.js'
 export { type Architecture, architectureSchema, depthOf, residualNetwork, survivalOf } from '../graphs/residual.js'
@@ -22,7 +22,6 @@ export { classifierOf, type Evaluation, evaluate } from './fit/evaluate.js'
 export type { EndEvent, EpochEvent, FitEvent, NoticeEvent, StartEvent, StepEvent } from './fit/events.js'
 export { type FitOptions, type FitResult, fit } from './fit/fit.js'
 export type { EpochMetrics } from './fit/metrics.js'
-export type { StepSignature, TrainableModel } from './fit/model.js'
 export { evaluate as evaluateGraph, evaluateValues } from './graph/evaluate.js'
 export { type Graph, graph } from './graph/graph.js'
 export type { Operator, Type } from './graph/operator.js'
@@ -44,8 +43,10 @@ export {
 } from './graph/value.js'
 export * from './layers/index.js'
 export { multiplyAdds, parameterCount } from './model/cost.js'
-export type { Recipe } from './model/metadata.js'
 export { readTrainableModel } from './model/read.js'
+export { type Recipe, recipeSchema } from './model/recipe.js'
+export { learningRateAt, parseSchedule, type Schedule } from './model/schedule.js'
+export type { StepSignature, TrainableModel } from './model/trainable.js'
 export { type ExportOptions, exportModel, type Part } from './model/write.js'
 export * from './ops/index.js'
 export { multiplicity } from './paths/multiplicity.js'

@@ -3,11 +3,11 @@ import { readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
+import { type Recipe, recipeSchema } from '../model/recipe.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { type FitConfig, fitConfigSchema } from './config.js'
 import { syncFolder, writeBeside } from './files.js'
 import { type Progress, progressSchema } from './metrics.js'
-import { type Recipe, recipeSchema } from './recipe.js'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js'
 
 /** The two files, newest first. */

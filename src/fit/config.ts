@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { UserError } from '../errors.js'
+import { type Recipe, recipeSchema } from '../model/recipe.js'
 import { providers } from '../runtime/protocol.js'
-import { type Recipe, recipeSchema } from './recipe.js'
 
 const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
 

@@ -1,10 +1,10 @@
 // What a training step is fed with: the batch, its learning rate and, with stochastic depth, the gates.
 import type { Batches } from '../data/batches.js'
+import { learningRateAt } from '../model/schedule.js'
+import type { StepSignature } from '../model/trainable.js'
 import { randomStream } from '../random.js'
 import type { HostTensor, HostTensors } from '../runtime/tensor.js'
 import type { FitConfig } from './config.js'
-import type { StepSignature } from './model.js'
-import { learningRateAt } from './schedule.js'
 
 export interface StepFeeds {
   readonly epoch: number

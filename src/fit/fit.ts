@@ -4,6 +4,8 @@ import { basename, join, resolve } from 'node:path'
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/imageSet.js'
 import { UserError } from '../errors.js'
+import { learningRateAt } from '../model/schedule.js'
+import type { TrainableModel } from '../model/trainable.js'
 import { openSession, openTrainingSession, type TrainingSession } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
@@ -14,9 +16,7 @@ import { Feeds } from './feeds.js'
 import { writeAtomically } from './files.js'
 import { lockFolder } from './lock.js'
 import { afterEpoch, afterStep, type EpochMetrics, meansOf, metricsText, type Progress } from './metrics.js'
-import type { TrainableModel } from './model.js'
 import { ensureFolder, openRun, runFiles } from './runFolder.js'
-import { learningRateAt } from './schedule.js'
 
 export interface FitOptions {
   readonly model: TrainableModel

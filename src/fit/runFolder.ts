@@ -6,13 +6,13 @@ import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { Dataset } from '../data/imageSet.js'
 import { messageOf, UserError } from '../errors.js'
+import { recipeSchema } from '../model/recipe.js'
+import type { TrainableModel } from '../model/trainable.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, fitConfigSchema, newConfig, resumedConfig } from './config.js'
 import { writeAtomically } from './files.js'
 import { startOfRun } from './metrics.js'
-import type { TrainableModel } from './model.js'
-import { recipeSchema } from './recipe.js'
 
 /** Names of the files of a run folder, besides the checkpoints and the lock. */
 export const runFiles = {

@@ -4,8 +4,6 @@ import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
 import { recipeSchema } from './recipe.js'
 
-export { type Recipe, recipeSchema } from './recipe.js'
-
 /** Names of the training step's inputs and outputs that are not state. */
 export const stepSchema = z.strictObject({
   /** uint8 [batch, channels, height, width] */
@@ -35,6 +33,9 @@ export const keys = {
 
 const schemas = { [keys.recipe]: recipeSchema, [keys.step]: stepSchema } as const
 
+const describeIssue = ({ path, message }: z.core.$ZodIssue): string =>
+  path.length > 0 ? `${path.join('.')}: ${message}` : message
+
 /**
  * The value under a key, or undefined when the file has none.
  * @throws UserError when it is not what it should be
@@ -48,7 +49,8 @@ export function readMetadata<K extends keyof typeof schemas>(
   try {
     return schemas[key].parse(JSON.parse(property.value ?? '')) as z.infer<(typeof schemas)[K]>
   } catch (error) {
-    const reason = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s*\n\s*/g, '; ') : messageOf(error)
-    throw new UserError(`the model's metadata '${key}' is broken: ${reason}`)
+    const reason =
+      error instanceof z.ZodError ? error.issues.map(describeIssue).join('; ') : `no JSON (${messageOf(error)})`
+    throw new UserError(`the model's metadata '${key}' is broken: ${reason}; export the model again`)
   }
 }

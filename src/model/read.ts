@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto'
 import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
-import type { StepSignature, TrainableModel } from '../fit/model.js'
 import type { Graph } from '../graph/graph.js'
 import { type Dim, isKnown } from '../graph/shape.js'
 import { formatType, type Value } from '../graph/value.js'
@@ -15,6 +14,8 @@ import type { HostTensors } from '../runtime/tensor.js'
 import { portable } from '../targets/portable/index.js'
 import { expandPrimitives } from '../targets/target.js'
 import { keys, readMetadata, type StepNames } from './metadata.js'
+import { paperRecipe } from './recipe.js'
+import type { StepSignature, TrainableModel } from './trainable.js'
 import { parametersAsInputs, stepNames } from './write.js'
 
 type ModelProto = onnxProto.onnx.IModelProto
@@ -83,22 +84,6 @@ function signatureOf(step: Graph, inference: Graph, named: StepNames | undefined
   const { gates, ...rest } = names
   const [, channels, height, width] = images.shape as readonly [Dim, number, number, number]
   return { ...rest, ...(gates ? { gates } : {}), imageShape: [channels, height, width], classes }
-}
-
-/** The recipe of files that carry none: the field's usual one, with the optimizer as the graph has it. */
-const usualRecipe = {
-  epochs: 165,
-  batchSize: 128,
-  learningRate: [
-    [0, 0.01],
-    [1, 0.1],
-    [80, 0.01],
-    [120, 0.001],
-  ] satisfies [number, number][],
-  momentum: 0.9,
-  weightDecay: 0,
-  nesterov: false,
-  augment: true,
 }
 
 /** A copy of the graph with other values in some of its initializers. */
@@ -203,7 +188,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       carried,
       state,
       signature,
-      recipe: readMetadata(properties, keys.recipe) ?? usualRecipe,
+      recipe: readMetadata(properties, keys.recipe) ?? paperRecipe,
       withState(given) {
         checkState(state, given)
         return encodeModel(withState(proto, given))

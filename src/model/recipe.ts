@@ -1,6 +1,6 @@
 // How a model wants to be trained: written into its file by the exporter, overridable when training starts.
 import { z } from 'zod'
-import { scheduleSchema } from '../fit/schedule.js'
+import { scheduleSchema } from './schedule.js'
 
 export const recipeSchema = z.strictObject({
   epochs: z.int().min(1).max(1_000_000),
@@ -15,3 +15,20 @@ export const recipeSchema = z.strictObject({
 })
 
 export type Recipe = Readonly<z.infer<typeof recipeSchema>>
+
+/** The paper's recipe ("Multi-Residual Networks with ReLU Dropping", section 4), and that of files that carry none. */
+export const paperRecipe: Recipe = {
+  epochs: 165,
+  batchSize: 128,
+  // He et al.'s schedule, after a warm-up epoch.
+  learningRate: [
+    [0, 0.01],
+    [1, 0.1],
+    [80, 0.01],
+    [120, 0.001],
+  ],
+  momentum: 0.9,
+  weightDecay: 1e-4,
+  nesterov: false,
+  augment: true,
+}

@@ -7,10 +7,11 @@ import { input, type Parameter, type Value } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { type ExpandNode, writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
-import { expandPrimitives, expandNode } from '../targets/target.js'
+import { expandNode, expandPrimitives } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
-import { keys, type Recipe, type StepNames } from './metadata.js'
+import { keys, type StepNames } from './metadata.js'
+import type { Recipe } from './recipe.js'
 
 export const parts = ['all', 'train', 'init', 'infer'] as const
 /** `all`: the whole file. `train`, `init`, `infer`: the training step, the initialization or the network, plain models. */

@@ -6,7 +6,7 @@ import { messageOf, UserError } from '../errors.js'
 import { type Graph, graph } from '../graph/graph.js'
 import { type Attributes, type AttributeValue, ONNX_DOMAIN, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
-import { isFloat, type Tensor } from '../graph/tensor.js'
+import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
 import { apply, constant, constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
@@ -110,7 +110,7 @@ export class GraphReader {
     const name = proto.name ?? ''
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0 }
     if ((proto.sparseInitializer ?? []).length > 0)
-      throw new UserError(`graph '${name}': sparse initializers are not supported`)
+      throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
     for (const initializer of proto.initializer ?? [])
       this.define(frame, initializer.name, this.readInitializer(initializer), 'initializer')
     const inputs = (proto.input ?? [])
@@ -124,7 +124,8 @@ export class GraphReader {
     for (const node of proto.node ?? []) this.readNode(node, frame)
     const outputs = new Map<string, Value>()
     for (const info of proto.output ?? []) {
-      if (outputs.has(info.name ?? '')) throw new UserError(`graph '${name}' lists the output '${info.name}' twice`)
+      if (outputs.has(info.name ?? ''))
+        throw new UserError(`graph '${name}' lists the output '${info.name}' twice; expected each once`)
       outputs.set(info.name ?? '', this.readOutput(info, frame))
     }
     return graph(name, [...outer, ...inputs], outputs)
@@ -148,11 +149,12 @@ export class GraphReader {
 
   private readOutput(info: onnxProto.onnx.IValueInfoProto, frame: Frame): Value {
     const value = frame.values.get(info.name ?? '')
-    if (!value) throw new UserError(`the output '${info.name}' is made by no node`)
+    if (!value)
+      throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
-        `the output '${info.name}' is declared ${dtypeOf(declared) ?? `of element type ${declared}`}, its node makes ${value.dtype}`,
+        `the output '${info.name}' is declared ${dtypeOf(declared) ?? `of element type ${declared}`}, its node makes ${value.dtype}; expected the same type`,
       )
     }
     return value
@@ -297,10 +299,16 @@ function readInput(info: onnxProto.onnx.IValueInfoProto): Value {
   const type = info.type?.tensorType
   const dtype = dtypeOf(type?.elemType ?? 0)
   if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)
-  if (!dtype) throw new UserError(`the input '${info.name}': element type ${type.elemType} is not supported`)
+  if (!dtype)
+    throw new UserError(
+      `the input '${info.name}': element type ${type.elemType} is not supported; use one of ${dtypes.join(', ')}`,
+    )
   const shape = (type.shape.dim ?? []).map(({ dimValue, dimParam }, axis): Dim => {
     const size = dimValue == null ? 0 : toNumber(dimValue)
-    if (!Number.isSafeInteger(size)) throw new UserError(`the input '${info.name}': dimension ${size} is not possible`)
+    if (!Number.isSafeInteger(size))
+      throw new UserError(
+        `the input '${info.name}': dimension ${size} is not possible; expected a whole number below 2^53`,
+      )
     // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
     return size > 0 ? size : dimParam || `${info.name}.${axis}`
   })

@@ -2,7 +2,7 @@
 
 import onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
-import { type DType, type Tensor, tensor } from '../graph/tensor.js'
+import { type DType, dtypes, type Tensor, tensor } from '../graph/tensor.js'
 import { dtypeOf, onnxTypes } from '../ops/elementwise.js'
 import type { HostArrays, HostDType, HostTensor } from '../runtime/tensor.js'
 
@@ -89,14 +89,17 @@ function readRaw(dtype: DType, bytes: Uint8Array, count: number): Float64Array {
  */
 export function tensorFromProto(proto: onnxProto.onnx.ITensorProto, what = `tensor '${proto.name ?? ''}'`): Tensor {
   const dtype = dtypeOf(proto.dataType ?? 0)
-  if (!dtype) throw new UserError(`${what}: element type ${proto.dataType} is not supported`)
+  if (!dtype)
+    throw new UserError(`${what}: element type ${proto.dataType} is not supported; use one of ${dtypes.join(', ')}`)
   if (proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL || (proto.externalData?.length ?? 0) > 0) {
     throw new UserError(`${what}: its data is in another file; save the model with all data inside`)
   }
   const shape = (proto.dims ?? []).map(toNumber)
   const count = shape.reduce((product, dim) => product * dim, 1)
   if (shape.some((dim) => dim < 0) || !Number.isSafeInteger(count))
-    throw new UserError(`${what}: dimensions [${shape}] are not possible`)
+    throw new UserError(
+      `${what}: dimensions [${shape}] are not possible; expected whole numbers from 0 whose product is below 2^53`,
+    )
   const raw = proto.rawData
   if (raw && raw.length > 0) {
     if (raw.length !== count * widths[dtype]) {

@@ -36,9 +36,13 @@ function readBindings(bindings: Bindings, what: string): ReadonlyMap<string, str
   const map = new Map<string, string>()
   const sources = new Set<string>()
   for (const { key, value } of bindings ?? []) {
-    if (!key || !value) throw new UserError(`${what}: an entry lacks its key or its value`)
-    if (map.has(key)) throw new UserError(`${what}: '${key}' is bound twice`)
-    if (sources.has(value)) throw new UserError(`${what}: the output '${value}' is bound twice`)
+    if (!key || !value)
+      throw new UserError(`${what}: an entry lacks its key or its value; expected an initializer and an output`)
+    if (map.has(key)) throw new UserError(`${what}: '${key}' is bound twice; expected one output for each initializer`)
+    if (sources.has(value))
+      throw new UserError(
+        `${what}: the output '${value}' is bound twice; expected an output of its own for each initializer`,
+      )
     map.set(key, value)
     sources.add(value)
   }
@@ -55,10 +59,15 @@ function checkBindings(
   for (const [name, output] of bindings) {
     const target = initializers.get(name)
     const source = outputs.get(output)
-    if (!target) throw new UserError(`${what}: '${name}' is no initializer of the model`)
-    if (!source) throw new UserError(`${what}: '${output}', bound to '${name}', is no output of the graph`)
+    if (!target) throw new UserError(`${what}: '${name}' is no initializer of the model; bind initializers only`)
+    if (!source)
+      throw new UserError(
+        `${what}: '${output}', bound to '${name}', is no output of the graph; list it among the outputs`,
+      )
     if (target.dtype !== source.dtype || !sameShape(target.shape, source.shape)) {
-      throw new UserError(`${what}: '${output}' is ${formatType(source)}, but '${name}' is ${formatType(target)}`)
+      throw new UserError(
+        `${what}: '${output}' is ${formatType(source)}, but '${name}' is ${formatType(target)}; expected the same type`,
+      )
     }
   }
 }
@@ -103,7 +112,8 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
   const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
   const first = new GraphReader(model.functions ?? []).read(initialization ?? {})
-  if (first.inputs.length > 0) throw new UserError('training_info.initialization: the graph should have no inputs')
+  if (first.inputs.length > 0)
+    throw new UserError('training_info.initialization: the graph has inputs; expected none, its values are drawn')
   checkBindings(initial, initializers, first.outputs, 'training_info.initialization_binding')
   const state = [...updates.keys()].map((name) => initializers.get(name)!)
   return { inference, step, initialization: first, state, updates, initial, weights: reader.weights }

@@ -1,7 +1,7 @@
 // The configuration of a run: recipe, overrides, and what may change when a run goes on.
 import { expect, it } from 'vitest'
 import { type FitOverrides, newConfig, resumedConfig } from '../../src/fit/config.js'
-import type { Recipe } from '../../src/fit/recipe.js'
+import type { Recipe } from '../../src/model/recipe.js'
 
 const recipe: Recipe = {
   epochs: 165,

@@ -1,6 +1,6 @@
 // Learning rate schedules: what epoch has which rate, and what is no schedule.
 import { expect, it } from 'vitest'
-import { formatSchedule, learningRateAt, parseSchedule } from '../../src/fit/schedule.js'
+import { formatSchedule, learningRateAt, parseSchedule } from '../../src/model/schedule.js'
 
 const paper = parseSchedule('0:0.01,1:0.1,80:0.01,120:0.001')
 
