@@ -98,6 +98,34 @@ describe('the engine', () => {
   })
 })
 
+describe('several outputs', () => {
+  /** x and 2x. */
+  const both: Operator<Record<never, never>> = operator({
+    name: 'Both',
+    domain: ONNX_DOMAIN,
+    attributes: {},
+    arity: [1, 1],
+    infer: ([a]) => [a!, a!],
+    gradient: { rule: ({ grad, grads }) => [grads[1] ? add(grad, mul(grads[1], 2)) : grad] },
+    evaluate: ([a]) => [
+      a!,
+      tensor(
+        a!.dtype,
+        a!.shape,
+        a!.data.map((value) => 2 * value),
+      ),
+    ],
+    samples: [{ inputs: [] }],
+  })
+
+  it('a rule sees zeros at the first output when only a later one has a gradient', () => {
+    const [once, twice] = apply(both, [x])
+    expect(derive(total(once!), x)).toEqual([[1, 1, 1, 1, 1, 1]])
+    expect(derive(total(twice!), x)).toEqual([[2, 2, 2, 2, 2, 2]])
+    expect(derive(total(mul(once!, twice!)), x)).toEqual([[4, -8, 12, -16, 20, -24]])
+  })
+})
+
 describe('integer and discrete paths', () => {
   it('stop gradients without an error', () => {
     expect(derive(total(cast(cast(x, 'int64'), 'float32')), x)).toEqual([[0, 0, 0, 0, 0, 0]])

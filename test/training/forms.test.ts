@@ -1,6 +1,6 @@
 // What a training step is made of: its inputs and outputs, batch norms and gates in training form, recomputed nodes.
 import { describe, expect, it } from 'vitest'
-import { graph } from '../../src/graph/graph.js'
+import { graph, nodesBehind } from '../../src/graph/graph.js'
 import { input } from '../../src/graph/value.js'
 import { batchNorm, conv2d, linear } from '../../src/layers/index.js'
 import { flatten, gate, globalAveragePool, relu } from '../../src/ops/index.js'
@@ -102,6 +102,19 @@ describe('recomputation', () => {
     const norms = names(network.nodes).filter((name) => name === 'BatchNormalization').length
     expect(names(again(step)).filter((name) => name === 'BatchNormalization')).toHaveLength(norms)
     expect(again(trainingStep(network, optimizer, { recompute: false }).graph)).toEqual([])
+  })
+
+  it('waits for the gradient: no runtime can compute it early, or take it for the first time', () => {
+    const { graph: step } = trainingStep(tinyNetwork('RDM bottleneck'), optimizer)
+    const norms = again(step).filter(({ operator }) => operator.name === 'BatchNormalization')
+    expect(norms.length).toBeGreaterThan(0)
+    for (const { outputs, scope } of norms) {
+      const behind = nodesBehind(outputs).map((node) => node.scope)
+      expect(
+        behind.some((name) => name.endsWith('/grad')),
+        scope,
+      ).toBe(true)
+    }
   })
 
   it('leaves other values as they are', () => {
