@@ -127,6 +127,13 @@ describe('several outputs', () => {
 })
 
 describe('integer and discrete paths', () => {
+  it('give whole numbers no gradient', () => {
+    const counts = input('counts', 'int64', [2])
+    const [d] = gradients(mul(counts, counts), [counts], { seed: counts })
+    const [zero] = evaluateValues([d!], new Map([[counts, tensor('int64', [2], [3, 4])]]))
+    expect([zero!.dtype, [...zero!.data]]).toEqual(['int64', [0, 0]])
+  })
+
   it('stop gradients without an error', () => {
     expect(derive(total(cast(cast(x, 'int64'), 'float32')), x)).toEqual([[0, 0, 0, 0, 0, 0]])
   })
