@@ -1,6 +1,6 @@
 // The programs and commands of README.md and docs/ really run, and print what the text says.
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -48,4 +48,38 @@ describe('docs/dsl.md', () => {
     const [, source] = await blocks('docs/dsl.md', 'js')
     expect(await runProgram(source!)).toContain(/\/\/ (\[ \[.*)$/m.exec(source!)![1]!)
   })
+})
+
+describe('README.md', () => {
+  it('lists the zoo as rdm-export does', async () => {
+    const [listed] = (await blocks('README.md', 'text')).filter((block) => block.startsWith('name '))
+    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-export.js'), '--list'])
+    expect(stdout).toBe(listed)
+  })
+
+  it('gives an example whose every command runs, at a smaller size', async () => {
+    const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!
+    const small: readonly (readonly [string | RegExp, string])[] = [
+      ['npx rdm-data fetch cifar10', 'npx rdm-data synth data/cifar-10-batches-bin --train 250 --test 50'],
+      [/--epochs 5/, '--epochs 2'],
+      [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
+    ]
+    const script = small.reduce((text, [from, to]) => text.replace(from, to), example)
+    expect(script).not.toContain('npx')
+    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
+    const fitted = /finished after 4 steps: test error ([\d.]+) %/.exec(stdout)
+    // rdm-eval comes last and says the same number.
+    expect(stdout.slice(fitted!.index).split(`${fitted![1]} %`).length).toBeGreaterThan(2)
+    const [source] = await blocks('README.md', 'js')
+    // Ten probabilities.
+    expect(await runProgram(source!)).toMatch(/Float32Array\(10\)/)
+  })
+})
+
+describe('npm start', () => {
+  it('trains well below chance and says what it wrote', async () => {
+    const { stdout } = await run(process.execPath, [join(root, 'dist', 'src', 'cli', 'start.js')], { cwd: folder })
+    expect(Number(/finished after \d+ steps: test error ([\d.]+) %/.exec(stdout)![1])).toBeLessThan(50)
+    for (const [file] of stdout.matchAll(/runs\/start\/\S+(?= {2,})/g)) await access(join(folder, file))
+  }, 300_000)
 })
