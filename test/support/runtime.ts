@@ -9,7 +9,7 @@ import { encodeModel, fromHost, toHost } from '../../src/onnx/tensors.js'
 import { writeModel } from '../../src/onnx/write.js'
 import type { HostDType } from '../../src/runtime/tensor.js'
 import { portable } from '../../src/targets/portable/index.js'
-import { expandPrimitives, expandNode } from '../../src/targets/target.js'
+import { expandNode, expandPrimitives } from '../../src/targets/target.js'
 
 /** `functions`: primitives are calls of local functions. `inline`: they are written out in place. */
 export type Form = 'functions' | 'inline'
