@@ -51,6 +51,13 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
 }
 
 /**
+ * Writes any graph as a plain ONNX model, primitives in place.
+ * @param weights values of the graph's parameters, by name
+ */
+export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> = new Map()): Uint8Array =>
+  encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights }))
+
+/**
  * Writes a network as an ONNX file.
  * @param network an inference graph: one input of images uint8 [batch, channels, height, width], an output `logits`
  *   float32 [batch, classes]

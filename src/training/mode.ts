@@ -2,13 +2,13 @@
 
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
-import { constant, input, isParameter, type Parameter, type Value } from '../graph/value.js'
+import { constant, GraphError, input, isParameter, type Parameter, type Value } from '../graph/value.js'
 import { BatchNormalization, batchNormTraining, Gate, gate, gather } from '../ops/index.js'
 
 export interface TrainingForm {
   readonly graph: Graph
-  /** A running statistic and the value that replaces it after the step. */
-  readonly statistics: readonly (readonly [Parameter, Value])[]
+  /** Each running statistic, and the value that replaces it after the step. */
+  readonly statistics: ReadonlyMap<Parameter, Value>
   /** The input `gates`, float32 [G], and the survival probability of each; none where nothing is gated. */
   readonly gates?: { readonly input: Value; readonly survival: readonly number[] }
 }
@@ -21,7 +21,7 @@ export function trainingForm(inference: Graph): TrainingForm {
   const gated = inference.nodes.filter(({ operator }) => operator.name === Gate.name)
   const survival = gated.map(({ attributes }) => attributes.survival as number)
   const gates = input('gates', 'float32', [gated.length])
-  const statistics: (readonly [Parameter, Value])[] = []
+  const statistics = new Map<Parameter, Value>()
   const graph = rewrite(
     inference,
     (node, inputs) => {
@@ -33,8 +33,16 @@ export function trainingForm(inference: Graph): TrainingForm {
       const [x, scale, shift, mean, variance] = inputs as readonly [Value, Value, Value, Value, Value]
       const { epsilon, momentum } = node.attributes as { epsilon: number; momentum: number }
       const [y, nextMean, nextVariance] = batchNormTraining(x, { scale, shift, mean, variance }, { epsilon, momentum })
-      if (isParameter(mean)) statistics.push([mean, nextMean!])
-      if (isParameter(variance)) statistics.push([variance, nextVariance!])
+      for (const [running, next] of [
+        [mean, nextMean!],
+        [variance, nextVariance!],
+      ] as const) {
+        if (!isParameter(running)) continue
+        if (statistics.has(running)) {
+          throw new GraphError(`two batch norms share '${running.origin.name}'; give each its own running statistics`)
+        }
+        statistics.set(running, next)
+      }
       return [y!]
     },
     { prefix: 'train', inputs: gated.length > 0 ? [gates] : [] },

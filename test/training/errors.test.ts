@@ -1,9 +1,9 @@
 // The text of every error of deriving a training step.
 import { describe, expect, it } from 'vitest'
 import { graph } from '../../src/graph/graph.js'
-import { GraphError, input, parameter } from '../../src/graph/value.js'
+import { GraphError, input, parameter, type Value } from '../../src/graph/value.js'
 import { linear } from '../../src/layers/index.js'
-import { argMax, cast, mul, unsqueeze } from '../../src/ops/index.js'
+import { argMax, batchNormalization, cast, mul, unsqueeze } from '../../src/ops/index.js'
 import { trainingStep } from '../../src/training/step.js'
 
 const x = input('x', 'float32', ['batch', 3])
@@ -17,6 +17,17 @@ const rows: readonly (readonly [message: string, call: () => unknown])[] = [
   [
     "graph net: needs an output 'logits' [batch, classes] to train on",
     () => step({ logits: unsqueeze(linear(x, 'out', 2), 0) }),
+  ],
+  [
+    "two batch norms share 'bn.running_mean'; give each its own running statistics",
+    () => {
+      const running = (name: string) =>
+        parameter(`bn.${name}`, [2], { kind: 'constant', value: 1 }, { trainable: false })
+      const [scale, shift] = [running('scale'), running('shift')]
+      const [mean, variance] = [running('running_mean'), running('running_variance')]
+      const norm = (v: Value) => batchNormalization(v, { scale, shift, mean, variance })
+      return step({ logits: norm(norm(linear(x, 'out', 2))) })
+    },
   ],
   ['graph net: has no trainable parameter', () => step({ logits: mul(x, still) })],
   [
