@@ -36,7 +36,7 @@ describe('training form', () => {
     const [norm] = form.graph.nodes.filter(({ operator }) => operator.name === 'BatchNormTraining')
     expect(norm?.attributes).toMatchObject({ epsilon: 1e-3, momentum: 0.8 })
     expect(
-      form.statistics.map(([{ origin }, { origin: from }]) => [origin.name, 'index' in from && from.index]),
+      [...form.statistics].map(([{ origin }, { origin: from }]) => [origin.name, 'index' in from && from.index]),
     ).toEqual([
       ['bn.running_mean', 1],
       ['bn.running_variance', 2],
