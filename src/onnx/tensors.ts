@@ -136,4 +136,6 @@ export function decodeModel(bytes: Uint8Array): onnxProto.onnx.ModelProto {
   }
 }
 
-export const encodeModel = (model: onnxProto.onnx.IModelProto): Uint8Array => onnx.ModelProto.encode(model).finish()
+/** The bytes of a file; a plain Uint8Array, whose `slice` copies, where the library gives a Buffer, whose does not. */
+export const encodeModel = (model: onnxProto.onnx.IModelProto): Uint8Array =>
+  bytesOf(onnx.ModelProto.encode(model).finish())
