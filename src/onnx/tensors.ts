@@ -122,6 +122,18 @@ export function tensorFromProto(proto: onnxProto.onnx.ITensorProto, what = `tens
   return tensor(dtype, shape, Float64Array.from(values, toNumber))
 }
 
+const MAX_NESTING = 100
+
+/** The library decodes messages within messages to a depth at which it cannot encode them any more. */
+function checkNesting(message: object, depth = 0): void {
+  if (depth > MAX_NESTING) throw new Error(`its messages nest more than ${MAX_NESTING} levels deep`)
+  for (const field of Object.values(message) as unknown[]) {
+    if (typeof field !== 'object' || field === null || ArrayBuffer.isView(field)) continue
+    const isMessages = !Array.isArray(field) || typeof field[0] === 'object'
+    if (isMessages) checkNesting(field, depth + 1)
+  }
+}
+
 /**
  * Parses the bytes of a file.
  * @throws UserError when they are not an ONNX model
@@ -130,6 +142,7 @@ export function decodeModel(bytes: Uint8Array): onnxProto.onnx.ModelProto {
   try {
     const model = onnx.ModelProto.decode(bytes)
     if (!model.graph || model.opsetImport.length === 0) throw new Error('it has no graph or no opset')
+    checkNesting(model)
     return model
   } catch (error) {
     throw new UserError(`this is not an ONNX model (${messageOf(error)}); expected a file such as rdm-export writes`)

@@ -309,7 +309,7 @@ describe('what is not ONNX', () => {
     [
       'a text file',
       text('{"epochs": 3}\n'),
-      'this is not an ONNX model (index out of range: 3 + 101 > 14); expected a file such as rdm-export writes',
+      'this is not an ONNX model (index out of range: …); expected a file such as rdm-export writes',
     ],
     [
       'a short word',
@@ -319,7 +319,7 @@ describe('what is not ONNX', () => {
     [
       'a file cut off',
       smallFile.subarray(0, smallFile.length >> 1),
-      'this is not an ONNX model (index out of range: 23374 + 10 > 23374); expected a file such as rdm-export writes',
+      'this is not an ONNX model (index out of range: …); expected a file such as rdm-export writes',
     ],
     [
       'nothing but a version',
@@ -329,9 +329,11 @@ describe('what is not ONNX', () => {
     [
       'a compressed file',
       Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3),
-      'this is not an ONNX model (index out of range: 3 + 1035 > 10); expected a file such as rdm-export writes',
+      'this is not an ONNX model (index out of range: …); expected a file such as rdm-export writes',
     ],
   ])('%s', (_, bytes, message) => {
-    expect(refusal(bytes)).toBe(`UserError: ${message}`)
+    // Where exactly a file ends too early is the format library's business.
+    const said = refusal(bytes).replace(/out of range: .*?\)/, 'out of range: …)')
+    expect(said).toBe(`UserError: ${message}`)
   })
 })
