@@ -10,9 +10,10 @@ import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
 import * as shape from './shape.js'
+import * as slice from './slice.js'
 import * as training from './training.js'
 
-const families = [conv, elementwise, indexing, matmul, normalization, pool, random, reduction, shape, training]
+const families = [conv, elementwise, indexing, matmul, normalization, pool, random, reduction, shape, slice, training]
 
 const isOperator = (member: unknown): member is Operator =>
   typeof member === 'object' && member !== null && 'infer' in member
@@ -48,4 +49,5 @@ export * from './pool.js'
 export * from './random.js'
 export * from './reduction.js'
 export * from './shape.js'
+export * from './slice.js'
 export * from './training.js'
