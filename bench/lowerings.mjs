@@ -137,7 +137,7 @@ async function open(build, shapes) {
   )
   // The result is summed to one number, so that copying it out costs nothing.
   const model = exportGraph(
-    graph('candidate', Object.values(inputs), { y: reduceMean(build(inputs), undefined, { keepdims: 0 }) }),
+    graph('candidate', Object.values(inputs), { result: reduceMean(build(inputs), undefined, { keepdims: 0 }) }),
   )
   return InferenceSession.create(model, {
     intraOpNumThreads: threads,
