@@ -1,7 +1,7 @@
 // npm start: the whole way at a small size. Draws a data set, exports a small RDM-ResNet, trains it, and says what it wrote.
 
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { base } from '../../graphs/entry.js'
 import { recipes } from '../../graphs/recipes.js'
@@ -10,6 +10,7 @@ import { synthesize } from '../data/synth.js'
 import { writeCifar10 } from '../data/writeCifar.js'
 import { fit } from '../fit/fit.js'
 import { textReporter } from '../fit/progress.js'
+import { makeFolder } from '../folders.js'
 import { readTrainableModel } from '../model/read.js'
 import { exportModel } from '../model/write.js'
 import { createProgram, runProgram } from './command.js'
@@ -44,7 +45,7 @@ function freeFolder(): string {
 async function start(): Promise<void> {
   const folder = freeFolder()
   const [dataFolder, modelFile, runFolder] = [join(folder, 'data'), join(folder, 'rdm8.onnx'), join(folder, 'fit')]
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const data = synthesize({ train: 4000, test: 1000, seed: 1 })
   await writeCifar10(dataFolder, data)
   const bytes = exportModel(residualNetwork(architecture), { recipe: recipes.paper, seed: 1, architecture })

@@ -1,9 +1,10 @@
 // Downloads and unpacks the official archives. The data set's folder appears whole, by a rename, or not at all.
 
-import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { extract } from 'tar'
 import { messageOf, UserError } from '../errors.js'
+import { makeFolder } from '../folders.js'
 import { checksumsFile, formatChecksums, md5OfFile } from './checksums.js'
 import { type CifarLayout, cifarLayouts, filesOf, readDataset } from './cifar.js'
 import { type DownloadOptions, download, type Source } from './download.js'
@@ -52,7 +53,7 @@ export async function fetchDataset(archive: Archive, dir: string, options: Downl
     })
     return { folder, dataset, fresh: false }
   }
-  await mkdir(dir, { recursive: true })
+  await makeFolder(dir)
   const part = join(dir, `${archive.layout.folder}.tar.gz.part`)
   await download(archive, part, options)
   const dataset = await unpack(part, archive.layout, dir, folder)

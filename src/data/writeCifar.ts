@@ -1,8 +1,9 @@
 // Writes a data set in the layout of CIFAR-10's binary version, with the checksums beside it.
 
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../errors.js'
+import { makeFolder } from '../folders.js'
 import { checksumsFile, formatChecksums, md5 } from './checksums.js'
 import { cifarLayouts, pixelBytes, recordBytes } from './cifar.js'
 import type { Dataset, ImageSet } from './imageSet.js'
@@ -39,7 +40,7 @@ export async function writeCifar10(dir: string, dataset: Dataset): Promise<void>
   files.set(checksumsFile, Buffer.from(formatChecksums(sums)))
 
   const target = resolve(dir)
-  await mkdir(dirname(target), { recursive: true })
+  await makeFolder(dirname(target))
   const fresh = await mkdtemp(`${target}.tmp-`)
   try {
     for (const [name, bytes] of files) await writeFile(join(fresh, name), bytes)

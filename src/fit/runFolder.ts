@@ -1,11 +1,12 @@
 // The folder of a run: what its files are called, how a run is started in it and how it is taken up again.
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { Dataset } from '../data/imageSet.js'
 import { messageOf, UserError } from '../errors.js'
+import { makeFolder } from '../folders.js'
 import { recipeSchema } from '../model/recipe.js'
 import type { TrainableModel } from '../model/trainable.js'
 import type { HostTensors } from '../runtime/tensor.js'
@@ -197,7 +198,7 @@ export async function ensureFolder(folder: string, resume: boolean): Promise<voi
     return
   }
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
   } catch (error) {
     throw new UserError(`cannot create the run folder ${folder}: ${messageOf(error)}`)
   }
