@@ -5,7 +5,7 @@ import { apply, type Node, rootScope, type Value } from './value.js'
 
 /**
  * What takes a node's place, given its inputs in the new graph: one Value an output, or undefined to keep the node.
- * Where shapes change (a fixed batch), kept nodes are inferred anew.
+ * A kept node whose inputs have changed is applied anew, so its types follow theirs.
  */
 export type Replace = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined
 
