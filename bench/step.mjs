@@ -1,0 +1,228 @@
+// The training step against its peers: `npm run build && node bench/step.mjs --arch rdm56`, after bench/peers/setup.sh.
+// All contestants start from the same weights and train on the same batch; they are timed only if their first losses
+// agree. Then each round gives every contestant one step, so that a slow moment of the machine falls on all of them.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import {
+  exportModel,
+  findNetwork,
+  learningRateAt,
+  readTrainableModel,
+  recipes,
+  residualNetwork,
+  synthesize,
+} from 'rdm-onnx'
+import { encodeSafetensors } from '../dist/src/fit/safetensors.js'
+import { Contestant, contestants, isInstalled, oursBy, sgemm } from './contestants.mjs'
+import { stepFlops } from './flops.mjs'
+import { verdicts } from './verdicts.mjs'
+
+/** Steps whose losses must agree before anything is timed; they also warm up. */
+const CHECKED = 3
+const TOLERANCE = 1e-3
+const SEED = 1
+
+const fail = (message) => {
+  console.error(message)
+  process.exit(2)
+}
+
+function readOptions() {
+  const all = Object.keys(contestants).join(',')
+  const option = (value) => ({ type: 'string', default: String(value) })
+  const { values } = parseArgs({
+    options: {
+      arch: option('rdm56'),
+      /** Blocks of each stage in place of the network's own, such as 1,1,1: a smaller one for a quick look. */
+      blocks: { type: 'string' },
+      batch: option(128),
+      threads: option(availableParallelism()),
+      rounds: option(9),
+      /** Fresh processes for the time to the first step. */
+      starts: option(3),
+      contestants: option(all),
+    },
+  })
+  const names = values.contestants.split(',')
+  const unknown = names.find((name) => !Object.hasOwn(contestants, name))
+  if (unknown !== undefined) fail(`no contestant is called '${unknown}'; there are ${all}`)
+  if (names[0] !== oursBy('portable')) fail(`'${oursBy('portable')}' comes first: the others are checked against it`)
+  const missing = names.find((name) => !isInstalled(name))
+  if (missing !== undefined) fail(`'${missing}' is not installed: run bench/peers/setup.sh, or leave it out`)
+  const entry = findNetwork(values.arch)
+  if (!entry) fail(`no network is called '${values.arch}'; npx rdm-export --list names them`)
+  const architecture = values.blocks
+    ? { ...entry.architecture, name: `${values.arch}-${values.blocks}`, blocks: values.blocks.split(',').map(Number) }
+    : entry.architecture
+  // The peers have none: a step that draws at random does not compare.
+  if (architecture.stochasticDepth !== undefined) fail('networks with stochastic depth are not compared')
+  const count = (name) => {
+    const value = Number(values[name])
+    return Number.isInteger(value) && value > 0
+      ? value
+      : fail(`--${name} is a whole number from 1, got ${values[name]}`)
+  }
+  const [batch, threads, rounds, starts] = ['batch', 'threads', 'rounds', 'starts'].map(count)
+  return { architecture, recipe: recipes[entry.recipe ?? 'paper'], batch, threads, rounds, starts, names }
+}
+
+/** Writes what every contestant is given: the network as each wants it, the weights, one batch. */
+function writeCase(folder, { architecture, recipe, batch, threads }) {
+  const write = (name, bytes) => writeFileSync(join(folder, name), bytes)
+  const network = residualNetwork(architecture)
+  const model = exportModel(network, { recipe, seed: SEED, architecture })
+  const weights = Object.entries(readTrainableModel(model).state).filter(([name]) => !name.endsWith('.momentum'))
+  const { train } = synthesize({ train: batch, test: 10, seed: SEED })
+  const tensors = {
+    images: { dtype: 'uint8', shape: [batch, train.channels, train.height, train.width], data: train.images },
+    labels: { dtype: 'int64', shape: [batch], data: BigInt64Array.from(train.labels, BigInt) },
+  }
+  write('model.onnx', model)
+  write('infer.onnx', exportModel(network, { recipe, seed: SEED, part: 'infer' }))
+  write('weights.safetensors', encodeSafetensors({ tensors: Object.fromEntries(weights), metadata: {} }))
+  write('batch.safetensors', encodeSafetensors({ tensors, metadata: {} }))
+  const learningRate = learningRateAt(recipe.learningRate, 0)
+  write('case.json', JSON.stringify({ architecture, recipe, learningRate, batch, threads }))
+  return stepFlops(network, recipe, batch)
+}
+
+/** Largest relative difference to the losses of the first. */
+const difference = (losses, [first]) =>
+  Math.max(...losses.map((loss, i) => Math.abs(loss - first.losses[i]) / Math.abs(first.losses[i])))
+
+async function startAll(names, folder) {
+  const started = []
+  for (const name of names) {
+    const contestant = await Contestant.start(name, contestants[name], folder)
+    const { loss: losses } = await contestant.steps(CHECKED)
+    started.push({ name, contestant, losses, ms: [] })
+    const off = difference(losses, started)
+    console.log(
+      `${name.padEnd(20)} losses ${losses.map((loss) => loss.toFixed(6)).join(' ')}, off by ${off.toExponential(1)}`,
+    )
+    // Written so that NaN fails, too.
+    if (!(off <= TOLERANCE))
+      fail(`${name} computes another step than ${names[0]}: losses differ by more than ${TOLERANCE}; nothing is timed`)
+  }
+  return started
+}
+
+/** Seconds from the start of a process to the end of its first step; what a target caches is there by now. */
+async function firstStep(name, folder) {
+  const started = performance.now()
+  const contestant = await Contestant.start(name, contestants[name], folder)
+  await contestant.steps(1)
+  contestant.end()
+  return (performance.now() - started) / 1000
+}
+
+function nodeStart() {
+  const started = performance.now()
+  spawnSync(process.execPath, ['-e', '0'])
+  return (performance.now() - started) / 1000
+}
+
+const quantile = (values, q) => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const place = (sorted.length - 1) * q
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
+  return low + (high - low) * (place % 1)
+}
+const median = (values) => quantile(values, 0.5)
+
+async function measure(options, folder) {
+  const { architecture, names, rounds, starts, batch } = options
+  const flops = writeCase(folder, options)
+  const gflopAnImage = flops / batch / 1e9
+  console.log(
+    `${architecture.name}, batch ${batch}, ${options.threads} threads; ${gflopAnImage.toFixed(3)} GFLOP an image`,
+  )
+  const running = await startAll(names, folder)
+  const peak = await Contestant.start('sgemm', sgemm, folder)
+  await peak.steps(1)
+  const gflops = []
+  for (let round = 0; round < rounds; round++) {
+    // Each round begins with another one, so that none always follows the same.
+    for (let i = 0; i < running.length; i++) {
+      const { contestant, ms } = running[(round + i) % running.length]
+      ms.push(...(await contestant.steps(1)).ms)
+    }
+    gflops.push(...(await peak.steps(1)).loss)
+  }
+  peak.end()
+  const results = running.map(({ name, contestant, losses, ms }) => ({
+    name,
+    version: contestant.ready.version,
+    median: median(ms),
+    quartiles: [quantile(ms, 0.25), quantile(ms, 0.75)],
+    peakBytes: contestant.peakBytes,
+    // What the libraries hold before there is a network; reported where it is not ours to count against.
+    libraryBytes: contestant.ready.libraryBytes ?? 0,
+    losses,
+    difference: difference(losses, running),
+    ms,
+  }))
+  for (const { contestant } of running) contestant.end()
+
+  const ours = names.filter((name) => name.startsWith(oursBy(''))).at(-1)
+  const seconds = []
+  for (let start = 0; start < starts; start++) seconds.push(await firstStep(ours, folder))
+  return {
+    ours,
+    flops,
+    sgemm: { peak: Math.max(...gflops), median: median(gflops), gflops },
+    firstStep: { median: median(seconds), seconds, node: median(Array.from({ length: starts }, nodeStart)) },
+    results,
+  }
+}
+
+function print({ ours, flops, sgemm, firstStep, results }, table) {
+  const own = results.find(({ name }) => name === ours)
+  const gib = (bytes) => `${(bytes / 2 ** 30).toFixed(2)} GiB`
+  const whole = (ms) => ms.toFixed(0)
+  console.log('\n                        ms a step   quartiles     × ours   GFLOP/s   peak memory')
+  for (const { name, median, quartiles, peakBytes, libraryBytes } of results) {
+    const cells = [
+      name.padEnd(20),
+      whole(median).padStart(13),
+      `(${quartiles.map(whole).join('–')})`.padStart(14),
+      (median / own.median).toFixed(2).padStart(8),
+      whole(flops / median / 1e6).padStart(9),
+      `   ${gib(peakBytes)}${libraryBytes ? `, ${gib(libraryBytes)} of it before there is a network` : ''}`,
+    ]
+    console.log(cells.join(' '))
+  }
+  console.log(`sgemm: at best ${whole(sgemm.peak)} GFLOP/s, median ${whole(sgemm.median)}`)
+  console.log(
+    `first step: ${firstStep.seconds.map((s) => s.toFixed(1)).join(', ')} s, of it Node ${firstStep.node.toFixed(2)} s`,
+  )
+  console.log(`\n'${ours}':`)
+  for (const { what, got, must, aim, unit, verdict } of table)
+    console.log(
+      `  ${what.padEnd(52)} ${`${got.toFixed(2)}${unit}`.padStart(9)}   must ${must}${unit}, aim ${aim}${unit}: ${verdict}`,
+    )
+}
+
+async function main() {
+  const options = readOptions()
+  const folder = mkdtempSync(join(tmpdir(), 'rdm-step-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const measured = await measure(options, folder)
+  const table = verdicts(options.architecture.name, measured)
+  print(measured, table)
+
+  const { architecture, batch, threads, rounds } = options
+  const machine = { cpu: cpus()[0].model, threads, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version }
+  const date = new Date().toISOString().slice(0, 10)
+  const report = { date, machine, architecture: architecture.name, batch, rounds, ...measured, table }
+  const results = fileURLToPath(new URL('results', import.meta.url))
+  mkdirSync(results, { recursive: true })
+  writeFileSync(join(results, `step-${architecture.name}.json`), `${JSON.stringify(report, null, 2)}\n`)
+}
+
+main().catch(({ message }) => fail(message))
