@@ -7,13 +7,13 @@ import { toNumber } from './tensors.js'
 
 /** The version of ONNX's own operators that we write. */
 export const OPSET = 18
-/** The version of `rdm.training`: what the primitives mean. */
-export const TRAINING_VERSION = 1
+/** The version of every other domain: of `rdm.training` (what the primitives mean), and of a runtime's own operators. */
+export const OTHER_VERSION = 1
 
 /** From 13 on axes are operands and Softmax takes one axis, as our records have it; past 23 nothing has been tried. */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
   [ONNX_DOMAIN]: { from: 13, to: 23, advice: `convert the model to opset ${OPSET}` },
-  [TRAINING_DOMAIN]: { from: TRAINING_VERSION, to: TRAINING_VERSION, advice: 'export the model again' },
+  [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
 
 export const domainOf = (domain: string | null | undefined): string =>

@@ -2,12 +2,12 @@
 
 import onnxProto from 'onnx-proto'
 import { type Graph, graph } from '../graph/graph.js'
-import { type AttributeKind, type AttributeValue, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import { type AttributeKind, type AttributeValue, ONNX_DOMAIN, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
 import type { Tensor } from '../graph/tensor.js'
 import { input, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
 import { identity, onnxTypes } from '../ops/elementwise.js'
 import { Namer } from './names.js'
-import { OPSET, TRAINING_VERSION } from './opsets.js'
+import { OPSET, OTHER_VERSION } from './opsets.js'
 import { tensorToProto } from './tensors.js'
 
 const { onnx } = onnxProto
@@ -55,10 +55,11 @@ function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
 /** Writes primitives out: the body of a function. */
 export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[]
 
-const opsetImport = (training: boolean) => [
-  { domain: '', version: OPSET },
-  ...(training ? [{ domain: TRAINING_DOMAIN, version: TRAINING_VERSION }] : []),
-]
+/** ONNX's own operators, and every other domain that the nodes name. */
+function opsetImport(nodes: readonly NodeProto[] = []) {
+  const others = new Set(nodes.flatMap(({ domain }) => (domain ? [domain] : [])))
+  return [{ domain: ONNX_DOMAIN, version: OPSET }, ...[...others].map((domain) => ({ domain, version: OTHER_VERSION }))]
+}
 
 /** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
 function variantName(node: Node): string {
@@ -91,7 +92,7 @@ class FunctionTable {
       input: inputs.map((_, i) => `x${i}`),
       output: outputs.map((_, i) => `y${i}`),
       attribute: Object.keys(node.operator.attributes).filter((name) => node.attributes[name] !== undefined),
-      opsetImport: opsetImport(false),
+      opsetImport: opsetImport(),
       node: nodes ?? null,
     }
     const key = Buffer.from(onnx.FunctionProto.encode({ ...proto, name: variantName(node) }).finish()).toString(
@@ -272,6 +273,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
     ]
   }
   model.functions = functions?.protos() ?? []
-  model.opsetImport = opsetImport(model.functions.length > 0)
+  const written = [model.graph, ...(model.trainingInfo ?? []).map(({ algorithm }) => algorithm)]
+  model.opsetImport = opsetImport(written.flatMap((proto) => proto?.node ?? []))
   return model
 }

@@ -1,10 +1,16 @@
-// What a target is: how one runtime wants the training primitives written.
+// What a target is: how one runtime wants the training step written.
 
 import type { Graph } from '../graph/graph.js'
 import { type AttributeSpecs, type AttributesOf, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
 import { rewrite } from '../graph/rewrite.js'
 import { describeCall, GraphError, type Node, type Value } from '../graph/value.js'
 import type { primitives } from '../ops/index.js'
+
+/** A pass over a whole graph that leaves no training primitive in it, and nothing that the runtime does not know. */
+export interface Target {
+  readonly name: string
+  lower(graph: Graph): Graph
+}
 
 /** A primitive in other operators: one Value an output, of the same types. Optional inputs may be undefined. */
 export type Expansion<A> = (inputs: readonly Value[], attributes: A) => readonly Value[]
@@ -16,7 +22,8 @@ export type Expansions = {
   readonly [P in keyof typeof primitives]: Expansion<AttributesOfOperator<(typeof primitives)[P]>>
 }
 
-export interface Target {
+/** A target that writes each primitive by itself, whatever stands around it: its expansions can be bodies of functions. */
+export interface Expander {
   readonly name: string
   readonly expansions: Expansions
 }
@@ -27,7 +34,7 @@ export const isPrimitive = (node: Node): boolean => node.operator.domain === TRA
  * The expansion of one primitive node, applied to the given inputs.
  * @throws GraphError naming target and primitive when the expansion does not take these inputs
  */
-export function expandNode(target: Target, node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
+export function expandNode(target: Expander, node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
   const expansion: Expansion<never> = target.expansions[node.operator.name as keyof Expansions]
   try {
     return expansion(inputs as readonly Value[], node.attributes as never)
@@ -39,5 +46,5 @@ export function expandNode(target: Target, node: Node, inputs: readonly (Value |
 }
 
 /** The graph with every primitive written out in place. */
-export const expandPrimitives = (graph: Graph, target: Target): Graph =>
+export const expandPrimitives = (graph: Graph, target: Expander): Graph =>
   rewrite(graph, (node, inputs) => (isPrimitive(node) ? expandNode(target, node, inputs) : undefined))

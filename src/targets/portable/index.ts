@@ -2,14 +2,15 @@
 // the files that we write, as local functions; the figures behind the choices are in bench/README.md.
 
 import { add, hardSigmoid, mul, sub } from '../../ops/index.js'
-import type { Target } from '../target.js'
+import { type Expander, expandPrimitives, type Target } from '../target.js'
 import { batchNormGrad, batchNormTraining } from './batchNorm.js'
 import { convInputGrad } from './convInputGrad.js'
 import { convWeightGrad } from './convWeightGrad.js'
 import { softmaxCrossEntropy, softmaxCrossEntropyGrad } from './loss.js'
 
-export const portable: Target = {
+export const portable: Target & Expander = {
   name: 'portable',
+  lower: (graph) => expandPrimitives(graph, portable),
   expansions: {
     BatchNormGrad: batchNormGrad,
     BatchNormTraining: batchNormTraining,

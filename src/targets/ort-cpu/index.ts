@@ -1,0 +1,205 @@
+// Target `ort-cpu`: ONNX Runtime's CPU provider at the machine's speed. The step gets fixed shapes; activations stay in
+// blocks of channels from the first convolution to the pooling, ReLUs and residual sums go into the convolutions before
+// them. Everything else stays the plain ONNX that it is. Figures: bench/README.md.
+
+import type { Graph } from '../../graph/graph.js'
+import { rewrite } from '../../graph/rewrite.js'
+import { formatShape } from '../../graph/shape.js'
+import { shareEqual } from '../../graph/share.js'
+import { apply, constantOf, type Node, type Value } from '../../graph/value.js'
+import type { ConvAttributes } from '../../ops/conv.js'
+import * as elementwise from '../../ops/elementwise.js'
+import { Add, Relu } from '../../ops/index.js'
+import { batchNormBy } from '../batchNorm.js'
+import { portable } from '../portable/index.js'
+import { expandNode, isPrimitive, type Target } from '../target.js'
+import { blockedForms } from './batchNorm.js'
+import type { Candidate, Choose } from './candidates.js'
+import { convCandidates, convInputGradCandidates } from './convolution.js'
+import { type Layout, layoutBy, nodeOf } from './layout.js'
+import { type Nchwc, nchwc } from './nchwc.js'
+import { convWeightGradCandidates } from './weightGradient.js'
+
+export interface CpuOptions {
+  /** Channels in a block on the machine that will run the step: 8 with AVX2, 16 with AVX-512. */
+  readonly block: number
+  /** Picks among the ways to write a convolution and its gradients; the first that fits unless given. */
+  readonly choose?: Choose
+}
+
+/** The target for a machine. The graphs that it lowers have known shapes. */
+export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target => ({
+  name: 'ort-cpu',
+  lower(graph) {
+    const lowering = new Lowering(graph, nchwc(block), choose)
+    return shareEqual(rewrite(graph, (node, inputs) => lowering.write(node, inputs)))
+  },
+})
+
+/** Operators that take each number for itself, wherever it stands. */
+const elementwiseNames = new Set(
+  Object.values(elementwise).flatMap((member) =>
+    typeof member === 'object' && 'infer' in member && member.domain === '' ? [member.name] : [],
+  ),
+)
+
+type Rule = (node: Node, inputs: readonly Value[]) => readonly Value[] | undefined
+
+/** One graph on its way. A rule returns undefined where it does not apply: the node then is what `portable` makes of it. */
+class Lowering {
+  private readonly layout: Layout
+  private readonly uses = new Map<Value, number>()
+  /** Blocked values that are summands of one convolution and nothing else. */
+  private readonly summands = new Set<Value>()
+  private readonly rules: Readonly<Record<string, Rule>>
+
+  constructor(
+    source: Graph,
+    private readonly nchwc: Nchwc,
+    private readonly choose: Choose,
+  ) {
+    this.layout = layoutBy(nchwc)
+    for (const value of [...source.nodes.flatMap(({ inputs }) => inputs), ...source.outputs.values()])
+      if (value) this.uses.set(value, (this.uses.get(value) ?? 0) + 1)
+
+    const forms = blockedForms(nchwc)
+    const batchNorm = batchNormBy(forms)
+    const { isBlocked, blocked, plain } = this.layout
+    const firstPlain = ([y, ...vectors]: readonly Value[]) => [plain(y!), ...vectors]
+    this.rules = {
+      Conv: this.pick(convCandidates(this.layout)),
+      ConvInputGrad: this.pick(convInputGradCandidates(this.layout)),
+      ConvWeightGrad: this.pick(convWeightGradCandidates(this.layout)),
+      BatchNormTraining: ({ attributes }, [x, ...vectors]) =>
+        isBlocked(x!)
+          ? firstPlain(batchNorm.BatchNormTraining([blocked(x!), ...vectors], attributes as never))
+          : undefined,
+      BatchNormGrad: (_, [dy, x, ...vectors]) =>
+        isBlocked(x!) ? firstPlain(batchNorm.BatchNormGrad([blocked(dy!), blocked(x!), ...vectors], {})) : undefined,
+      BatchNormalization: ({ attributes }, [x, scale, shift, mean, variance]) =>
+        isBlocked(x!) && !attributes.training_mode
+          ? [
+              plain(
+                forms.normalize(
+                  blocked(x!),
+                  { scale: scale!, shift: shift!, mean: mean!, variance: variance! },
+                  attributes.epsilon as number,
+                ),
+              ),
+            ]
+          : undefined,
+      GlobalAveragePool: (_, [x]) => (isBlocked(x!) ? [nchwc.globalAveragePool(blocked(x!))] : undefined),
+      Slice: (node, inputs) => this.corner(node, inputs),
+      [Relu.name]: (node, inputs) => this.activated(node, inputs[0]!) ?? this.elementwise(node, inputs),
+      [Add.name]: (node, inputs) => this.summed(node, inputs) ?? this.elementwise(node, inputs),
+    }
+  }
+
+  write(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    const { name } = node.operator
+    const rule = Object.hasOwn(this.rules, name) ? this.rules[name]! : this.byElement
+    return (
+      rule(node, inputs as readonly Value[]) ?? (isPrimitive(node) ? expandNode(portable, node, inputs) : undefined)
+    )
+  }
+
+  private pick<A>(candidates: readonly Candidate<A>[]): Rule {
+    return (node, inputs) => {
+      const attributes = node.attributes as A
+      const fitting = candidates.filter((candidate) => candidate.fits(inputs, attributes))
+      const chosen = this.choose(
+        this.keyOf(node, inputs),
+        fitting.map(({ name }) => name),
+      )
+      const candidate = fitting.find(({ name }) => name === chosen) ?? fitting[0]!
+      return [candidate.write(inputs, attributes)]
+    }
+  }
+
+  /** `ConvWeightGrad blocked[128, 16, 32, 32] blocked[128, 16, 32, 32] kernel_shape=3,3 pads=1,1,1,1 …` */
+  private keyOf({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]): string {
+    const operands = inputs.flatMap((value) =>
+      value ? [`${this.layout.isBlocked(value) ? 'blocked' : ''}${formatShape(value.shape)}`] : [],
+    )
+    const given = Object.entries(attributes).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${value}`],
+    )
+    return [operator.name, ...operands, ...given].join(' ')
+  }
+
+  private readonly byElement: Rule = (node, inputs) => this.elementwise(node, inputs)
+
+  /** On blocked operands of one shape, and scalars, the numbers may stand in any order. */
+  private elementwise(node: Node, inputs: readonly Value[]): readonly Value[] | undefined {
+    const { isBlocked, fits, blocked, plain } = this.layout
+    const primitive = node.operator.name === 'ReluGrad' || node.operator.name === 'Gate'
+    if (!primitive && !elementwiseNames.has(node.operator.name)) return undefined
+    if (!inputs.some((value) => value && isBlocked(value))) return undefined
+    const whole = inputs.filter((value) => value && value.shape.length > 0)
+    const [first] = whole
+    if (!whole.every((value) => fits(value) && value.shape.join() === first!.shape.join())) return undefined
+    const operands = inputs.map((value) => (value && whole.includes(value) ? blocked(value) : value))
+    const outputs = primitive ? expandNode(portable, node, operands) : apply(node.operator, operands, node.attributes)
+    return outputs.every(({ dtype }) => dtype === 'float32') ? outputs.map(plain) : undefined
+  }
+
+  /** The first number of each image stands first in both layouts. */
+  private corner(node: Node, [x, ...operands]: readonly Value[]): readonly Value[] | undefined {
+    if (!x || !this.layout.isBlocked(x)) return undefined
+    const [starts, ends, axes, steps] = operands.map(constantOf)
+    const isCorner =
+      starts?.every((start) => start === 0) &&
+      ends?.every((end) => end === 1) &&
+      axes?.join() === '1,2,3' &&
+      (steps ?? []).every((step) => step === 1)
+    return isCorner ? apply(node.operator, [this.layout.blocked(x), ...operands], node.attributes) : undefined
+  }
+
+  /** Whether writing a convolution anew costs nothing: nobody else uses its result, or it is one cheap pass. */
+  private isFree(source: Value, conv: Node): boolean {
+    return this.uses.get(source) === 1 || (conv.attributes.group as number) > 1
+  }
+
+  private again(conv: Node, changed: { sum?: Value; activation?: 'Relu' }): Value {
+    const [x, w, bias, sum] = conv.inputs
+    return this.nchwc.conv(x!, w!, { ...(conv.attributes as unknown as ConvAttributes), bias, sum, ...changed })
+  }
+
+  private activated(node: Node, x: Value): readonly Value[] | undefined {
+    const conv = this.layout.convBehind(x)
+    if (!conv || conv.attributes.activation || !this.isFree(node.inputs[0]!, conv)) return undefined
+    return [this.layout.plain(this.again(conv, { activation: 'Relu' }))]
+  }
+
+  /** a + b inside the convolution that gives one of them. */
+  private summed(node: Node, inputs: readonly Value[]): readonly Value[] | undefined {
+    const [a, b] = inputs as readonly [Value, Value]
+    const { fits, blocked, plain, convBehind } = this.layout
+    if (a === b || !fits(a) || !fits(b) || a.shape.join() !== b.shape.join()) return undefined
+    for (const [i, into, other] of [
+      [1, b, a],
+      [0, a, b],
+    ] as const) {
+      const conv = convBehind(into)
+      const total = conv && this.isFree(node.inputs[i]!, conv) ? this.absorb(conv, blocked(other)) : undefined
+      if (!total) continue
+      if (this.uses.get(node.inputs[1 - i]!) === 1) this.summands.add(blocked(other))
+      return [plain(total)]
+    }
+    return undefined
+  }
+
+  /** The convolution's result plus one more summand; undefined where an activation stands between. */
+  private absorb(conv: Node, summand: Value): Value | undefined {
+    const sum = conv.inputs[3]
+    if (conv.attributes.activation) return undefined
+    if (!sum) return this.again(conv, { sum: summand })
+    const below = nodeOf(sum)
+    if (below?.operator !== this.nchwc.operators.Conv) return undefined
+    if (!this.summands.has(sum) && !((below.attributes.group as number) > 1)) return undefined
+    const more = this.absorb(below, summand)
+    if (!more) return undefined
+    if (this.summands.has(sum)) this.summands.add(more)
+    return this.again(conv, { sum: more })
+  }
+}

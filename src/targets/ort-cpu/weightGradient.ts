@@ -1,0 +1,90 @@
+// The weight gradient of a convolution, dw[o, c, i, j] = Σ dy[n, o, p, q] · x[n, c, s·p − pad + i, s·q − pad + j], as a
+// convolution itself. Written [N, H, W·C], x has the channels of a column side by side, and a kernel of the size of dy with
+// dilation (s, s·C) slides over it: its outputs are the taps i in rows and the pairs (j, c) in columns, in one go.
+
+import { isStatic } from '../../graph/shape.js'
+import type { Value } from '../../graph/value.js'
+import { conv, pad, reduceSum, reshape, transpose } from '../../ops/index.js'
+import { portable } from '../portable/index.js'
+import type { Expansions } from '../target.js'
+import type { Candidate } from './candidates.js'
+import type { Layout } from './layout.js'
+
+type WeightGradAttributes = Parameters<Expansions['ConvWeightGrad']>[1]
+type Dims4 = readonly [number, number, number, number]
+const dims = (x: Value): Dims4 => x.shape as unknown as Dims4
+
+const usual = ([x, dy]: readonly Value[], { group, dilations }: WeightGradAttributes): boolean =>
+  group === 1 && dilations.join() === '1,1' && x!.dtype === 'float32' && isStatic(x!.shape) && isStatic(dy!.shape)
+
+/** What frames x so that exactly the taps are left; negative at the end where a stride never reached it. */
+function frameOf([x, dy]: readonly Value[], { strides, pads, kernel_shape }: WeightGradAttributes) {
+  const [top, left] = pads as readonly [number, number]
+  const end = (axis: 0 | 1) =>
+    (dims(dy!)[axis + 2]! - 1) * strides[axis]! + kernel_shape![axis]! - dims(x!)[axis + 2]! - pads[axis]!
+  return { top, left, bottom: end(0), right: end(1) }
+}
+
+export function convWeightGradCandidates(layout: Layout): readonly Candidate<WeightGradAttributes>[] {
+  const { nchwc, blocked } = layout
+  const { block } = nchwc
+  return [
+    {
+      // Images in blocks of b take the part of channels: x is [N/b, H, W·C, b of N], dy a filter [N/b, O/b, oh, ow, b of N,
+      // b of O] for each block, which the blocked data are but for one exchange of axes.
+      name: 'direct',
+      fits: ([x, dy], attributes) => usual([x!, dy!], attributes) && layout.fits(dy!) && dims(x!)[0] % block === 0,
+      write([x, dy], attributes) {
+        const [n, c, h, w] = dims(x!)
+        const [, o, oh, ow] = dims(dy!)
+        const [kh, kw] = attributes.kernel_shape as readonly [number, number]
+        const [sh, sw] = attributes.strides as readonly [number, number]
+        const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
+        const groups = n / block
+        const rows = reshape(layout.channelsLast(x!), [n, h, w * c])
+        const whole = [top, left, bottom, right].every((amount) => amount === 0)
+        const framed = whole ? rows : pad(rows, [1, 2], [top, left * c], [bottom, right * c])
+        const [, height, width] = framed.shape as readonly [number, number, number]
+        const images = nchwc.reorderInput(reshape(framed, [groups, block, height, width]))
+        const filter = nchwc.reorderInput(reshape(blocked(dy!), [groups, block, 1, o * oh * ow]), {
+          channelsLast: true,
+        })
+        const sums = nchwc.conv(reshape(images, [1, n, height, width]), reshape(filter, [groups * o, block, oh, ow]), {
+          group: groups,
+          dilations: [sh, sw * c],
+        })
+        // [N/b, O/b, kh, kw·C, b] → Σ → [O/b, kh·kw, C, b] → [O, C, kh, kw]
+        const total = reduceSum(reshape(sums, [groups, o * kh * kw * c]), [0], { keepdims: 0 })
+        return reshape(transpose(reshape(total, [o / block, kh * kw, c, block]), [0, 3, 2, 1]), [o, c, kh, kw])
+      },
+    },
+    {
+      // Each image a group, its dy the filter as it stands.
+      name: 'grouped',
+      fits: (inputs, attributes) => {
+        const { bottom, right } = frameOf(inputs, attributes)
+        return usual(inputs, attributes) && bottom >= 0 && right >= 0
+      },
+      write([x, dy], attributes) {
+        const [n, c, h, w] = dims(x!)
+        const [, o, oh, ow] = dims(dy!)
+        const [kh, kw] = attributes.kernel_shape as readonly [number, number]
+        const [sh, sw] = attributes.strides as readonly [number, number]
+        const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
+        const images = reshape(layout.channelsLast(x!), [1, n, h, w * c])
+        const sums = conv(images, reshape(dy!, [n * o, 1, oh, ow]), {
+          group: n,
+          pads: [top, left * c, bottom, right * c],
+          dilations: [sh, sw * c],
+        })
+        const total = reduceSum(reshape(sums, [n, o * kh * kw * c]), [0], { keepdims: 0 })
+        return transpose(reshape(total, [o, kh, kw, c]), [0, 3, 1, 2])
+      },
+    },
+    {
+      name: 'portable',
+      fits: () => true,
+      write: (inputs, attributes) => portable.expansions.ConvWeightGrad(inputs, attributes)[0]!,
+    },
+  ]
+}
