@@ -16,8 +16,6 @@ from onnxruntime.capi._pybind_state import GradientGraphBuilder, get_optimized_m
 from protocol import Case, resident_bytes, serve
 
 library_bytes = resident_bytes()
-# Warnings and worse; the gradient builder would tell of every rewrite.
-ort.set_default_logger_severity(2)
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--case", required=True)
