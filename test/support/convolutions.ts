@@ -71,10 +71,22 @@ export interface ConvolutionTrial {
   readonly feeds: ReadonlyMap<Value, Tensor>
 }
 
-/** y = x ∗ w with a symbolic batch (2 in the feeds), and the gradient nodes for a drawn dy. */
-export function convolutionTrial({ size, kernel, group, ...window }: Convolution, prefix = ''): ConvolutionTrial {
-  const x = input(`${prefix}x`, 'float32', ['batch', 2 * group, ...size])
-  const w = input(`${prefix}w`, 'float32', [3 * group, 2, ...kernel])
+export interface TrialSizes {
+  /** Symbolic unless given, and then 2 in the feeds. */
+  readonly batch?: number
+  /** Channels of a group of x, and of y. */
+  readonly inputs?: number
+  readonly outputs?: number
+}
+
+/** y = x ∗ w, and the gradient nodes for a drawn dy. */
+export function convolutionTrial(
+  { size, kernel, group, ...window }: Convolution,
+  prefix = '',
+  { batch, inputs = 2, outputs = 3 }: TrialSizes = {},
+): ConvolutionTrial {
+  const x = input(`${prefix}x`, 'float32', [batch ?? 'batch', inputs * group, ...size])
+  const w = input(`${prefix}w`, 'float32', [outputs * group, inputs, ...kernel])
   const y = conv(x, w, { ...window, group })
   const dy = input(`${prefix}dy`, 'float32', y.shape)
   const known = (value: Value) => value.shape.map((dim) => (typeof dim === 'number' ? dim : 2))
