@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { targets } from './targets.mjs'
+import { targetNames } from 'rdm-onnx'
 
 const peer = (name) => fileURLToPath(new URL(`peers/${name}`, import.meta.url))
 const node = (script, ...args) => ({ command: process.execPath, args: [peer(script), ...args] })
@@ -18,7 +18,11 @@ export const oursBy = (target) => `ours ${target}`
 
 /** Name → how to start it; each is given the folder of the case as well. */
 export const contestants = {
-  ...Object.fromEntries(Object.keys(targets).map((target) => [oursBy(target), node('ours.mjs', '--target', target)])),
+  ...Object.fromEntries(
+    targetNames
+      .filter((target) => target !== 'auto')
+      .map((target) => [oursBy(target), node('ours.mjs', '--target', target)]),
+  ),
   'torch contiguous': python('torch', 'torch_step.py', '--memory-format', 'contiguous'),
   'torch channels_last': python('torch', 'torch_step.py', '--memory-format', 'channels_last'),
   'ort-training': python('ort-training', 'ort_training_step.py'),

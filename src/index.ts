@@ -55,11 +55,21 @@ export {
   openSession,
   openTrainingSession,
   type Session,
+  type StepModels,
   type TrainingSession,
   type TrainingSessionOptions,
 } from './runtime/session.js'
 export type { HostArrays, HostDType, HostTensor, HostTensors } from './runtime/tensor.js'
+export { type CpuOptions, ortCpu } from './targets/ort-cpu/index.js'
 export { portable } from './targets/portable/index.js'
-export { type Expansions, expandPrimitives, type Target } from './targets/target.js'
+export { type Expander, type Expansions, expandPrimitives, type Target } from './targets/target.js'
 export { initializationGraph, initialize } from './training/initialize.js'
 export { type Optimizer, type TrainingStep, trainingStep } from './training/step.js'
+export {
+  type PlannedStep,
+  type PlanOptions,
+  planStep,
+  type StepPlan,
+  type TargetName,
+  targetNames,
+} from './tuning/plan.js'

@@ -4,17 +4,18 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openTrainingSession } from 'rdm-onnx'
+import { openTrainingSession, planStep, readTrainableModel } from 'rdm-onnx'
 import { decodeSafetensors } from '../../dist/src/fit/safetensors.js'
-import { targets } from '../targets.mjs'
 import { readCase, serve } from './protocol.mjs'
 
 const { values } = parseArgs({ options: { case: { type: 'string' }, target: { type: 'string' } } })
 const file = (name) => readFileSync(join(values.case, name))
 const { threads, batch, learningRate } = readCase(values.case)
 
-const { step, state, carried, signature } = await targets[values.target](file('model.onnx'), { batch, threads })
-const session = await openTrainingSession({ model: step, state, carried, threads })
+const model = readTrainableModel(file('model.onnx'))
+const { state, carried, signature } = model
+const { models, optimize } = await planStep({ model, batch, threads, wanted: values.target })
+const session = await openTrainingSession({ models, batch, state, carried, threads, optimize })
 const { images, labels } = decodeSafetensors(file('batch.safetensors'), 'batch.safetensors').tensors
 const feeds = {
   [signature.images]: images,
@@ -23,5 +24,7 @@ const feeds = {
 }
 
 const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json')
-await serve(async () => (await session.step(feeds))[signature.loss].data[0], { version: `onnxruntime-node ${version}` })
+await serve(async () => (await session.step(feeds, batch))[signature.loss].data[0], {
+  version: `onnxruntime-node ${version}`,
+})
 await session.close()

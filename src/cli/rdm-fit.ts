@@ -10,6 +10,7 @@ import { readRunInfo, runFiles } from '../fit/runFolder.js'
 import { readTrainableModel } from '../model/read.js'
 import { type Schedule, scheduleText } from '../model/schedule.js'
 import { type Provider, providers } from '../runtime/protocol.js'
+import { type TargetName, targetNames } from '../tuning/plan.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 
@@ -23,6 +24,7 @@ interface FitFlags {
   readonly steps?: number
   readonly threads?: number
   readonly ep?: Provider
+  readonly target?: TargetName
   readonly augment: boolean
   readonly checkpointSeconds?: number
   readonly resume?: true
@@ -62,6 +64,9 @@ const fitCommand = (): Command =>
     .option('--no-augment', 'take the images as they are, without random crops and flips')
     .option('--threads <count>', 'threads (default: all cores)', parsedBy(wholeNumber(1, 1024)))
     .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
+    .addOption(
+      new Option('--target <name>', 'how the step is written for the runtime (default: auto)').choices(targetNames),
+    )
     .option(
       '--checkpoint-seconds <seconds>',
       'time between checkpoints within an epoch (default: 60)',
@@ -134,6 +139,7 @@ function overridesOf(flags: FitFlags): FitOverrides {
     steps: flags.steps,
     threads: flags.threads,
     provider: flags.ep,
+    target: flags.target,
     checkpointSeconds: flags.checkpointSeconds,
     augment: flags.augment ? undefined : false,
   }

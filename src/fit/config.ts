@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { UserError } from '../errors.js'
 import { type Recipe, recipeSchema } from '../model/recipe.js'
 import { providers } from '../runtime/protocol.js'
+import { targetNames } from '../tuning/plan.js'
 
 const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
 
@@ -18,6 +19,8 @@ export const fitConfigSchema = z.strictObject({
   steps: z.int().min(1).nullable(),
   threads: z.int().min(1).max(1024),
   provider: z.enum(providers),
+  /** How the step is written for the runtime. Runs from before there was a choice are portable. */
+  target: z.enum(targetNames).default('portable'),
   /** Seconds from one checkpoint within an epoch to the next. */
   checkpointSeconds: z.number().min(0),
 })
@@ -37,6 +40,8 @@ const defaults = {
   },
   // The only provider that is there after a plain install.
   provider: 'cpu',
+  // The fastest step that is right on this machine.
+  target: 'auto',
   // What a crash may cost at most. Writing some 20 MB once a minute is less than a thousandth of the time.
   checkpointSeconds: 60,
 } as const
@@ -51,6 +56,7 @@ const optionOf: Record<keyof FitConfig, string> = {
   steps: '--steps',
   threads: '--threads',
   provider: '--ep',
+  target: '--target',
   checkpointSeconds: '--checkpoint-seconds',
 }
 

@@ -67,7 +67,7 @@ export function classifierOf({ inputs, outputs }: Pick<Session, 'inputs' | 'outp
  * @returns undefined when `signal` aborted it.
  */
 export async function evaluate(
-  session: Session,
+  session: Pick<Session, 'run'>,
   names: ClassifierNames,
   set: ImageSet,
   signal?: AbortSignal,

@@ -65,4 +65,11 @@ export interface NoticeEvent {
   readonly message: string
 }
 
-export type FitEvent = StartEvent | StepEvent | EpochEvent | EndEvent | NoticeEvent
+/** Before the first step, while the ways to write its convolutions are timed on this machine: once, the results are kept. */
+export interface TuningEvent {
+  readonly event: 'tuning'
+  readonly done: number
+  readonly total: number
+}
+
+export type FitEvent = StartEvent | StepEvent | EpochEvent | EndEvent | NoticeEvent | TuningEvent

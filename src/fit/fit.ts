@@ -8,6 +8,7 @@ import { learningRateAt } from '../model/schedule.js'
 import type { TrainableModel } from '../model/trainable.js'
 import { openSession, openTrainingSession, type TrainingSession } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
+import { planStep } from '../tuning/plan.js'
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
 import type { FitConfig, FitOverrides } from './config.js'
 import { classifierOf, evaluate } from './evaluate.js'
@@ -16,7 +17,7 @@ import { Feeds } from './feeds.js'
 import { writeAtomically } from './files.js'
 import { lockFolder } from './lock.js'
 import { afterEpoch, afterStep, type EpochMetrics, meansOf, metricsText, type Progress } from './metrics.js'
-import { ensureFolder, openRun, runFiles } from './runFolder.js'
+import { ensureFolder, keepPlan, openRun, runFiles } from './runFolder.js'
 
 export interface FitOptions {
   readonly model: TrainableModel
@@ -58,11 +59,26 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const unlock = lockFolder(folder)
   try {
     const { model, data, dataPath, config = {} } = options
-    const { checkpoint, notice } = await openRun({ folder, model, data, dataPath, config, resume })
-    if (notice !== undefined) options.onEvent?.({ event: 'notice', message: notice })
-    const { threads, provider } = checkpoint.config
-    const { step, carried } = model
-    const session = await openTrainingSession({ model: step, state: checkpoint.state, carried, threads, provider })
+    const { checkpoint, notice, plan: earlier } = await openRun({ folder, model, data, dataPath, config, resume })
+    const tell = (message: string) => options.onEvent?.({ event: 'notice', message })
+    if (notice !== undefined) tell(notice)
+    const { threads, provider, target, batchSize } = checkpoint.config
+    const batch = Math.min(batchSize, data.train.count)
+    const { plan, models, optimize } = await planStep({
+      model,
+      batch,
+      wanted: target,
+      earlier: config.target === undefined || config.target === earlier?.target ? earlier : undefined,
+      threads,
+      provider,
+      signal: options.signal,
+      onNotice: tell,
+      onProgress: (done, total) => options.onEvent?.({ event: 'tuning', done, total }),
+    })
+    await keepPlan(folder, plan)
+    const { state } = checkpoint
+    const { carried } = model
+    const session = await openTrainingSession({ models, batch, state, carried, threads, provider, optimize })
     try {
       return await new Run(options, folder, session, checkpoint).go()
     } finally {
@@ -165,7 +181,7 @@ class Run {
     const { signature } = this.#options.model
     const begun = performance.now()
     const feeds = this.#feeds.of(epoch, epochStep)
-    const computing = this.#session.step(feeds.tensors)
+    const computing = this.#session.step(feeds.tensors, feeds.images)
     // The worker thread computes; meanwhile this one makes the next batch.
     this.#feeds.prepareAfter(feeds)
     const outputs = await computing

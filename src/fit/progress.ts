@@ -1,6 +1,6 @@
 // Shows a training run to a person or a program: a progress bar, a line an epoch, or an object a line.
 import { type Options, SingleBar } from 'cli-progress'
-import type { EndEvent, EpochEvent, FitEvent, StartEvent, StepEvent } from './events.js'
+import type { EndEvent, EpochEvent, FitEvent, StartEvent, StepEvent, TuningEvent } from './events.js'
 
 export interface ProgressOutput {
   /** Standard output: lines that last. */
@@ -22,7 +22,7 @@ export function jsonReporter({ out, err }: ProgressOutput): ProgressReporter {
   return {
     onEvent(event) {
       if (event.event === 'notice') err.write(`${event.message}\n`)
-      else if (event.event !== 'start') out.write(`${JSON.stringify(event)}\n`)
+      else if (event.event !== 'start' && event.event !== 'tuning') out.write(`${JSON.stringify(event)}\n`)
     },
     stop() {},
   }
@@ -33,9 +33,12 @@ export function textReporter(output: ProgressOutput): ProgressReporter {
   const { out, err, folder } = output
   let start: StartEvent | undefined
   let bar: Bar | undefined
+  let tuning: SingleBar | undefined
   const stop = () => {
     bar?.stop()
     bar = undefined
+    tuning?.stop()
+    tuning = undefined
   }
   return {
     onEvent(event) {
@@ -52,6 +55,9 @@ export function textReporter(output: ProgressOutput): ProgressReporter {
         case 'epoch':
           stop()
           out.write(`${epochLine(event, start?.epochs ?? event.epoch + 1)}\n`)
+          break
+        case 'tuning':
+          tuning = tunes(err, event, tuning)
           break
         case 'notice':
           stop()
@@ -94,6 +100,32 @@ export function endLine({ reason, step, loss, error, testError }: EndEvent, fold
 }
 
 /** The bar of one epoch; what it says of the time left is about the whole run. */
+/** Says once that convolutions are timed; on a terminal, how far that is. */
+function tunes(err: ProgressOutput['err'], { done, total }: TuningEvent, bar?: SingleBar): SingleBar | undefined {
+  if (done === 0) err.write(`timing ${total} convolutions on this machine, once\n`)
+  if (!err.isTTY) return undefined
+  const running = bar ?? new SingleBar(barOptions(err, 'timing [{bar}] {value}/{total}'))
+  if (!bar) running.start(total, done)
+  running.setTotal(total)
+  running.update(done)
+  if (done < total) return running
+  running.stop()
+  return undefined
+}
+
+const barOptions = (stream: NodeJS.WritableStream, format: string): Options => ({
+  stream,
+  format,
+  barCompleteChar: '=',
+  barIncompleteChar: ' ',
+  barsize: 24,
+  hideCursor: true,
+  clearOnComplete: true,
+  stopOnComplete: false,
+  // Signals are the command's business.
+  gracefulExit: false,
+})
+
 class Bar {
   readonly #bar: SingleBar
   readonly #start: StartEvent
@@ -103,19 +135,8 @@ class Bar {
   #steps = 0
 
   constructor(stream: NodeJS.WritableStream, start: StartEvent, first: StepEvent) {
-    const options: Options = {
-      stream,
-      format: `epoch ${first.epoch + 1}/${start.epochs} [{bar}] {value}/{total}  loss {loss}  error {error}  {rate} images/s  {left} left`,
-      barCompleteChar: '=',
-      barIncompleteChar: ' ',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      stopOnComplete: false,
-      // Signals are the command's business.
-      gracefulExit: false,
-    }
-    this.#bar = new SingleBar(options)
+    const format = `epoch ${first.epoch + 1}/${start.epochs} [{bar}] {value}/{total}  loss {loss}  error {error}  {rate} images/s  {left} left`
+    this.#bar = new SingleBar(barOptions(stream, format))
     this.#start = start
     this.#first = first.epoch * start.stepsPerEpoch
     this.#bar.start(start.stepsPerEpoch, first.step - this.#first - 1, { loss: '', error: '', rate: '', left: '' })

@@ -10,6 +10,7 @@ import { makeFolder } from '../folders.js'
 import { recipeSchema } from '../model/recipe.js'
 import type { TrainableModel } from '../model/trainable.js'
 import type { HostTensors } from '../runtime/tensor.js'
+import { type StepPlan, stepPlanSchema } from '../tuning/plan.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, fitConfigSchema, newConfig, resumedConfig } from './config.js'
 import { writeAtomically } from './files.js'
@@ -40,6 +41,8 @@ const runInfoSchema = z.strictObject({
   }),
   config: fitConfigSchema,
   recipe: recipeSchema,
+  /** How the step is written on the machine that runs it; absent before the first step. */
+  plan: stepPlanSchema.optional(),
 })
 /** What config.json says. */
 export type RunInfo = Readonly<z.infer<typeof runInfoSchema>>
@@ -58,6 +61,8 @@ export interface OpenRun {
   readonly checkpoint: Checkpoint
   /** Said once, when something is worth telling but no reason to stop. */
   readonly notice: string | undefined
+  /** How an earlier process wrote the step: written so again, it gives the same bits. */
+  readonly plan?: StepPlan | undefined
 }
 
 /** SHA-256 of all images and labels: a run that goes on must see the data that it began with. */
@@ -143,18 +148,25 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   const path = dataPath === undefined ? info.data.path : resolve(dataPath)
   await writeInfo(folder, { ...info, config, data: { path, sha256 } })
   const loaded = await loadCheckpoint(folder)
-  if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined }
+  const { plan } = info
+  if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined, plan }
   const { checkpoint, damaged } = loaded
   checkBelongs(checkpoint, info, folder)
   checkFits(checkpoint.state, model.state, folder)
   return {
     checkpoint: { ...checkpoint, config },
     notice: damaged && `${damaged}; going on from the checkpoint before it`,
+    plan,
   }
 }
 
 const writeInfo = (folder: string, info: RunInfo) =>
   writeAtomically(join(folder, runFiles.config), `${JSON.stringify(info, null, 2)}\n`)
+
+/** Notes how the step is written, for the process that goes on with the run. */
+export async function keepPlan(folder: string, plan: StepPlan): Promise<void> {
+  await writeInfo(folder, { ...(await readRunInfo(folder)), plan })
+}
 
 const beginning = (model: TrainableModel, config: FitConfig, data: string): Checkpoint => ({
   state: model.state,

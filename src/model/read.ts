@@ -5,14 +5,13 @@ import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { type Dim, isKnown } from '../graph/shape.js'
+import { specialize } from '../graph/specialize.js'
 import { formatType, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
-import { decodeModel, encodeModel, hostToProto, toHost } from '../onnx/tensors.js'
+import { decodeModel, encodeModel, hostToProto, requireHost, toHost } from '../onnx/tensors.js'
 import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
 import type { HostTensors } from '../runtime/tensor.js'
-import { portable } from '../targets/portable/index.js'
-import { expandPrimitives } from '../targets/target.js'
 import { keys, readMetadata, type StepNames } from './metadata.js'
 import { paperRecipe } from './recipe.js'
 import type { StepSignature, TrainableModel } from './trainable.js'
@@ -147,9 +146,8 @@ function checkState(current: HostTensors, given: HostTensors): void {
 }
 
 /** The step as one plain model for a runtime: what training replaces comes in as inputs, all else is inside. */
-function stepModel({ step, state, weights }: ReadTrainingModel): Uint8Array {
-  return encodeModel(writeModel({ graph: parametersAsInputs(expandPrimitives(step, portable), state), weights }))
-}
+const stepModel = (step: Graph, { state, weights }: ReadTrainingModel): Uint8Array =>
+  encodeModel(writeModel({ graph: parametersAsInputs(step, state), weights }))
 
 /** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
 const printable = (text: string): string => {
@@ -182,9 +180,18 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     const state: HostTensors = Object.fromEntries(
       model.state.map(({ origin: { name } }) => [name, toHost(model.weights.get(name)!, `'${name}'`)]),
     )
-    const step = stepModel(model)
+    for (const value of model.step.nodes.flatMap(({ inputs }) => inputs))
+      if (value?.origin.kind === 'constant') requireHost(value.dtype, 'a constant')
+    const symbol = model.step.inputs.find((value) => nameOf(value) === signature.images)!.shape[0]!
+    const stepGraph = (batch?: number): Graph => {
+      if (batch === undefined || batch === symbol) return model.step
+      if (isKnown(symbol)) throw new UserError(`the training step takes ${symbol} images at a time, not ${batch}`)
+      return specialize(model.step, { [symbol]: batch })
+    }
     return {
-      step,
+      graph: stepGraph,
+      encode: (lowered) => stepModel(lowered, model),
+      step: (target, batch) => stepModel(target.lower(stepGraph(batch)), model),
       carried,
       state,
       signature,

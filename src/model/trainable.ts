@@ -1,5 +1,7 @@
 // What the driver needs of a trainable model, whatever file or network it came from.
+import type { Graph } from '../graph/graph.js'
 import type { HostTensors } from '../runtime/tensor.js'
+import type { Target } from '../targets/target.js'
 import type { Recipe } from './recipe.js'
 
 /** Names of the training step's inputs and outputs that are not state, and what they carry. */
@@ -23,11 +25,16 @@ export interface StepSignature {
 
 export interface TrainableModel {
   /**
-   * The whole training step as one plain ONNX model. Inputs: images, labels, learning rate, gates where there are any,
+   * The whole training step as one plain ONNX model, as a target writes it. With `batch` its shapes are fixed to so many
+   * images, else the batch size stays symbolic. Inputs: images, labels, learning rate, gates where there are any,
    * and every state tensor (parameters, momenta, running statistics). Outputs: loss, correct, and the next value of the
    * state tensors.
    */
-  readonly step: Uint8Array
+  step(target: Target, batch?: number): Uint8Array
+  /** The step as a graph, its primitives not yet expanded: what a target lowers. */
+  graph(batch?: number): Graph
+  /** A lowered graph as a plain model, its state as inputs. */
+  encode(lowered: Graph): Uint8Array
   /** Output name of the step → the input name (state tensor) that it replaces. */
   readonly carried: Readonly<Record<string, string>>
   /** State at the values in the file, by name. */

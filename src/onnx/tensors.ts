@@ -25,9 +25,15 @@ const arrays: { readonly [T in HostDType]: (values: Float64Array) => HostArrays[
   bool: (values) => new Uint8Array(values),
 }
 
-/** The tensor in the typed array that a runtime takes. */
-export function toHost({ dtype, shape, data }: Tensor, what = 'a tensor'): HostTensor {
+/** @throws UserError for a type that has no typed array */
+export function requireHost(dtype: DType, what: string): HostDType {
   if (dtype === 'float16') throw new UserError(`${what} is float16, which is not supported here; cast it to float32`)
+  return dtype
+}
+
+/** The tensor in the typed array that a runtime takes. */
+export function toHost({ dtype: given, shape, data }: Tensor, what = 'a tensor'): HostTensor {
+  const dtype = requireHost(given, what)
   return { dtype, shape, data: arrays[dtype](data) }
 }
 

@@ -7,14 +7,14 @@ import type { HostArrays, HostDType, HostTensor } from './tensor.js'
 
 /** Session options, all in one place. */
 function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
-  const { threads = availableParallelism(), provider = 'cpu' } = settings
+  const { threads = availableParallelism(), provider = 'cpu', optimize = true } = settings
   return {
     executionProviders: [provider],
     // Always set, because results depend on it in the last bit: training and evaluation take the same number.
     intraOpNumThreads: threads,
     // The parallel executor makes a training step slower: its operators share one pool of threads as it is.
     executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: optimize ? 'all' : 'disabled',
     // The arena keeps freed activations for the next step; without it every large tensor is mapped and faulted in anew.
     enableCpuMemArena: true,
     // A pattern reserves one block for all activations of a batch size at once, a third more than they need as they come

@@ -10,6 +10,8 @@ export interface SessionSettings {
   readonly threads?: number
   /** `cpu` when left out. */
   readonly provider?: Provider
+  /** Whether the runtime rewrites the graph to make it faster; true when left out. Takes seconds for a large step. */
+  readonly optimize?: boolean
 }
 
 /** One input or output of a model. A dimension is a number, or the name of a symbolic one. */
@@ -33,7 +35,15 @@ export interface OpenRequest {
   readonly training?: CarriedState
 }
 
-export type Request = OpenRequest | { kind: 'run'; feeds: HostTensors } | { kind: 'readState' } | { kind: 'close' }
+export type Request =
+  | OpenRequest
+  /** Another model for the same state: the step for another batch size. */
+  | { kind: 'switch'; model: Uint8Array }
+  | { kind: 'run'; feeds: HostTensors }
+  /** The run, so many times over. */
+  | { kind: 'time'; feeds: HostTensors; runs: number }
+  | { kind: 'readState' }
+  | { kind: 'close' }
 
 export interface OpenReply {
   readonly inputs: readonly TensorInfo[]
@@ -43,7 +53,9 @@ export interface OpenReply {
 /** Answers by kind of request. */
 export interface Replies {
   open: OpenReply
+  switch: undefined
   run: HostTensors
+  time: readonly number[]
   readState: HostTensors
   close: undefined
 }

@@ -3,14 +3,24 @@ import { parentPort } from 'node:worker_threads'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.js'
 import { createSession, fromOrt, runSession, tensorInfo, toOrt } from './ort.js'
-import type { Answer, CarriedState, Envelope, OpenReply, OpenRequest, Replies, Request } from './protocol.js'
+import type {
+  Answer,
+  CarriedState,
+  Envelope,
+  OpenReply,
+  OpenRequest,
+  Replies,
+  Request,
+  SessionSettings,
+} from './protocol.js'
 import { copyTensor, type HostTensors, memoryOf, zeros } from './tensor.js'
 
 if (parentPort === null) throw new Error('src/runtime/worker runs as a worker thread only')
 const port = parentPort
 
 interface Open {
-  readonly session: InferenceSession
+  session: InferenceSession
+  readonly settings: SessionSettings
   /** Outputs that go back to the main thread. */
   readonly visible: readonly string[]
   readonly carried: Readonly<Record<string, string>>
@@ -53,6 +63,7 @@ async function openModel({ model, settings, training }: OpenRequest): Promise<Op
   const fixedState = Object.fromEntries(Object.entries(state).filter(([name]) => !replaced.has(name)))
   open = {
     session,
+    settings,
     visible: session.outputNames.filter((name) => carried[name] === undefined),
     carried,
     fixed: mapValues(fixedState, toOrt),
@@ -77,6 +88,25 @@ async function run(opened: Open, feeds: HostTensors): Promise<HostTensors> {
   return Object.fromEntries(visible.map((name) => [name, fromOrt(name, results[name]!)]))
 }
 
+async function time({ session, visible }: Open, feeds: HostTensors, runs: number): Promise<readonly number[]> {
+  const fetches = Object.fromEntries(visible.map((name) => [name, null]))
+  const given = mapValues(feeds, toOrt)
+  const times: number[] = []
+  for (let i = 0; i < runs; i++) {
+    const begun = performance.now()
+    await runSession(session, given, fetches)
+    times.push(performance.now() - begun)
+  }
+  return times
+}
+
+async function switchModel(opened: Open, model: Uint8Array): Promise<undefined> {
+  // What the old session holds is given back before the new one takes its own.
+  await opened.session.release()
+  opened.session = await createSession(model, opened.settings)
+  return undefined
+}
+
 function readState({ fixed, current }: Open): HostTensors {
   return mapValues({ ...fixed, ...current }, (tensor, name) => copyTensor(fromOrt(name, tensor)))
 }
@@ -87,6 +117,10 @@ async function answer(request: Request): Promise<Replies[Request['kind']]> {
   switch (request.kind) {
     case 'run':
       return run(open, request.feeds)
+    case 'time':
+      return time(open, request.feeds, request.runs)
+    case 'switch':
+      return switchModel(open, request.model)
     case 'readState':
       return readState(open)
     case 'close':

@@ -57,7 +57,15 @@ const { momentum, weightDecay, nesterov, ...fromRecipe } = recipe
 const checkpoint = (step: number): Checkpoint => ({
   state: { w: { dtype: 'float32', shape: [2], data: Float32Array.of(step, 0.1) } },
   progress: { ...startOfRun, step, lossSum: 1 / 3 },
-  config: { ...fromRecipe, seed: 1, steps: null, threads: 1, provider: 'cpu', checkpointSeconds: 60 },
+  config: {
+    ...fromRecipe,
+    seed: 1,
+    steps: null,
+    threads: 1,
+    provider: 'cpu',
+    target: 'portable',
+    checkpointSeconds: 60,
+  },
   recipe,
   model: 'm',
   data: 'd',

@@ -23,6 +23,7 @@ it('takes the recipe, and overrides where they are given', () => {
     steps: null,
     threads: 2,
     provider: 'cpu',
+    target: 'auto',
     checkpointSeconds: 60,
   })
 })

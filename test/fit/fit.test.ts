@@ -29,7 +29,7 @@ function newFolder(): string {
 }
 
 const run = (out: string, options: Partial<FitOptions> = {}) =>
-  fit({ model, data, out, ...options, config: { threads: 1, ...options.config } })
+  fit({ model, data, out, ...options, config: { threads: 1, target: 'portable', ...options.config } })
 
 /** Runs until so many steps are done in all, and then stops it from outside. */
 async function runUntil(out: string, step: number, options: Partial<FitOptions> = {}) {

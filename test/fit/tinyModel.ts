@@ -1,7 +1,7 @@
 // A trainable model made by hand, of standard operators: softmax regression on pixels, SGD with momentum, one running statistic.
 import { createHash } from 'node:crypto'
 import onnxProto from 'onnx-proto'
-import type { HostDType, HostTensor, HostTensors, TrainableModel } from 'rdm-onnx'
+import { type HostDType, type HostTensor, type HostTensors, type TrainableModel, UserError } from 'rdm-onnx'
 
 const { onnx } = onnxProto
 
@@ -173,8 +173,13 @@ export function tinyModel(options: TinyOptions = {}): TrainableModel {
       [valueInfo('logits', 'float32', ['batch', classes]), valueInfo('probabilities', 'float32', ['batch', classes])],
       { ...constants, w: values.w!, b: values.b! },
     )
+  const noGraph = (): never => {
+    throw new UserError('a model made by hand has no graph to lower')
+  }
   return {
-    step,
+    step: () => step,
+    graph: noGraph,
+    encode: noGraph,
     carried: Object.fromEntries(Object.keys(state).map((name) => [`${name}.next`, name])),
     state,
     signature: {

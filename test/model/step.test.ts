@@ -6,6 +6,7 @@ import { keys } from '../../src/model/metadata.js'
 import { readTrainableModel } from '../../src/model/read.js'
 import { decodeModel, fromHost, toHost } from '../../src/onnx/tensors.js'
 import type { HostTensors } from '../../src/runtime/tensor.js'
+import { portable } from '../../src/targets/portable/index.js'
 import { trainingStep } from '../../src/training/step.js'
 import { fileOf, networks, onnx, paper } from '../support/models.js'
 import { disturbed, tinyBatch } from '../support/networks.js'
@@ -33,8 +34,8 @@ const hostState = (tensors: Tensors): HostTensors =>
 
 describe('one step: the file read, its --part train, and both with bodies in place', () => {
   const forms: Readonly<Record<string, (network: Graph) => Uint8Array>> = {
-    read: (network) => readTrainableModel(fileOf(network)).step,
-    'read inline': (network) => readTrainableModel(fileOf(network, { inline: true })).step,
+    read: (network) => readTrainableModel(fileOf(network)).step(portable),
+    'read inline': (network) => readTrainableModel(fileOf(network, { inline: true })).step(portable),
     train: (network) => fileOf(network, { part: 'train' }),
     'train inline': (network) => fileOf(network, { part: 'train', inline: true }),
   }
@@ -77,17 +78,17 @@ describe('what a step takes and gives', () => {
       const model = readTrainableModel(fileOf(network, { recipe, inline }))
       expect(model.carried).toEqual(carried)
       expect(Object.keys(model.state).sort()).toEqual(Object.values(carried).sort())
-      const given = [...inputsOf(model.step)].sort()
+      const given = [...inputsOf(model.step(portable))].sort()
       expect(given).toEqual([...inputsOf(train)].sort())
       expect(given).toEqual(['gates', 'images', 'labels', 'learning_rate', ...Object.keys(model.state)].sort())
-      expect(outputsOf(model.step)).toEqual(['loss', 'correct', ...Object.keys(model.carried)])
+      expect(outputsOf(model.step(portable))).toEqual(['loss', 'correct', ...Object.keys(model.carried)])
     }
   })
   it('without momentum trains in the runtime', async () => {
     const model = readTrainableModel(fileOf(network, { recipe: optimizers['without momentum'], inline: true }))
     const { graph } = trainingStep(network, paper)
     const state = new Map(Object.entries(model.state).map(([key, value]) => [key, fromHost(value)]))
-    const { size } = await runOnce(model.step, new Map([...state, ...tinyBatch(graph, 11)]))
+    const { size } = await runOnce(model.step(portable), new Map([...state, ...tinyBatch(graph, 11)]))
     expect(size).toBe(2 + state.size)
   })
   it('is described by the signature', () => {
@@ -120,7 +121,7 @@ describe('state', () => {
     expect(again.state).toEqual(Object.fromEntries(Object.keys(model.state).map((key) => [key, state[key]])))
     expect(again.fingerprint).toBe(model.fingerprint)
     expect(again.signature).toEqual(model.signature)
-    expect(Buffer.compare(again.step, model.step)).toBe(0)
+    expect(Buffer.compare(again.step(portable), model.step(portable))).toBe(0)
     expect(Buffer.compare(again.inference(state), model.inference(state))).toBe(0)
     expect(Buffer.compare(model.withState(model.state), file)).toBe(0)
   })
@@ -187,7 +188,7 @@ describe('the same file', () => {
     const [a, b] = [7, 8].map((seed) => readTrainableModel(fileOf(network(), { seed })))
     expect(b!.fingerprint).toBe(a!.fingerprint)
     expect(b!.state['stem.weight']).not.toEqual(a!.state['stem.weight'])
-    expect(Buffer.compare(a!.step, b!.step)).toBe(0)
+    expect(Buffer.compare(a!.step(portable), b!.step(portable))).toBe(0)
   })
   it('does not come from another recipe or another network', () => {
     const { fingerprint } = readTrainableModel(fileOf(network()))

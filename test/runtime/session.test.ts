@@ -1,9 +1,10 @@
 // Sessions in their worker thread: steps that carry state, batches of any size, and every way to fail.
-import { openSession, openTrainingSession, UserError } from 'rdm-onnx'
+import { openSession, openTrainingSession, portable, UserError } from 'rdm-onnx'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { float32, tinyModel } from '../fit/tinyModel.js'
 
 const model = tinyModel()
+const stepBytes = model.step(portable)
 
 const feeds = (count: number, first = 0) => ({
   images: {
@@ -20,8 +21,9 @@ const feeds = (count: number, first = 0) => ({
 })
 
 async function training(options: Partial<Parameters<typeof openTrainingSession>[0]> = {}) {
-  const { step, state, carried } = model
-  const session = await openTrainingSession({ model: step, state, carried, threads: 1, ...options })
+  const { state, carried } = model
+  const models = () => stepBytes
+  const session = await openTrainingSession({ models, batch: 16, state, carried, threads: 1, ...options })
   onTestFinished(() => session.close())
   return session
 }
@@ -31,7 +33,7 @@ describe('openTrainingSession', () => {
     const session = await training()
     const losses: number[] = []
     for (const count of [16, 16, 5, 16]) {
-      const outputs = await session.step(feeds(count))
+      const outputs = await session.step(feeds(count), count)
       expect(Object.keys(outputs).sort()).toEqual(['correct', 'loss'])
       expect(outputs.loss).toMatchObject({ dtype: 'float32', shape: [] })
       losses.push(Number(outputs.loss!.data[0]))
@@ -41,7 +43,7 @@ describe('openTrainingSession', () => {
     expect(Object.keys(state).sort()).toEqual(Object.keys(model.state).sort())
 
     // The same by a plain session that is given the state anew each time.
-    const plain = await openSession(model.step, { threads: 1 })
+    const plain = await openSession(stepBytes, { threads: 1 })
     onTestFinished(() => plain.close())
     let carried = model.state
     for (const [i, count] of [16, 16, 5, 16].entries()) {
@@ -56,40 +58,38 @@ describe('openTrainingSession', () => {
     const session = await training()
     const whole = feeds(20)
     const view = { ...feeds(16), images: { ...feeds(16).images, data: whole.images.data.subarray(192, 17 * 192) } }
-    const first = await session.step(view)
+    const first = await session.step(view, 16)
     expect(view.images.data).toHaveLength(16 * 192)
     expect(model.state.w!.data).toHaveLength(1920)
-    expect(model.step.length).toBeGreaterThan(0)
+    expect(stepBytes.length).toBeGreaterThan(0)
     const copied = await training()
-    const second = await copied.step({
-      ...view,
-      images: { ...view.images, data: whole.images.data.slice(192, 17 * 192) },
-    })
+    const images = { ...view.images, data: whole.images.data.slice(192, 17 * 192) }
+    const second = await copied.step({ ...view, images }, 16)
     expect(second).toEqual(first)
   })
 
   it('keeps the order of requests that are made at once', async () => {
     const session = await training()
     const [, before, , after] = await Promise.all([
-      session.step(feeds(16)),
+      session.step(feeds(16), 16),
       session.readState(),
-      session.step(feeds(16)),
+      session.step(feeds(16), 16),
       session.readState(),
     ])
     expect(before).not.toEqual(after)
     const other = await training()
-    await other.step(feeds(16))
+    await other.step(feeds(16), 16)
     expect(await other.readState()).toEqual(before)
   })
 
   it('keeps its state when a step fails', async () => {
     const session = await training()
-    await session.step(feeds(16))
+    await session.step(feeds(16), 16)
     const before = await session.readState()
-    await expect(session.step({ ...feeds(16), images: feeds(3).images })).rejects.toThrow(
+    await expect(session.step({ ...feeds(16), images: feeds(3).images }, 16)).rejects.toThrow(
       /^ONNX Runtime cannot run the model: /,
     )
-    await expect(session.step({})).rejects.toThrow(/^ONNX Runtime cannot run the model: input 'images' is missing/)
+    await expect(session.step({}, 16)).rejects.toThrow(/^ONNX Runtime cannot run the model: input 'images' is missing/)
     expect(await session.readState()).toEqual(before)
   })
 
@@ -122,7 +122,7 @@ describe('openSession', () => {
   })
 
   it('says what to install when the provider is not there', async () => {
-    const failure = await openSession(model.step, { provider: 'cuda' }).then((session) => session.close(), String)
+    const failure = await openSession(stepBytes, { provider: 'cuda' }).then((session) => session.close(), String)
     // Where CUDA is installed there is nothing to say.
     if (failure === undefined) return
     expect(failure).toMatch(

@@ -4,7 +4,6 @@
 
 import type { Graph } from '../../graph/graph.js'
 import { rewrite } from '../../graph/rewrite.js'
-import { formatShape } from '../../graph/shape.js'
 import { shareEqual } from '../../graph/share.js'
 import { apply, constantOf, type Node, type Value } from '../../graph/value.js'
 import type { ConvAttributes } from '../../ops/conv.js'
@@ -14,7 +13,7 @@ import { batchNormBy } from '../batchNorm.js'
 import { portable } from '../portable/index.js'
 import { expandNode, isPrimitive, type Target } from '../target.js'
 import { blockedForms } from './batchNorm.js'
-import type { Candidate, Choose } from './candidates.js'
+import { type Call, type Candidate, type Choose, keyOf } from './candidates.js'
 import { convCandidates, convInputGradCandidates } from './convolution.js'
 import { type Layout, layoutBy, nodeOf } from './layout.js'
 import { type Nchwc, nchwc } from './nchwc.js'
@@ -107,24 +106,19 @@ class Lowering {
     return (node, inputs) => {
       const attributes = node.attributes as A
       const fitting = candidates.filter((candidate) => candidate.fits(inputs, attributes))
-      const chosen = this.choose(
-        this.keyOf(node, inputs),
-        fitting.map(({ name }) => name),
-      )
+      const call = this.callOf(node, inputs)
+      const names = fitting.map(({ name }) => name)
+      const chosen = this.choose(keyOf(call), names, call)
       const candidate = fitting.find(({ name }) => name === chosen) ?? fitting[0]!
       return [candidate.write(inputs, attributes)]
     }
   }
 
-  /** `ConvWeightGrad blocked[128, 16, 32, 32] blocked[128, 16, 32, 32] kernel_shape=3,3 pads=1,1,1,1 …` */
-  private keyOf({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]): string {
+  private callOf({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]): Call {
     const operands = inputs.flatMap((value) =>
-      value ? [`${this.layout.isBlocked(value) ? 'blocked' : ''}${formatShape(value.shape)}`] : [],
+      value ? [{ dtype: value.dtype, shape: value.shape, blocked: this.layout.isBlocked(value) }] : [],
     )
-    const given = Object.entries(attributes).flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name}=${value}`],
-    )
-    return [operator.name, ...operands, ...given].join(' ')
+    return { operator, attributes, operands }
   }
 
   private readonly byElement: Rule = (node, inputs) => this.elementwise(node, inputs)

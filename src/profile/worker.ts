@@ -1,0 +1,49 @@
+// The worker thread that runs a step under the profiler: one job, one answer.
+import { createReadStream } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parentPort, workerData } from 'node:worker_threads'
+import { messageOf, UserError } from '../errors.js'
+import { runSession, toOrt } from '../runtime/ort.js'
+import { type ProfileEvent, parseEvent, type StepTimes, stepTimes } from './events.js'
+import type { ProfileAnswer, ProfileJob } from './profile.js'
+import { profileSession } from './session.js'
+
+async function readEvents(folder: string): Promise<ProfileEvent[]> {
+  const [file] = await readdir(folder)
+  if (file === undefined) throw new UserError(`ONNX Runtime wrote no profile to ${folder}`)
+  const events: ProfileEvent[] = []
+  for await (const line of createInterface({ input: createReadStream(join(folder, file)) })) {
+    const event = parseEvent(line)
+    if (event) events.push(event)
+  }
+  return events
+}
+
+async function profile(job: ProfileJob): Promise<StepTimes | undefined> {
+  const { model, feeds, settings, steps, warmUp, folder, stop } = job
+  const stopped = () => Atomics.load(stop, 0) !== 0
+  if (stopped()) return undefined
+  const session = await profileSession(model, settings, join(folder, 'step'))
+  try {
+    const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]))
+    const fetches = Object.fromEntries(session.outputNames.map((name) => [name, null]))
+    for (let i = 0; i < warmUp + steps; i++) {
+      if (stopped()) return undefined
+      await runSession(session, given, fetches)
+    }
+    session.endProfiling()
+  } finally {
+    await session.release()
+  }
+  return stepTimes(await readEvents(folder), warmUp)
+}
+
+const answer = await profile(workerData as ProfileJob).then(
+  (times): ProfileAnswer => ({ times }),
+  (error: unknown): ProfileAnswer => ({
+    failure: { message: messageOf(error), user: error instanceof UserError },
+  }),
+)
+parentPort?.postMessage(answer)

@@ -1,0 +1,158 @@
+// How a model's step will be written on this machine: the target, and for `ort-cpu` the way of each convolution.
+
+import { z } from 'zod'
+import { messageOf, UserError } from '../errors.js'
+import type { Graph } from '../graph/graph.js'
+import type { TrainableModel } from '../model/trainable.js'
+import type { SessionSettings } from '../runtime/protocol.js'
+import type { StepModels } from '../runtime/session.js'
+import type { Call } from '../targets/ort-cpu/candidates.js'
+import { ortCpu } from '../targets/ort-cpu/index.js'
+import { portable } from '../targets/portable/index.js'
+import { fingerprint, TuningCache } from './cache.js'
+import { compareSteps } from './compare.js'
+import { probeBlock } from './probe.js'
+import { type Timing, timeCall } from './tune.js'
+
+/** `auto` takes the fastest target that gives the right step here. */
+export const targetNames = ['auto', 'portable', 'ort-cpu'] as const
+export type TargetName = (typeof targetNames)[number]
+
+export const stepPlanSchema = z.discriminatedUnion('target', [
+  z.strictObject({ target: z.literal('portable') }),
+  z.strictObject({
+    target: z.literal('ort-cpu'),
+    /** Channels in a block of the machine that the plan is for. */
+    block: z.int().min(2).max(64),
+    /** Call → way. */
+    choices: z.record(z.string(), z.string()),
+  }),
+])
+export type StepPlan = Readonly<z.infer<typeof stepPlanSchema>>
+type CpuPlan = Extract<StepPlan, { target: 'ort-cpu' }>
+
+export interface PlanOptions extends SessionSettings {
+  readonly model: TrainableModel
+  /** Images in a batch. */
+  readonly batch: number
+  readonly wanted: TargetName
+  /** The plan of an earlier part of the run: taken again where it is for this machine. */
+  readonly earlier?: StepPlan | undefined
+  onNotice?(message: string): void
+  /** While convolutions are timed. */
+  onProgress?(done: number, total: number): void
+  readonly signal?: AbortSignal | undefined
+  /** Where timings are kept; the user's cache folder unless given. */
+  readonly cacheFile?: string
+  /** Finds the block; another one is for tests. */
+  readonly probe?: typeof probeBlock
+}
+
+export interface PlannedStep {
+  readonly plan: StepPlan
+  readonly models: StepModels
+  /** Whether the runtime should rewrite the step's graph: what ort-cpu writes is fast as it stands. */
+  readonly optimize: boolean
+  /** Timings of the calls that were a choice. */
+  readonly timings: ReadonlyMap<string, Timing>
+}
+
+const portableStep = (model: TrainableModel): PlannedStep => {
+  let bytes: Uint8Array | undefined
+  const of = () => {
+    bytes ??= model.step(portable)
+    return bytes
+  }
+  return { plan: { target: 'portable' }, models: of, optimize: true, timings: new Map() }
+}
+
+/** The step for each batch size; a graph that is lowered already need not be lowered again. */
+function cpuModels(model: TrainableModel, plan: CpuPlan, lowered = new Map<number, Graph>()): StepModels {
+  const written = new Map<number, Uint8Array>()
+  return (batch) => {
+    const graph = lowered.get(batch) ?? targetOf(plan).lower(model.graph(batch))
+    const bytes = written.get(batch) ?? model.encode(graph)
+    written.set(batch, bytes)
+    lowered.delete(batch)
+    return bytes
+  }
+}
+
+const targetOf = ({ block, choices }: CpuPlan) =>
+  ortCpu({ block, choose: (key) => (Object.hasOwn(choices, key) ? choices[key] : undefined) })
+
+/**
+ * Decides how the step is written: probes the machine, times what has not been timed yet, compares the result with the
+ * portable step, and falls back to that one, saying why, where anything fails.
+ * @throws UserError when `ort-cpu` is asked for and does not run here
+ */
+export async function planStep(options: PlanOptions): Promise<PlannedStep> {
+  const { model, wanted, provider = 'cpu', earlier } = options
+  if (wanted === 'portable') return portableStep(model)
+  if (wanted === 'auto' && (provider !== 'cpu' || earlier?.target === 'portable')) return portableStep(model)
+  let problem: string
+  try {
+    if (provider !== 'cpu') throw new UserError(`it is for the cpu provider, not ${provider}`)
+    return await planForCpu(options)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    problem = messageOf(error)
+  }
+  if (wanted === 'ort-cpu')
+    throw new UserError(`target ort-cpu does not train this model here: ${problem}; use --target portable`)
+  options.onNotice?.(`training with the portable step, which is slower: ${problem}`)
+  return portableStep(model)
+}
+
+async function planForCpu(options: PlanOptions): Promise<PlannedStep> {
+  const { model, batch, earlier, probe = probeBlock, threads, signal } = options
+  const settings: SessionSettings = { ...(threads === undefined ? {} : { threads }), optimize: false }
+  const block = await probe(settings)
+  if (block === undefined) throw new UserError('this ONNX Runtime has no blocked convolutions')
+  if (earlier?.target === 'ort-cpu' && earlier.block === block)
+    return { plan: earlier, models: cpuModels(model, earlier), optimize: false, timings: new Map() }
+
+  const cache = await TuningCache.open({ threads: threads ?? 0, block }, options.cacheFile)
+  let timings: Map<string, Timing>
+  let lowered: Graph
+  // What is chosen decides in which layout the next operator gets its operands: new calls may turn up.
+  for (;;) {
+    const missing = new Map<string, { call: Call; names: readonly string[] }>()
+    timings = new Map()
+    lowered = ortCpu({
+      block,
+      choose(key, names, call) {
+        if (names.length === 1) return undefined
+        const timing = cache.timing(batch, key)
+        if (timing) timings.set(key, timing)
+        else missing.set(key, { call, names })
+        return timing?.choice
+      },
+    }).lower(model.graph(batch))
+    if (missing.size === 0) break
+    let done = 0
+    for (const [key, { call, names }] of missing) {
+      signal?.throwIfAborted()
+      options.onProgress?.(done++, missing.size)
+      const timing = await timeCall(call, names, block, settings)
+      if (!timing) throw new UserError(`ONNX Runtime runs no way of ${key}`)
+      cache.keep(batch, key, timing)
+    }
+    options.onProgress?.(done, missing.size)
+    await cache.save()
+  }
+
+  const choices = Object.fromEntries([...timings].map(([key, { choice }]) => [key, choice]))
+  const plan: CpuPlan = { target: 'ort-cpu', block, choices }
+  const models = cpuModels(model, plan, new Map([[batch, lowered]]))
+  const proof = fingerprint(model.fingerprint, JSON.stringify(plan))
+  if (!cache.isVerified(proof)) {
+    // Whole blocks of images, so that the ways that need them are compared too.
+    const few = 2 * block
+    const problem = await compareSteps(model, model.step(portable), models(few), few, settings)
+    if (problem) throw new UserError(`its step is not the portable step (${problem})`)
+    cache.keepVerified(proof)
+    await cache.save()
+  }
+  return { plan, models, optimize: false, timings }
+}

@@ -1,0 +1,76 @@
+// Which way to write each convolution is fastest on this machine: found by timing them, one after the other.
+
+import { encodeModel } from '../onnx/tensors.js'
+import { writeModel } from '../onnx/write.js'
+import { randomStream } from '../random.js'
+import type { SessionSettings } from '../runtime/protocol.js'
+import { openSession, type Session } from '../runtime/session.js'
+import type { HostTensors } from '../runtime/tensor.js'
+import type { Call } from '../targets/ort-cpu/candidates.js'
+import { trialGraph } from '../targets/ort-cpu/trial.js'
+
+/** What the tuner found for one call: the fastest way, and milliseconds for each that ran. */
+export interface Timing {
+  readonly choice: string
+  readonly ms: Readonly<Record<string, number>>
+}
+
+const ROUNDS = 3
+/** Runs in a row, of which the fastest counts: the first suffers from threads of the session before that still spin. */
+const RUNS = 4
+
+function operandsOf({ operands }: Call): HostTensors {
+  const random = randomStream(1, 'tuning')
+  return Object.fromEntries(
+    operands.map(({ shape }, i) => {
+      const dims = shape as readonly number[]
+      const data = new Float32Array(dims.reduce((a, b) => a * b, 1))
+      for (let k = 0; k < data.length; k++) data[k] = random.uniform() - 0.5
+      return [`x${i}`, { dtype: 'float32', shape: [...dims], data }]
+    }),
+  )
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
+
+/**
+ * Times the ways to write a call against each other, in rounds so that a slow moment of the machine falls on all.
+ * @returns undefined when the runtime runs none of them
+ */
+export async function timeCall(
+  call: Call,
+  names: readonly string[],
+  block: number,
+  settings: SessionSettings,
+): Promise<Timing | undefined> {
+  const feeds = operandsOf(call)
+  const running = new Map<string, Session>()
+  const times = new Map<string, number[]>()
+  try {
+    for (const name of names) {
+      const model = encodeModel(writeModel({ graph: trialGraph(call, name, block), weights: new Map() }))
+      try {
+        running.set(name, await openSession(model, settings))
+        times.set(name, [])
+      } catch {
+        // A way that the runtime refuses is no way.
+      }
+    }
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [name, session] of running) {
+        try {
+          times.get(name)!.push(Math.min(...(await session.time(feeds, RUNS))))
+        } catch {
+          times.delete(name)
+          running.delete(name)
+          await session.close()
+        }
+      }
+    }
+  } finally {
+    for (const session of running.values()) await session.close()
+  }
+  const ms = Object.fromEntries([...times].map(([name, all]) => [name, median(all)]))
+  const [choice] = Object.keys(ms).sort((a, b) => ms[a]! - ms[b]!)
+  return choice === undefined ? undefined : { choice, ms }
+}
