@@ -14,8 +14,9 @@ const isOperator = (part: string): boolean => /^[A-Z][A-Za-z0-9]*(_\w*)?$/.test(
 
 /** Of `train/stage1.block2.f1.conv1/grad/Pad`: backward, stage1.block2.f1.conv1. */
 export function placeOf(name: string): Place {
-  const parts = name.replace(/^fused /, '').split('/')
-  const scope = parts.filter((part) => part !== '')
+  // What the runtime fuses, or puts into blocks, keeps the name of what it was, and more.
+  const source = name.replace(/^fused /, '').replace(/_nchwc$/, '')
+  const scope = source.split('/').filter((part) => part !== '')
   const inStep = scope[0] === 'train'
   if (inStep) scope.shift()
   else if (scope.every(isOperator)) return { role: 'runtime', layer: '' }

@@ -125,6 +125,7 @@ describe('names', () => {
     ['train/stage1.block2.f1.conv1/grad/ConvWeightGrad/Pad', 'backward', 'stage1.block2.f1.conv1'],
     ['stem/grad/MatMul/MatmulTransposeFusion/', 'backward', 'stem'],
     ['fused train/stem', 'forward', 'stem'],
+    ['stage1.block1.f2.conv2_nchwc', 'forward', 'stage1.block1.f2.conv2'],
     ['train/head.bn/again', 'recomputation', 'head.bn'],
     ['train/head.bn/again/BatchNormalization/Sub', 'recomputation', 'head.bn'],
     ['normalize/Mul', 'forward', 'normalize'],
