@@ -1,16 +1,18 @@
 // Batch normalization in other operators: means over channels, little vectors, and passes that apply them. The algebra is
 // the same for every target; how a target takes the means and makes the passes is its own (Forms).
 
+import { isKnown, sizeOf } from '../graph/shape.js'
 import type { Value } from '../graph/value.js'
 import { add, cast, div, max, mul, neg, reciprocal, size, sqrt, sub } from '../ops/index.js'
 import type { Expansions } from './target.js'
 
-/** Vectors over channels, [C]. */
+/** Vectors over channels, [C]. The variance and 1/√variance say the same; a target takes the one that it needs. */
 export interface Normalization {
   readonly scale: Value
   readonly shift: Value
   readonly mean: Value
   readonly variance: Value
+  readonly inverse: Value
 }
 
 /** x, y: [N, C, …]; means are vectors [C] over everything but the channels. */
@@ -20,29 +22,38 @@ export interface Forms {
   meanSquare(x: Value): Value
   /** E x·y */
   meanProduct(x: Value, y: Value): Value
-  /** scale·(x − mean)/√(variance + epsilon) + shift */
-  normalize(x: Value, vectors: Normalization, epsilon: number): Value
+  /** scale·(x − mean)/√variance + shift */
+  normalize(x: Value, vectors: Normalization): Value
   /** a·x + y with a [C]. */
   scaleAdd(x: Value, a: Value, y: Value): Value
 }
 
-/** Elements a channel, as a scalar of the graph: the batch size need not be known. */
-const countPerChannel = (x: Value, scale: Value) => div(cast(size(x), x.dtype), cast(size(scale), x.dtype))
+/** Elements a channel: a number where the shape is known, else a scalar of the graph. */
+function countPerChannel(x: Value, scale: Value): Value | number {
+  const total = sizeOf(x.shape)
+  const channels = scale.shape[0]!
+  if (isKnown(total) && isKnown(channels)) return total / channels
+  return div(cast(size(x), x.dtype), cast(size(scale), x.dtype))
+}
+
+/** n/(n − 1) */
+const unbiasing = (n: Value | number): Value | number => (typeof n === 'number' ? n / (n - 1) : div(n, sub(n, 1)))
 
 export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' | 'BatchNormGrad'> => ({
   /** Var x = E x² − (E x)², held at zero or above where rounding would cross it. */
   BatchNormTraining([x, scale, shift, runningMean, runningVariance], { epsilon, momentum }) {
-    const count = countPerChannel(x!, scale!)
     const mean = forms.mean(x!)
     const variance = max(sub(forms.meanSquare(x!), mul(mean, mean)), 0)
-    const unbiased = mul(variance, div(count, sub(count, 1)))
+    const widened = add(variance, epsilon)
+    const inverse = reciprocal(sqrt(widened))
+    const unbiased = mul(variance, unbiasing(countPerChannel(x!, scale!)))
     const move = (running: Value, batch: Value) => add(mul(running, momentum), mul(batch, 1 - momentum))
     return [
-      forms.normalize(x!, { scale: scale!, shift: shift!, mean, variance }, epsilon),
+      forms.normalize(x!, { scale: scale!, shift: shift!, mean, variance: widened, inverse }),
       move(runningMean!, mean),
       move(runningVariance!, unbiased),
       mean,
-      reciprocal(sqrt(add(variance, epsilon))),
+      inverse,
     ]
   },
 
@@ -55,9 +66,10 @@ export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' 
     const m1 = forms.mean(dy!)
     const m2 = mul(inverse!, sub(forms.meanProduct(dy!, x!), mul(mean!, m1)))
     const a = mul(scale!, inverse!)
+    const down = neg(a)
     const variance = reciprocal(mul(inverse!, inverse!))
-    const rest = forms.normalize(x!, { scale: neg(mul(a, m2)), shift: neg(mul(a, m1)), mean: mean!, variance }, 0)
+    const vectors = { scale: mul(down, m2), shift: mul(down, m1), mean: mean!, variance, inverse: inverse! }
     const count = countPerChannel(x!, scale!)
-    return [forms.scaleAdd(dy!, a, rest), mul(m2, count), mul(m1, count)]
+    return [forms.scaleAdd(dy!, a, forms.normalize(x!, vectors)), mul(m2, count), mul(m1, count)]
   },
 })

@@ -2,16 +2,13 @@
 // convolutions, whose bias, sum and activation cost nothing more.
 
 import type { Value } from '../../graph/value.js'
-import { add, div, mul, reduceMean, reshape, sqrt, sub } from '../../ops/index.js'
+import { mul, reduceMean, reshape, sub } from '../../ops/index.js'
 import { batchNormBy, type Forms } from '../batchNorm.js'
 import type { Nchwc } from './nchwc.js'
 
 /** The forms for blocked x. */
 export function blockedForms(nchwc: Nchwc): Forms {
-  const mean = (x: Value) => {
-    const [n, c] = x.shape as readonly [number, number]
-    return reduceMean(reshape(nchwc.globalAveragePool(x), [n, c]), [0], { keepdims: 0 })
-  }
+  const mean = (x: Value) => reduceMean(nchwc.globalAveragePool(x), [0, 2, 3], { keepdims: 0 })
   const scaled = (x: Value, slope: Value, options: { bias?: Value; sum?: Value }) => {
     const c = x.shape[1] as number
     return nchwc.conv(x, reshape(slope, [c, 1, 1, 1]), { group: c, ...options })
@@ -20,8 +17,8 @@ export function blockedForms(nchwc: Nchwc): Forms {
     mean,
     meanSquare: (x) => mean(mul(x, x)),
     meanProduct: (x, y) => mean(mul(x, y)),
-    normalize(x, { scale, shift, mean, variance }, epsilon) {
-      const slope = div(scale, sqrt(epsilon === 0 ? variance : add(variance, epsilon)))
+    normalize(x, { scale, shift, mean, inverse }) {
+      const slope = mul(scale, inverse)
       return scaled(x, slope, { bias: sub(shift, mul(mean, slope)) })
     },
     // A sum takes the fourth place of the operator, a bias the third: it may be absent.

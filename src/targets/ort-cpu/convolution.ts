@@ -49,24 +49,22 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
   const usual = ([dy, w]: readonly Value[], { group, dilations }: InputGradAttributes) =>
     group === 1 && dilations.join() === '1,1' && fits(dy!) && isStatic(w!.shape) && w!.shape[1]! % block === 0
 
-  /** [O, C, kh, kw] → [C/b, taps, O/b, b of O, b of C]: what the filters of an input gradient are cut from. */
+  /** [O, C, kh, kw] → [O/b, C/b, taps, b of O · b of C]: what the filters of an input gradient are cut from. */
   const turned = (w: Value): Value => {
     const [o, c, kh, kw] = dims(w)
-    return transpose(reshape(w, [o / block, block, c / block, block, kh * kw]), [2, 4, 0, 1, 3])
+    const byChannel = nchwc.reorderInput(reshape(w, [(o * c) / block, block, kh * kw, 1]))
+    const rows = reshape(byChannel, [o / block, block, 1, c * kh * kw])
+    const blocks = nchwc.reorderInput(rows, { channelsLast: true })
+    return reshape(blocks, [o / block, c / block, kh * kw, block ** 2])
   }
-  /** The taps listed (`kh·kw` stands for zeros), `perInput` of them for each filter, as a blocked filter. */
+  /** The taps listed (`kh·kw` stands for zeros), `th·tw` of them for each filter, as a blocked filter. */
   const filterOf = (w: Value, taps: readonly number[], [th, tw]: readonly [number, number]): Value => {
     const [o, c, kh, kw] = dims(w)
-    const zero = taps.includes(kh * kw)
-    const all = zero ? pad(turned(w), [1], [0], [1]) : turned(w)
     const filters = taps.length / (th * tw)
-    const picked = reshape(gather(all, constant('int64', taps), 1), [
-      (c / block) * filters,
-      th * tw,
-      o / block,
-      block ** 2,
-    ])
-    return reshape(transpose(picked, [0, 2, 1, 3]), [c * filters, o, th, tw])
+    const all = taps.includes(kh * kw) ? pad(turned(w), [2], [0], [1]) : turned(w)
+    const picked = taps.length === 1 ? all : gather(all, constant('int64', taps), 2)
+    const split = reshape(picked, [o / block, (c / block) * filters, th * tw * block ** 2])
+    return reshape(transpose(split, [1, 0, 2]), [c * filters, o, th, tw])
   }
 
   return [
@@ -103,7 +101,10 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
       // Stride s: dx[s·u + a] = Σ dy[u + d]·w[i] over the taps i with i = a + pad − s·d. The s·s places (a, e) are so many
       // filters over dy, computed as channels, and then brought between each other.
       name: 'by remainder',
-      fits: (inputs, attributes) => usual(inputs, attributes) && remainders(inputs, attributes) !== undefined,
+      fits: (inputs, attributes) =>
+        usual(inputs, attributes) &&
+        attributes.strides.some((stride) => stride > 1) &&
+        remainders(inputs, attributes) !== undefined,
       write([dy, w], attributes) {
         const [n] = dims(dy!)
         const [, c, kh, kw] = dims(w!)

@@ -8,7 +8,7 @@ import { shareEqual } from '../../graph/share.js'
 import { apply, constantOf, type Node, type Value } from '../../graph/value.js'
 import type { ConvAttributes } from '../../ops/conv.js'
 import * as elementwise from '../../ops/elementwise.js'
-import { Add, Relu } from '../../ops/index.js'
+import { Add, add, Mul, Reciprocal, Relu, reciprocal, sqrt } from '../../ops/index.js'
 import { batchNormBy } from '../batchNorm.js'
 import { portable } from '../portable/index.js'
 import { expandNode, isPrimitive, type Target } from '../target.js'
@@ -44,6 +44,13 @@ const elementwiseNames = new Set(
 
 type Rule = (node: Node, inputs: readonly Value[]) => readonly Value[] | undefined
 
+/** 1/√v; of v = 1/(s·s) it is the s > 0 that v was made of. */
+function inverseRoot(v: Value): Value {
+  const square = nodeOf(v)?.operator === Reciprocal ? nodeOf(nodeOf(v)!.inputs[0]!) : undefined
+  const [a, b] = square?.operator === Mul ? square.inputs : []
+  return a && a === b ? a : reciprocal(sqrt(v))
+}
+
 /** One graph on its way. A rule returns undefined where it does not apply: the node then is what `portable` makes of it. */
 class Lowering {
   private readonly layout: Layout
@@ -75,18 +82,12 @@ class Lowering {
           : undefined,
       BatchNormGrad: (_, [dy, x, ...vectors]) =>
         isBlocked(x!) ? firstPlain(batchNorm.BatchNormGrad([blocked(dy!), blocked(x!), ...vectors], {})) : undefined,
-      BatchNormalization: ({ attributes }, [x, scale, shift, mean, variance]) =>
-        isBlocked(x!) && !attributes.training_mode
-          ? [
-              plain(
-                forms.normalize(
-                  blocked(x!),
-                  { scale: scale!, shift: shift!, mean: mean!, variance: variance! },
-                  attributes.epsilon as number,
-                ),
-              ),
-            ]
-          : undefined,
+      BatchNormalization({ attributes }, [x, scale, shift, mean, variance]) {
+        if (!isBlocked(x!) || attributes.training_mode) return undefined
+        const widened = attributes.epsilon === 0 ? variance! : add(variance!, attributes.epsilon as number)
+        const vectors = { scale: scale!, shift: shift!, mean: mean!, variance: widened, inverse: inverseRoot(widened) }
+        return [plain(forms.normalize(blocked(x!), vectors))]
+      },
       GlobalAveragePool: (_, [x]) => (isBlocked(x!) ? [nchwc.globalAveragePool(blocked(x!))] : undefined),
       Slice: (node, inputs) => this.corner(node, inputs),
       [Relu.name]: (node, inputs) => this.activated(node, inputs[0]!) ?? this.elementwise(node, inputs),

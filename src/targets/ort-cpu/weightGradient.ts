@@ -3,8 +3,8 @@
 // dilation (s, s·C) slides over it: its outputs are the taps i in rows and the pairs (j, c) in columns, in one go.
 
 import { isStatic } from '../../graph/shape.js'
-import type { Value } from '../../graph/value.js'
-import { conv, pad, reduceSum, reshape, transpose } from '../../ops/index.js'
+import { constant, type Value } from '../../graph/value.js'
+import { conv, matmul, pad, reshape, transpose } from '../../ops/index.js'
 import { portable } from '../portable/index.js'
 import type { Expansions } from '../target.js'
 import type { Candidate } from './candidates.js'
@@ -25,9 +25,26 @@ function frameOf([x, dy]: readonly Value[], { strides, pads, kernel_shape }: Wei
   return { top, left, bottom: end(0), right: end(1) }
 }
 
+/** [rows, columns] → [1, columns]: a product with ones uses all threads, ReduceSum along rows does not. */
+function sumOverRows(x: Value): Value {
+  const rows = x.shape[0] as number
+  return matmul(constant('float32', new Float32Array(rows).fill(1), [1, rows]), x)
+}
+
 export function convWeightGradCandidates(layout: Layout): readonly Candidate<WeightGradAttributes>[] {
   const { nchwc, blocked } = layout
   const { block } = nchwc
+  /** x [N, C, H, W] in a frame of zeros, or cropped, as [N, H', W', C]. */
+  const framed = (x: Value, pads: readonly [number, number, number, number]): Value => {
+    const [top, left, bottom, right] = pads
+    if (pads.every((amount) => amount === 0)) return layout.channelsLast(x)
+    if (!layout.isBlocked(x) || pads.some((amount) => amount < 0))
+      return pad(layout.channelsLast(x), [1, 2], [top, left], [bottom, right])
+    // A depthwise convolution with ones: it uses all threads, Pad does not.
+    const c = x.shape[1] as number
+    const ones = constant('float32', new Float32Array(c).fill(1), [c, 1, 1, 1])
+    return nchwc.reorderOutput(nchwc.conv(blocked(x), ones, { group: c, pads }), { channelsLast: true })
+  }
   return [
     {
       // Images in blocks of b take the part of channels: x is [N/b, H, W·C, b of N], dy a filter [N/b, O/b, oh, ow, b of N,
@@ -41,11 +58,11 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
         const [sh, sw] = attributes.strides as readonly [number, number]
         const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
         const groups = n / block
-        const rows = reshape(layout.channelsLast(x!), [n, h, w * c])
-        const whole = [top, left, bottom, right].every((amount) => amount === 0)
-        const framed = whole ? rows : pad(rows, [1, 2], [top, left * c], [bottom, right * c])
-        const [, height, width] = framed.shape as readonly [number, number, number]
-        const images = nchwc.reorderInput(reshape(framed, [groups, block, height, width]))
+        const height = h + top + bottom
+        const width = (w + left + right) * c
+        const images = nchwc.reorderInput(
+          reshape(framed(x!, [top, left, bottom, right]), [groups, block, height, width]),
+        )
         const filter = nchwc.reorderInput(reshape(blocked(dy!), [groups, block, 1, o * oh * ow]), {
           channelsLast: true,
         })
@@ -54,7 +71,7 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
           dilations: [sh, sw * c],
         })
         // [N/b, O/b, kh, kw·C, b] → Σ → [O/b, kh·kw, C, b] → [O, C, kh, kw]
-        const total = reduceSum(reshape(sums, [groups, o * kh * kw * c]), [0], { keepdims: 0 })
+        const total = sumOverRows(reshape(sums, [groups, o * kh * kw * c]))
         return reshape(transpose(reshape(total, [o / block, kh * kw, c, block]), [0, 3, 2, 1]), [o, c, kh, kw])
       },
     },
@@ -77,7 +94,7 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
           pads: [top, left * c, bottom, right * c],
           dilations: [sh, sw * c],
         })
-        const total = reduceSum(reshape(sums, [n, o * kh * kw * c]), [0], { keepdims: 0 })
+        const total = sumOverRows(reshape(sums, [n, o * kh * kw * c]))
         return transpose(reshape(total, [o, kh, kw, c]), [0, 3, 1, 2])
       },
     },

@@ -16,6 +16,6 @@ export const { BatchNormTraining: batchNormTraining, BatchNormGrad: batchNormGra
     return div(mul(sums, cast(size(sums), x.dtype)), cast(size(x), x.dtype))
   },
   meanProduct: (x, y) => mean(mul(x, y)),
-  normalize: (x, vectors, epsilon) => batchNormalization(x, vectors, { epsilon }),
+  normalize: (x, vectors) => batchNormalization(x, vectors, { epsilon: 0 }),
   scaleAdd: (x, a, y) => add(mul(x, overChannels(a, x)), y),
 })
