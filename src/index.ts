@@ -50,6 +50,11 @@ export type { StepSignature, TrainableModel } from './model/trainable.js'
 export { type ExportOptions, exportGraph, exportModel, type Part } from './model/write.js'
 export * from './ops/index.js'
 export { multiplicity } from './paths/multiplicity.js'
+export type { Profile } from './profile/aggregate.js'
+export { nominalFlops } from './profile/flops.js'
+export { type ProfileOptions, profileStep } from './profile/profile.js'
+export { measureSgemmPeak } from './profile/sgemm.js'
+export { formatProfile } from './profile/table.js'
 export { type Provider, providers, type SessionSettings, type TensorInfo } from './runtime/protocol.js'
 export {
   openSession,

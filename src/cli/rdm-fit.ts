@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { readDataset } from '../data/cifar.js'
 import { UserError } from '../errors.js'
-import type { FitOverrides } from '../fit/config.js'
-import { fit } from '../fit/fit.js'
+import { type FitOverrides, newConfig } from '../fit/config.js'
+import type { FitEvent } from '../fit/events.js'
+import { checkData, fit } from '../fit/fit.js'
 import { jsonReporter, textReporter } from '../fit/progress.js'
 import { readRunInfo, runFiles } from '../fit/runFolder.js'
 import { readTrainableModel } from '../model/read.js'
@@ -13,10 +14,11 @@ import { type Provider, providers } from '../runtime/protocol.js'
 import { type TargetName, targetNames } from '../tuning/plan.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
+import { explain, profile } from './inspect.js'
 
 interface FitFlags {
   readonly data?: string
-  readonly out: string
+  readonly out?: string
   readonly epochs?: number
   readonly batch?: number
   readonly lr?: Schedule
@@ -28,6 +30,8 @@ interface FitFlags {
   readonly augment: boolean
   readonly checkpointSeconds?: number
   readonly resume?: true
+  readonly profile?: number | true
+  readonly explain?: true
   readonly json?: true
 }
 
@@ -40,10 +44,12 @@ const fitCommand = (): Command =>
     'rdm-export --block basic --depth 8 --functions 11,01 | rdm-fit - --data cifar-10-batches-bin --out runs/rdm8 --epochs 5 --lr 0:0.01,1:0.1,4:0.01',
     'rdm-fit --resume --out runs/rdm8',
     'rdm-fit --resume --out runs/rdm8 --epochs 10',
+    'rdm-fit model.onnx --explain',
+    'rdm-fit model.onnx --data cifar-10-batches-bin --profile',
   ])
     .argument('[model]', 'an ONNX model with training information, as rdm-export writes it; - reads standard input')
     .option('--data <folder>', 'folder of the data set, in the CIFAR-10 or CIFAR-100 binary format')
-    .requiredOption('--out <folder>', 'run folder: checkpoints, metrics, curves and the trained model')
+    .option('--out <folder>', 'run folder: checkpoints, metrics, curves and the trained model')
     .option(
       '--epochs <count>',
       "how often to see the training images (default: the model's recipe)",
@@ -73,32 +79,63 @@ const fitCommand = (): Command =>
       parsedBy(decimalNumber(0, 1e6)),
     )
     .option('--resume', 'go on with the run in the folder; model, data and settings are taken from it')
+    .option(
+      '--profile [steps]',
+      'train nothing: take some steps and print where their time goes, by operator and by layer',
+      parsedBy(wholeNumber(1, 1000)),
+    )
+    .option('--explain', 'train nothing: print how the step is written on this machine, and why')
     .option('--json', 'print one JSON object a line: steps, epochs, the end')
     .action(runFit)
 
 async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<void> {
+  if (flags.profile !== undefined || flags.explain) return inspect(modelPath, flags)
   const resume = flags.resume ?? false
-  const info = resume ? await readRunInfo(flags.out) : undefined
+  const { out } = flags
+  if (out === undefined) throw new UserError('where to? Give a folder for the run with --out')
+  const info = resume ? await readRunInfo(out) : undefined
   const dataPath = flags.data ?? info?.data.path ?? undefined
   if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
   if (modelPath === undefined && !resume) throw new UserError('which model? Give its file, or - to read standard input')
 
   // A run goes on from its own first weights even when it was stopped before the first checkpoint.
-  const initial = join(flags.out, runFiles.initial)
+  const initial = join(out, runFiles.initial)
   const source = resume ? initial : modelPath!
   const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
   if (resume && modelPath !== undefined) {
     const { fingerprint } = readTrainableModel(await readInput(modelPath), modelPath)
     if (fingerprint !== model.fingerprint) {
       throw new UserError(
-        `the run in ${flags.out} belongs to another model than ${modelPath}: leave out the model to go on with ${initial}, ` +
+        `the run in ${out} belongs to another model than ${modelPath}: leave out the model to go on with ${initial}, ` +
           'or choose another folder',
       )
     }
   }
   const data = await readDataset(dataPath)
 
-  const output = { out: process.stdout, err: process.stderr, folder: flags.out }
+  await reporting(flags, out, async (signal, onEvent) => {
+    const result = await fit({
+      model,
+      data,
+      dataPath,
+      out,
+      config: overridesOf(flags),
+      resume,
+      signal,
+      onEvent,
+    })
+    // The signal came too late to interrupt anything.
+    if (result.reason !== 'interrupted') process.exitCode = 0
+  })
+}
+
+/** Runs what takes long: shows its events, and stops it by the first signal. */
+async function reporting(
+  flags: FitFlags,
+  folder: string,
+  work: (signal: AbortSignal, onEvent: (event: FitEvent) => void) => Promise<void>,
+): Promise<void> {
+  const output = { out: process.stdout, err: process.stderr, folder }
   const reporter = flags.json ? jsonReporter(output) : textReporter(output)
   const stopping = new AbortController()
   const stop = (signal: keyof typeof signalExitCodes) => {
@@ -110,24 +147,32 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   // `once`: the second signal finds no handler and ends the process as signals do.
   process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop)
   try {
-    const { signal } = stopping
-    const { onEvent } = reporter
-    const result = await fit({
-      model,
-      data,
-      dataPath,
-      out: flags.out,
-      config: overridesOf(flags),
-      resume,
-      signal,
-      onEvent,
-    })
-    // The signal came too late to interrupt anything.
-    if (result.reason !== 'interrupted') process.exitCode = 0
+    await work(stopping.signal, reporter.onEvent)
   } finally {
     reporter.stop()
     process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop)
   }
+}
+
+/** --profile and --explain: the model is looked at, and no run is made. */
+async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<void> {
+  const option = flags.explain ? '--explain' : '--profile'
+  if (flags.explain && flags.profile !== undefined)
+    throw new UserError('--explain and --profile print different things: give one of them')
+  if (modelPath === undefined) throw new UserError('which model? Give its file, or - to read standard input')
+  if (flags.resume || flags.out !== undefined)
+    throw new UserError(`${option} trains nothing: leave out ${flags.resume ? '--resume' : '--out'}`)
+  if (!flags.explain && flags.data === undefined) throw new UserError('which data? Give their folder with --data')
+  const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
+  const config = newConfig(model.recipe, overridesOf(flags))
+  const data = flags.explain ? undefined : await readDataset(flags.data!)
+  if (data) checkData(model, data)
+  await reporting(flags, '', async (signal, onEvent) => {
+    const options = { model, config, json: flags.json ?? false, signal, onEvent }
+    const steps = typeof flags.profile === 'number' ? flags.profile : 5
+    const text = data ? await profile(options, data, steps) : await explain(options)
+    if (text !== undefined) process.stdout.write(text)
+  })
 }
 
 function overridesOf(flags: FitFlags): FitOverrides {

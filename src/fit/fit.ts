@@ -89,7 +89,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   }
 }
 
-function checkData({ signature: { imageShape, classes } }: TrainableModel, { train, test }: Dataset): void {
+/** @throws UserError when model and data do not fit */
+export function checkData({ signature: { imageShape, classes } }: TrainableModel, { train, test }: Dataset): void {
   for (const [name, set] of Object.entries({ training: train, test })) {
     const shape = [set.channels, set.height, set.width]
     if (String(shape) !== String(imageShape)) {

@@ -12,6 +12,7 @@ import { decodeModel, encodeModel, hostToProto, requireHost, toHost } from '../o
 import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
 import type { HostTensors } from '../runtime/tensor.js'
+import { multiplyAdds } from './cost.js'
 import { keys, readMetadata, type StepNames } from './metadata.js'
 import { paperRecipe } from './recipe.js'
 import type { StepSignature, TrainableModel } from './trainable.js'
@@ -204,6 +205,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
         checkState(state, given)
         return encodeModel(inferenceModel(proto, given))
       },
+      multiplyAdds: multiplyAdds(model.inference),
       fingerprint: fingerprintOf(proto, state),
     }
   })

@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf, UserError } from '../errors.js'
-import { runSession, toOrt } from '../runtime/ort.js'
+import { createSession, runSession, toOrt } from '../runtime/ort.js'
 import { type ProfileEvent, parseEvent, type StepTimes, stepTimes } from './events.js'
 import type { ProfileAnswer, ProfileJob } from './profile.js'
-import { profileSession } from './session.js'
 
 async function readEvents(folder: string): Promise<ProfileEvent[]> {
   const [file] = await readdir(folder)
@@ -25,7 +24,7 @@ async function profile(job: ProfileJob): Promise<StepTimes | undefined> {
   const { model, feeds, settings, steps, warmUp, folder, stop } = job
   const stopped = () => Atomics.load(stop, 0) !== 0
   if (stopped()) return undefined
-  const session = await profileSession(model, settings, join(folder, 'step'))
+  const session = await createSession(model, settings, join(folder, 'step'))
   try {
     const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]))
     const fetches = Object.fromEntries(session.outputNames.map((name) => [name, null]))

@@ -37,13 +37,19 @@ const oneLine = (error: unknown) => messageOf(error).replace(/\s+/g, ' ').trim()
 
 /**
  * Creates a session.
+ * @param profileTo path that the file of ONNX Runtime's profiler begins with; no profiler without
  * @throws UserError when the provider is not there or ONNX Runtime refuses the model.
  */
-export async function createSession(model: Uint8Array, settings: SessionSettings): Promise<ort.InferenceSession> {
+export async function createSession(
+  model: Uint8Array,
+  settings: SessionSettings,
+  profileTo?: string,
+): Promise<ort.InferenceSession> {
   ort.env.logLevel = 'fatal'
   const provider = settings.provider ?? 'cpu'
   try {
-    return await ort.InferenceSession.create(model, sessionOptions(settings))
+    const profiler = profileTo === undefined ? {} : { enableProfiling: true, profileFilePrefix: profileTo }
+    return await ort.InferenceSession.create(model, { ...sessionOptions(settings), ...profiler })
   } catch (error) {
     const reason = oneLine(error)
     if (provider !== 'cpu' && /AppendExecutionProvider|backend not found|shared library/i.test(reason)) {

@@ -12,6 +12,9 @@ import { z } from 'zod'
 import { makeFolder } from '../folders.js'
 import type { Timing } from './tune.js'
 
+/** Raised when a way to write a convolution changes: what was timed before is then another thing. */
+const FORMAT = 'rdm-onnx tuning 2'
+
 const timingSchema = z.strictObject({ choice: z.string(), ms: z.record(z.string(), z.number()) })
 const machineSchema = z.strictObject({
   /** By batch size and call. */
@@ -20,7 +23,7 @@ const machineSchema = z.strictObject({
   verified: z.array(z.string()),
 })
 const cacheSchema = z.strictObject({
-  format: z.literal('rdm-onnx tuning 1'),
+  format: z.literal(FORMAT),
   machines: z.record(z.string(), machineSchema),
 })
 type Machine = z.infer<typeof machineSchema>
@@ -47,7 +50,7 @@ async function read(file: string): Promise<CacheFile> {
   try {
     return cacheSchema.parse(JSON.parse(await readFile(file, 'utf8')))
   } catch {
-    return { format: 'rdm-onnx tuning 1', machines: {} }
+    return { format: FORMAT, machines: {} }
   }
 }
 
@@ -89,14 +92,14 @@ export class TuningCache {
    */
   async save(): Promise<void> {
     try {
-      const { format, machines } = await read(this.file)
+      const { machines } = await read(this.file)
       const earlier = Object.hasOwn(machines, this.name) ? machines[this.name]! : { timings: {}, verified: [] }
       Object.assign(this.machine.timings, earlier.timings)
       this.machine.verified = [...new Set([...earlier.verified, ...this.machine.verified])]
       await makeFolder(dirname(this.file))
       await writeFileAtomic(
         this.file,
-        `${JSON.stringify({ format, machines: { ...machines, [this.name]: this.machine } })}\n`,
+        `${JSON.stringify({ format: FORMAT, machines: { ...machines, [this.name]: this.machine } })}\n`,
       )
     } catch {
       // Found out again next time.
