@@ -8,12 +8,15 @@ import { type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
 import { type Architecture, depthOf, residualNetwork, totalBlocks } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
 import { UserError } from '../errors.js'
+import { textReporter } from '../fit/progress.js'
 import { printGraph } from '../graph/print.js'
 import type { Init } from '../layers/index.js'
 import { multiplyAdds, parameterCount } from '../model/cost.js'
+import { readTrainableModel } from '../model/read.js'
 import type { Recipe } from '../model/recipe.js'
 import { exportModel, type Part, parts } from '../model/write.js'
 import { multiplicity } from '../paths/multiplicity.js'
+import { planStep, type TargetName } from '../tuning/plan.js'
 import { architectureFrom, type NetworkOptions } from './architecture.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { grouped, table } from './table.js'
@@ -27,6 +30,8 @@ interface Options extends NetworkOptions {
   readonly nesterov?: true
   readonly part: Part
   readonly inline?: true
+  readonly target: TargetName
+  readonly batch?: number
   readonly recompute: boolean
   readonly out?: string
   readonly list?: true
@@ -52,6 +57,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --block bottleneck --depth 83 --r 2 --relu-drop 1 --out model.onnx',
     'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
+    'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
   program
@@ -102,6 +108,17 @@ export async function main(argv: string[]): Promise<void> {
     .option('--weight-decay <factor>', 'weight decay, instead of the recipe’s', parsedBy(decimalNumber(0, 1)))
     .option('--nesterov', 'Nesterov momentum')
     .addOption(choice('--part <part>', 'the whole file, or one part as a plain model', parts).default('all'))
+    .addOption(
+      choice('--target <name>', 'with --part train: the step for any runtime, or as rdm-fit runs it on this CPU', [
+        'portable',
+        'ort-cpu',
+      ]).default('portable'),
+    )
+    .option(
+      '--batch <images>',
+      "with --target ort-cpu: images in a batch (default: the recipe's)",
+      parsedBy(wholeNumber(1, 65_536)),
+    )
     .option('--inline', 'no local functions: their bodies in place')
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
     .option('--out <file>', 'write here instead of standard output')
@@ -126,16 +143,34 @@ async function run(options: Options): Promise<void> {
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }
-  const bytes = exportModel(network, {
-    recipe: recipeFrom(recipes[options.recipe ?? chosen.recipe], options),
-    seed: options.seed,
-    part: options.part,
-    inline: options.inline ?? false,
-    recompute: options.recompute,
-    architecture,
-  })
+  const forCpu = options.target === 'ort-cpu'
+  if (forCpu && options.part !== 'train')
+    throw new UserError('--target ort-cpu writes a training step for this machine alone: add --part train')
+  if (options.batch !== undefined && !forCpu)
+    throw new UserError('the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu')
+  const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
+  const { seed, recompute, inline = false } = options
+  const part = forCpu ? 'all' : options.part
+  const model = exportModel(network, { recipe, seed, part, inline, recompute, architecture })
+  const bytes = forCpu ? await stepForCpu(model, options.batch ?? recipe.batchSize) : model
   if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
   else process.stdout.write(bytes)
+}
+
+/** The step as rdm-fit would run it here: with the ways to write convolutions that are fastest on this machine. */
+async function stepForCpu(file: Uint8Array, batch: number): Promise<Uint8Array> {
+  const progress = textReporter({ out: process.stderr, err: process.stderr, folder: '' })
+  try {
+    const { models } = await planStep({
+      model: readTrainableModel(file),
+      batch,
+      wanted: 'ort-cpu',
+      onProgress: (done, total) => progress.onEvent({ event: 'tuning', done, total }),
+    })
+    return models(batch)
+  } finally {
+    progress.stop()
+  }
 }
 
 const recipeFrom = (recipe: Recipe, { momentum, weightDecay, nesterov }: Options): Recipe => ({

@@ -147,8 +147,8 @@ function checkState(current: HostTensors, given: HostTensors): void {
 }
 
 /** The step as one plain model for a runtime: what training replaces comes in as inputs, all else is inside. */
-const stepModel = (step: Graph, { state, weights }: ReadTrainingModel): Uint8Array =>
-  encodeModel(writeModel({ graph: parametersAsInputs(step, state), weights }))
+const stepModel = (step: Graph, { state, weights }: ReadTrainingModel, metadata: Record<string, string>): Uint8Array =>
+  encodeModel(writeModel({ graph: parametersAsInputs(step, state), weights, metadata }))
 
 /** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
 const printable = (text: string): string => {
@@ -189,10 +189,13 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       if (isKnown(symbol)) throw new UserError(`the training step takes ${symbol} images at a time, not ${batch}`)
       return specialize(model.step, { [symbol]: batch })
     }
+    const { imageShape: _, classes: __, ...names } = signature
+    const metadata = { [keys.step]: JSON.stringify(names), [keys.carried]: JSON.stringify(carried) }
+    const encode = (lowered: Graph): Uint8Array => stepModel(lowered, model, metadata)
     return {
       graph: stepGraph,
-      encode: (lowered) => stepModel(lowered, model),
-      step: (target, batch) => stepModel(target.lower(stepGraph(batch)), model),
+      encode,
+      step: (target, batch) => encode(target.lower(stepGraph(batch))),
       carried,
       state,
       signature,

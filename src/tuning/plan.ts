@@ -1,5 +1,6 @@
 // How a model's step will be written on this machine: the target, and for `ort-cpu` the way of each convolution.
 
+import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
@@ -112,7 +113,7 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep> {
   if (earlier?.target === 'ort-cpu' && earlier.block === block)
     return { plan: earlier, models: cpuModels(model, earlier), optimize: false, timings: new Map() }
 
-  const cache = await TuningCache.open({ threads: threads ?? 0, block }, options.cacheFile)
+  const cache = await TuningCache.open({ threads: threads ?? availableParallelism(), block }, options.cacheFile)
   let timings: Map<string, Timing>
   let lowered: Graph
   // What is chosen decides in which layout the next operator gets its operands: new calls may turn up.

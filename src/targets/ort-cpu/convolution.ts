@@ -85,6 +85,7 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
       name: 'spread',
       fits: (inputs, { pads, output_padding, strides, ...rest }) =>
         usual(inputs, { pads, output_padding, strides, ...rest }) &&
+        strides.some((stride) => stride > 1) &&
         dims(inputs[1]!).slice(2).join() === '1,1' &&
         pads.every((amount) => amount === 0) &&
         output_padding.every((left, axis) => left === strides[axis]! - 1),
