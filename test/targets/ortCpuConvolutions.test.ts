@@ -54,6 +54,13 @@ const unusual: readonly Convolution[] = [
   window([5, 6], [1, 3], [1, 2], [0, 1, 0, 1]),
   window([5, 6], [3, 1], [1, 1], [1, 0, 1, 0]),
 ]
+/** What the ways over blocks do not take: they must leave it to others. */
+const apart: readonly Convolution[] = [
+  { ...window([5, 6], [3, 3], [1, 1], [2, 2, 2, 2]), dilations: [2, 2] },
+  { ...window([6, 6], [3, 3], [2, 2], [2, 1, 2, 1]), dilations: [2, 1] },
+  { ...window([4, 4], [3, 3], [1, 1], [1, 1, 1, 1]), group: 2 },
+  { ...window([4, 6], [1, 1], [2, 2]), group: 2 },
+]
 
 interface Case {
   readonly convolution: Convolution
@@ -80,6 +87,7 @@ function casesFor(block: number, others: readonly Convolution[], drawn: readonly
   return [
     ...usual.flatMap((convolution) => channels.map((_, i) => pick(convolution, i, batches[i % 2]!))),
     ...others.map((convolution, i) => pick(convolution, i % 3, batches[i % 2]!)),
+    ...apart.map((convolution) => pick(convolution, 0, block)),
     // Some keep their groups.
     ...drawn.map((convolution, i) => pick(i % 4 ? { ...convolution, group: 1 } : convolution, i, batches[i % 5]!)),
   ]
