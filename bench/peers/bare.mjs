@@ -1,0 +1,43 @@
+// The training step in ONNX Runtime and nothing around it: the model, the options of the session and the batches of the
+// run that fit.mjs makes, all of it made before a step is timed. `node bare.mjs --case FOLDER`
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Batches, planStep, readTrainableModel } from 'rdm-onnx'
+import { newConfig } from '../../dist/src/fit/config.js'
+import { Feeds } from '../../dist/src/fit/feeds.js'
+import { createSession, toOrt } from '../../dist/src/runtime/ort.js'
+import { zeros } from '../../dist/src/runtime/tensor.js'
+import { dataOf } from '../common.mjs'
+import { readCase, serve } from './protocol.mjs'
+
+const { values } = parseArgs({ options: { case: { type: 'string' } } })
+const { dataFolder, synthetic, batch, threads, steps } = readCase(values.case)
+const { train } = await dataOf(dataFolder, synthetic)
+const model = readTrainableModel(readFileSync(join(values.case, 'model.onnx')))
+const { state, carried, signature } = model
+const config = newConfig(model.recipe, { batchSize: batch, threads })
+const { plan, models, optimize } = await planStep({ model, batch, threads, wanted: config.target })
+const session = await createSession(models(batch), { threads, optimize })
+
+const mapValues = (record, change) =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]))
+const feeds = new Feeds(signature, new Batches(train, config), config)
+const waiting = Array.from({ length: steps }, (_, step) => mapValues(feeds.of(0, step).tensors, toOrt))
+// Two sets of the state: a step reads one and writes the other.
+let current = mapValues(state, toOrt)
+let next = mapValues(state, ({ dtype, shape }) => toOrt(zeros(dtype, shape)))
+const visible = session.outputNames.filter((name) => carried[name] === undefined)
+
+async function step() {
+  const fetches = {
+    ...Object.fromEntries(visible.map((name) => [name, null])),
+    ...mapValues(carried, (name) => next[name]),
+  }
+  const results = await session.run({ ...current, ...waiting.shift() }, fetches)
+  ;[current, next] = [next, current]
+  return results[signature.loss].data[0]
+}
+
+await serve(step, { target: plan.target })
