@@ -19,7 +19,8 @@ if (parentPort === null) throw new Error('src/runtime/worker runs as a worker th
 const port = parentPort
 
 interface Open {
-  session: InferenceSession
+  /** Undefined after a model that was to take its place was refused. */
+  session: InferenceSession | undefined
   readonly settings: SessionSettings
   /** Outputs that go back to the main thread. */
   readonly visible: readonly string[]
@@ -73,10 +74,15 @@ async function openModel({ model, settings, training }: OpenRequest): Promise<Op
   return reply
 }
 
+const sessionOf = ({ session }: Open): InferenceSession => {
+  if (!session) throw new UserError('no model is open: the last one was refused')
+  return session
+}
+
 async function run(opened: Open, feeds: HostTensors): Promise<HostTensors> {
-  const { session, visible, carried, fixed, current, next } = opened
+  const { visible, carried, fixed, current, next } = opened
   const results = await runSession(
-    session,
+    sessionOf(opened),
     { ...fixed, ...current, ...mapValues(feeds, toOrt) },
     {
       ...Object.fromEntries(visible.map((name) => [name, null])),
@@ -88,8 +94,9 @@ async function run(opened: Open, feeds: HostTensors): Promise<HostTensors> {
   return Object.fromEntries(visible.map((name) => [name, fromOrt(name, results[name]!)]))
 }
 
-async function time({ session, visible }: Open, feeds: HostTensors, runs: number): Promise<readonly number[]> {
-  const fetches = Object.fromEntries(visible.map((name) => [name, null]))
+async function time(opened: Open, feeds: HostTensors, runs: number): Promise<readonly number[]> {
+  const session = sessionOf(opened)
+  const fetches = Object.fromEntries(opened.visible.map((name) => [name, null]))
   const given = mapValues(feeds, toOrt)
   const times: number[] = []
   for (let i = 0; i < runs; i++) {
@@ -102,7 +109,8 @@ async function time({ session, visible }: Open, feeds: HostTensors, runs: number
 
 async function switchModel(opened: Open, model: Uint8Array): Promise<undefined> {
   // What the old session holds is given back before the new one takes its own.
-  await opened.session.release()
+  await opened.session?.release()
+  opened.session = undefined
   opened.session = await createSession(model, opened.settings)
   return undefined
 }
@@ -124,7 +132,7 @@ async function answer(request: Request): Promise<Replies[Request['kind']]> {
     case 'readState':
       return readState(open)
     case 'close':
-      await open.session.release()
+      await open.session?.release()
       open = undefined
       return undefined
   }

@@ -13,7 +13,7 @@ import { portable } from '../targets/portable/index.js'
 import { fingerprint, TuningCache } from './cache.js'
 import { compareSteps } from './compare.js'
 import { probeBlock } from './probe.js'
-import { type Timing, timeCall } from './tune.js'
+import { type Timing, Tuner } from './tune.js'
 
 /** `auto` takes the fastest target that gives the right step here. */
 export const targetNames = ['auto', 'portable', 'ort-cpu'] as const
@@ -132,15 +132,20 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep> {
     }).lower(model.graph(batch))
     if (missing.size === 0) break
     let done = 0
-    for (const [key, { call, names }] of missing) {
-      signal?.throwIfAborted()
-      options.onProgress?.(done++, missing.size)
-      const timing = await timeCall(call, names, block, settings)
-      if (!timing) throw new UserError(`ONNX Runtime runs no way of ${key}`)
-      cache.keep(batch, key, timing)
+    const tuner = new Tuner(block, settings)
+    try {
+      for (const [key, { call, names }] of missing) {
+        signal?.throwIfAborted()
+        options.onProgress?.(done++, missing.size)
+        const timing = await tuner.time(call, names)
+        if (!timing) throw new UserError(`ONNX Runtime runs no way of ${key}`)
+        cache.keep(batch, key, timing)
+      }
+    } finally {
+      await tuner.close()
+      await cache.save()
     }
     options.onProgress?.(done, missing.size)
-    await cache.save()
   }
 
   const choices = Object.fromEntries([...timings].map(([key, { choice }]) => [key, choice]))

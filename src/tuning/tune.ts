@@ -1,5 +1,6 @@
 // Which way to write each convolution is fastest on this machine: found by timing them, one after the other.
 
+import { UserError } from '../errors.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { writeModel } from '../onnx/write.js'
 import { randomStream } from '../random.js'
@@ -16,7 +17,7 @@ export interface Timing {
 }
 
 const ROUNDS = 3
-/** Runs in a row, of which the fastest counts: the first suffers from threads of the session before that still spin. */
+/** Runs in a row, of which the fastest counts: the first are slow. */
 const RUNS = 4
 
 function operandsOf({ operands }: Call): HostTensors {
@@ -36,45 +37,53 @@ const NEAR = 1.05
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
-/**
- * Times the ways to write a call against each other, in rounds so that a slow moment of the machine falls on all.
- * @returns undefined when the runtime runs none of them
- */
-export async function timeCall(
-  call: Call,
-  names: readonly string[],
-  block: number,
-  settings: SessionSettings,
-): Promise<Timing | undefined> {
-  const feeds = operandsOf(call)
-  const running = new Map<string, Session>()
-  const times = new Map<string, number[]>()
-  try {
-    for (const name of names) {
-      const model = encodeModel(writeModel({ graph: trialGraph(call, name, block), weights: new Map() }))
-      try {
-        running.set(name, await openSession(model, settings))
-        times.set(name, [])
-      } catch {
-        // A way that the runtime refuses is no way.
-      }
-    }
+/** Times calls one after the other. One session lives at a time: the threads of an idle one would spin beside it. */
+export class Tuner {
+  #session: Session | undefined
+
+  constructor(
+    private readonly block: number,
+    private readonly settings: SessionSettings,
+  ) {}
+
+  /**
+   * Times the ways to write a call against each other, in rounds so that a slow moment of the machine falls on all.
+   * @returns undefined when the runtime runs none of them
+   */
+  async time(call: Call, names: readonly string[]): Promise<Timing | undefined> {
+    const feeds = operandsOf(call)
+    const models = new Map(
+      names.map((name) => {
+        const graph = trialGraph(call, name, this.block)
+        return [name, encodeModel(writeModel({ graph, weights: new Map() }))]
+      }),
+    )
+    const times = new Map<string, number[]>(names.map((name) => [name, []]))
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, session] of running) {
+      for (const name of [...times.keys()]) {
         try {
+          const session = await this.open(models.get(name)!)
           times.get(name)!.push(Math.min(...(await session.time(feeds, RUNS))))
-        } catch {
+        } catch (error) {
+          // A way that the runtime refuses is no way.
+          if (!(error instanceof UserError)) throw error
           times.delete(name)
-          running.delete(name)
-          await session.close()
         }
       }
     }
-  } finally {
-    for (const session of running.values()) await session.close()
+    const ms = Object.fromEntries([...times].map(([name, all]) => [name, median(all)]))
+    const fastest = Math.min(...Object.values(ms))
+    const choice = names.find((name) => ms[name]! <= fastest * NEAR)
+    return choice === undefined ? undefined : { choice, ms }
   }
-  const ms = Object.fromEntries([...times].map(([name, all]) => [name, median(all)]))
-  const fastest = Math.min(...Object.values(ms))
-  const choice = names.find((name) => ms[name]! <= fastest * NEAR)
-  return choice === undefined ? undefined : { choice, ms }
+
+  async close(): Promise<void> {
+    await this.#session?.close()
+  }
+
+  private async open(model: Uint8Array): Promise<Session> {
+    if (this.#session) await this.#session.replace(model)
+    else this.#session = await openSession(model, this.settings)
+    return this.#session
+  }
 }

@@ -1,0 +1,236 @@
+// How a step is planned: the probe, the timings and what keeps them, the comparison, and the way back to portable.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  cifarArchitecture as base,
+  exportModel,
+  type FitEvent,
+  fit,
+  ortCpu,
+  type PlanOptions,
+  planStep,
+  portable,
+  readTrainableModel,
+  recipes,
+  residualNetwork,
+  synthesize,
+  UserError,
+} from 'rdm-onnx'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compareSteps } from '../../dist/src/tuning/compare.js'
+import { probeBlock } from '../../dist/src/tuning/probe.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'rdm-plan-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const networkFor = (imageSize: number) =>
+  residualNetwork({
+    ...base,
+    name: 'tiny',
+    block: 'basic',
+    blocks: [1],
+    functions: ['11', '01'],
+    widths: [16],
+    imageSize,
+  })
+const network = networkFor(8)
+const model = readTrainableModel(exportModel(network, { recipe: recipes.paper, seed: 3 }))
+const batch = 16
+
+let block: number
+beforeAll(async () => {
+  const found = await probeBlock({ threads: 2 })
+  if (found === undefined) throw new Error('the blocked operators are missing: these tests need them')
+  block = found
+})
+
+let files = 0
+/** Timings that tests share unless they are about them. */
+const sharedCache = join(folder, 'tuning.json')
+const newCache = () => join(folder, `tuning-${files++}.json`)
+
+/** Plans, and writes down what was told. */
+async function plan(options: Partial<PlanOptions> = {}) {
+  const notices: string[] = []
+  const timed: number[] = []
+  const planned = await planStep({
+    model,
+    batch,
+    threads: 2,
+    wanted: 'auto',
+    cacheFile: sharedCache,
+    onNotice: (message) => notices.push(message),
+    onProgress: (done) => timed.push(done),
+    ...options,
+  })
+  return { ...planned, notices, timed }
+}
+
+describe('a plan', () => {
+  it('is ort-cpu where its step is right, and says what each way took', async () => {
+    const { plan: found, timings, notices, optimize } = await plan()
+    expect(notices).toEqual([])
+    expect(optimize).toBe(false)
+    expect(found).toMatchObject({ target: 'ort-cpu', block })
+    expect(timings.size).toBeGreaterThan(4)
+    for (const [call, { choice, ms }] of timings) {
+      expect(found.target === 'ort-cpu' && found.choices[call]).toBe(choice)
+      expect(Object.keys(ms).length).toBeGreaterThan(1)
+      // Of ways that are about as fast, the first.
+      expect(ms[choice]).toBeLessThanOrEqual(Math.min(...Object.values(ms)) * 1.05)
+    }
+  })
+
+  it('takes the timings of an earlier run, also for the same choices', async () => {
+    const cacheFile = newCache()
+    const first = await plan({ cacheFile })
+    const written = readFileSync(cacheFile, 'utf8')
+    const second = await plan({ cacheFile })
+    expect(first.timed.length).toBeGreaterThan(0)
+    expect(second.timed).toEqual([])
+    expect(second.plan).toEqual(first.plan)
+    expect(Buffer.compare(second.models(batch), first.models(batch))).toBe(0)
+    expect(readFileSync(cacheFile, 'utf8')).toBe(written)
+    // Other threads, other timings.
+    expect((await plan({ cacheFile, threads: 1 })).timed.length).toBeGreaterThan(0)
+  })
+
+  it('obeys what the cache says, and its step holds that way', async () => {
+    const cacheFile = newCache()
+    await plan({ cacheFile })
+    const json = JSON.parse(readFileSync(cacheFile, 'utf8')) as {
+      machines: Record<string, { timings: Record<string, { choice: string }> }>
+    }
+    const [machine] = Object.values(json.machines)
+    const key = Object.keys(machine!.timings).find((name) => name.includes('ConvWeightGrad blocked'))!
+    machine!.timings[key]!.choice = 'portable'
+    writeFileSync(cacheFile, JSON.stringify(json))
+    const { plan: found, models } = await plan({ cacheFile })
+    const call = key.replace(/^\d+ /, '')
+    expect(found.target === 'ort-cpu' && found.choices[call]).toBe('portable')
+    const lowered = ortCpu({ block, choose: (name) => (found.target === 'ort-cpu' ? found.choices[name] : undefined) })
+    expect(Buffer.compare(models(batch), model.step(lowered, batch))).toBe(0)
+  })
+
+  it.each([
+    ['no JSON', 'x'],
+    ['of another format', '{"format":"rdm-onnx tuning 0","machines":{}}'],
+    ['of other types', '{"format":"rdm-onnx tuning 2","machines":{"a":{"timings":{"b":1},"verified":[]}}}'],
+  ])('times anew where the cache is %s', async (_, text) => {
+    const cacheFile = newCache()
+    writeFileSync(cacheFile, text)
+    const { timed, plan: found } = await plan({ cacheFile })
+    expect(found.target).toBe('ort-cpu')
+    expect(timed.length).toBeGreaterThan(0)
+    expect(() => JSON.parse(readFileSync(cacheFile, 'utf8'))).not.toThrow()
+  })
+
+  it('does without a cache that cannot be written', async () => {
+    const cacheFile = join(folder, 'file', 'tuning.json')
+    writeFileSync(join(folder, 'file'), '')
+    const { plan: found, notices } = await plan({ cacheFile })
+    expect(found.target).toBe('ort-cpu')
+    expect(notices).toEqual([])
+  })
+
+  it('of an earlier process holds on a machine with the same blocks, and on no other', async () => {
+    const earlier = { target: 'ort-cpu', block, choices: { some: 'way' } } as const
+    const again = await plan({ earlier })
+    expect(again.plan).toBe(earlier)
+    expect(again.timed).toEqual([])
+    const other = await plan({ earlier: { ...earlier, block: block * 2 } })
+    expect(other.plan).toMatchObject({ target: 'ort-cpu', block })
+    expect((await plan({ earlier: { target: 'portable' } })).plan).toEqual({ target: 'portable' })
+  })
+
+  it('has a step for any batch size, whole blocks of images or not', async () => {
+    const { models } = await plan()
+    for (const count of [block, 5]) {
+      const reference = model.step(portable, count)
+      expect(await compareSteps(model, reference, models(count), count, { threads: 2, optimize: false })).toBe(
+        undefined,
+      )
+    }
+  })
+})
+
+describe('without blocked operators, or with other ones than expected', () => {
+  it('trains by the portable step, and says so once', async () => {
+    const { plan: found, notices, models, optimize } = await plan({ probe: async () => undefined })
+    expect(found).toEqual({ target: 'portable' })
+    expect(optimize).toBe(true)
+    expect(notices).toEqual([
+      'training with the portable step, which is slower: this ONNX Runtime has no blocked convolutions',
+    ])
+    expect(Buffer.compare(models(batch), model.step(portable))).toBe(0)
+  })
+
+  it('a step that is laid out wrongly does not pass the comparison', async () => {
+    // The probe errs: operands are cut into blocks that this machine does not have.
+    const wrong = block === 8 ? 16 : 8
+    const { plan: found, notices } = await plan({ probe: async () => wrong })
+    expect(found).toEqual({ target: 'portable' })
+    expect(notices).toHaveLength(1)
+    expect(notices[0]).toMatch(
+      /^training with the portable step, which is slower: (its step is not the portable step|ONNX Runtime)/,
+    )
+  })
+
+  it('refuses where ort-cpu is asked for', async () => {
+    const failure = plan({ wanted: 'ort-cpu', probe: async () => undefined })
+    await expect(failure).rejects.toThrow(UserError)
+    await expect(failure).rejects.toThrow(
+      'target ort-cpu does not train this model here: this ONNX Runtime has no blocked convolutions; use --target portable',
+    )
+    await expect(plan({ wanted: 'ort-cpu', provider: 'cuda' })).rejects.toThrow('it is for the cpu provider, not cuda')
+  })
+})
+
+it('a comparison sees a step of another momentum, decay or network', async () => {
+  const settings = { threads: 2, optimize: false }
+  const reference = model.step(portable)
+  const compare = (bytes: Uint8Array) =>
+    compareSteps(model, reference, readTrainableModel(bytes).step(portable), 16, settings)
+  const { paper } = recipes
+  expect(await compare(exportModel(network, { recipe: paper, seed: 3 }))).toBe(undefined)
+  expect(await compare(exportModel(network, { recipe: { ...paper, nesterov: true }, seed: 3 }))).toMatch(/differs by/)
+  expect(await compare(exportModel(network, { recipe: { ...paper, weightDecay: 1 }, seed: 3 }))).toMatch(/differs by/)
+})
+
+describe('fit', () => {
+  const model = readTrainableModel(exportModel(networkFor(32), { recipe: recipes.paper, seed: 3 }))
+  const data = synthesize({ train: 40, test: 20, seed: 5 })
+  const train = async (out: string, target: 'auto' | 'portable', steps: number | null = null) => {
+    const events: FitEvent[] = []
+    const config = { threads: 2, batchSize: 16, epochs: 2, target, steps }
+    const result = await fit({
+      model,
+      data,
+      out: join(folder, out),
+      config,
+      resume: existsSync(join(folder, out)),
+      onEvent: (event) => events.push(event),
+    })
+    const losses = events.flatMap((event) => (event.event === 'step' ? [event.loss] : []))
+    return { ...result, losses, plan: JSON.parse(readFileSync(join(folder, out, 'config.json'), 'utf8')).plan }
+  }
+
+  it('takes the same steps by either target, the last and smaller batch of an epoch too', async () => {
+    const fast = await train('fast', 'auto')
+    const plain = await train('plain', 'portable')
+    expect(fast.plan.target).toBe('ort-cpu')
+    expect(plain.plan).toEqual({ target: 'portable' })
+    expect(fast.losses).toHaveLength(6)
+    fast.losses.forEach((loss, i) => {
+      expect(Math.abs(loss - plain.losses[i]!) / plain.losses[i]!).toBeLessThan(1e-3)
+    })
+    expect(Math.abs(fast.history[1]!.testLoss - plain.history[1]!.testLoss)).toBeLessThan(0.02)
+  })
+
+  it('goes on by the plan that it began with, to the same bits', async () => {
+    await train('parts', 'auto', 2)
+    const { state } = await train('parts', 'auto')
+    expect(state).toEqual((await train('whole', 'auto')).state)
+  })
+})
