@@ -71,8 +71,9 @@ const portableStep = (model: TrainableModel): PlannedStep => {
 function cpuModels(model: TrainableModel, plan: CpuPlan, lowered = new Map<number, Graph>()): StepModels {
   const written = new Map<number, Uint8Array>()
   return (batch) => {
-    const graph = lowered.get(batch) ?? targetOf(plan).lower(model.graph(batch))
-    const bytes = written.get(batch) ?? model.encode(graph)
+    const known = written.get(batch)
+    if (known) return known
+    const bytes = model.encode(lowered.get(batch) ?? targetOf(plan).lower(model.graph(batch)))
     written.set(batch, bytes)
     lowered.delete(batch)
     return bytes

@@ -39,7 +39,10 @@ const rdmExport = (...argv: readonly string[]) => node(commandFile('rdm-export')
 /** What a command prints when all is well. */
 async function printed(...argv: readonly string[]): Promise<Buffer> {
   const { code, bytes, err } = await rdmExport(...argv)
-  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect({ code, err: err.replace(/^timing \d+ convolutions on this machine, once\n/gm, '') }).toEqual({
+    code: 0,
+    err: '',
+  })
   return bytes
 }
 
@@ -202,6 +205,24 @@ it('--help shows examples', async () => {
   expect(help).toContain('--relu-drop <count>')
 })
 
+it('--target ort-cpu writes the step that rdm-fit runs here: blocked operators, shapes fixed, names of the portable step', async () => {
+  const argv = ['--blocks', '1,1', '--widths', '16,32', '--functions', '11,01', '--part', 'train']
+  const bytes = await printed(...argv, '--target', 'ort-cpu', '--batch', '8')
+  const blocked = decodeModel(bytes)
+  const plain = decodeModel(await printed(...argv))
+  const inputs = (proto: typeof plain) => proto.graph!.input!.map(({ name }) => name).sort()
+  const outputs = (proto: typeof plain) => proto.graph!.output!.map(({ name }) => name).sort()
+  expect(inputs(blocked)).toEqual(inputs(plain))
+  expect(outputs(blocked)).toEqual(outputs(plain))
+  expect(blocked.graph!.node!.filter(({ domain }) => domain === 'com.microsoft.nchwc').length).toBeGreaterThan(20)
+  const images = blocked.graph!.input!.find(({ name }) => name === 'images')!.type!.tensorType!.shape!.dim!
+  expect(images.map(({ dimValue }) => Number(dimValue))).toEqual([8, 3, 32, 32])
+  expect(Object.fromEntries(blocked.metadataProps!.map(({ key, value }) => [key, JSON.parse(value!)]))).toMatchObject({
+    [keys.carried]: { 'stem.weight.next': 'stem.weight' },
+    [keys.step]: { images: 'images', loss: 'loss' },
+  })
+})
+
 describe('bad input: one line, exit code 2, nothing on standard output', () => {
   const wholeNumbers = 'Expected a whole number from'
   const refusals: readonly (readonly [argv: string, message: string])[] = [
@@ -242,6 +263,11 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     ['--arch rdm56 --widths 16,32', '3 stages of blocks need as many widths, got 2'],
     ['--depth 8 --image-size 30', 'images of 30 cannot be halved 2 times; use a multiple of 4'],
     ['--blocks 0,1,1', 'blocks.0: Too small: expected number to be >=1'],
+    ['--depth 8 --target ort-cpu', '--target ort-cpu writes a training step for this machine alone: add --part train'],
+    [
+      '--depth 8 --part train --batch 8',
+      'the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu',
+    ],
     ['--json', '--json goes with --list: add it, or leave out --json'],
     ['--list --out x', '--list prints text and --out is for a model: leave one of them out'],
     ['--depth 8 --describe --out x', '--describe prints text and --out is for a model: leave one of them out'],

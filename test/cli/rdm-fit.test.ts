@@ -156,6 +156,22 @@ describe('bad input', () => {
       () => ['--resume', '--out', whole, '--batch', '4'],
       /has batchSize 8, not 4: leave out --batch/,
     ],
+    ['no run folder', () => [model, '--data', data], /^where to\? Give a folder for the run with --out/],
+    ['--explain and --profile', () => [model, '--explain', '--profile'], /print different things: give one of them/],
+    [
+      '--explain into a folder',
+      () => [model, '--explain', '--out', fresh],
+      /--explain trains nothing: leave out --out/,
+    ],
+    ['--profile of a run', () => ['m', '--profile', '--resume', '--data', data], /trains nothing: leave out --resume/],
+    ['--profile without data', () => [model, '--profile'], /^which data\? Give their folder with --data/],
+    ['--explain of no model', () => ['--explain'], /^which model\?/],
+    ['an unknown target', () => [model, '--target', 'fast'], /Allowed choices are auto, portable, ort-cpu/],
+    [
+      'ort-cpu on another provider',
+      () => [model, '--target', 'ort-cpu', '--ep', 'cuda', '--explain'],
+      /target ort-cpu does not train this model here: it is for the cpu provider, not cuda/,
+    ],
   ])('is refused: %s', (_, argv, message) => {
     expect(refusal(...argv())).toMatch(message)
     expect(existsSync(join(fresh, 'config.json'))).toBe(false)
@@ -174,6 +190,39 @@ describe('bad input', () => {
     const folder = mkdtempSync(join(root, 'infer-'))
     const inference = exportTiny(folder, '--part', 'infer')
     expect(refusal(inference, '--out', fresh, '--data', data)).toMatch(/has no training_info/)
+  })
+})
+
+describe('what it tells without training', () => {
+  const quiet = (err: string) => err.replace(/^timing \d+ convolutions on this machine, once\n/gm, '')
+
+  it('--explain: the way of each convolution, as the run takes it', () => {
+    const argv = [model, '--explain', '--batch', '8', '--threads', '1']
+    const { code, out, err } = run('rdm-fit', argv)
+    expect([code, quiet(err)]).toEqual([0, ''])
+    const { plan } = JSON.parse(readFileSync(join(whole, 'config.json'), 'utf8'))
+    expect(out).toMatch(new RegExp(`^target ort-cpu: blocks of ${plan.block} channels, batch 8; timings are kept in `))
+    for (const [call, way] of Object.entries<string>(plan.choices)) {
+      expect(out.split('\n').find((line) => line.startsWith(`${call}  `))).toMatch(new RegExp(`  ${way} `))
+    }
+    const json = JSON.parse(run('rdm-fit', [...argv, '--json']).out)
+    expect(Object.fromEntries(json.calls.map(({ call, choice }: Record<string, string>) => [call, choice]))).toEqual(
+      plan.choices,
+    )
+    expect(run('rdm-fit', [...argv, '--target', 'portable']).out).toBe(
+      'target portable: one way for every machine, nothing to choose\n',
+    )
+  })
+
+  it('--profile: where the time of a step goes', () => {
+    const before = readdirSync(root)
+    const argv = [model, '--data', data, '--profile', '2', '--batch', '8', '--threads', '1']
+    const { code, out, err } = run('rdm-fit', argv)
+    expect([code, quiet(err)]).toEqual([0, ''])
+    expect(out).toMatch(/^a step takes [\d.,]+ ms under the profiler/)
+    expect(out).toMatch(/^sgemm peak: [\d.]+ GFLOP\/s$/m)
+    expect(out).toMatch(/^stage3\.block1\.f2\.conv2 /m)
+    expect(readdirSync(root)).toEqual(before)
   })
 })
 

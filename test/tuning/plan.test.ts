@@ -155,6 +155,23 @@ describe('a plan', () => {
   })
 })
 
+it('a step is written once, however often it is taken', async () => {
+  let graphs = 0
+  const counting = {
+    ...model,
+    graph(count?: number) {
+      graphs += 1
+      return model.graph(count)
+    },
+  }
+  const { models } = await plan({ model: counting })
+  const before = graphs
+  for (let i = 0; i < 3; i++) expect(models(batch)).toBe(models(batch))
+  expect(graphs).toBe(before)
+  expect(models(5)).toBe(models(5))
+  expect(graphs).toBe(before + 1)
+})
+
 describe('without blocked operators, or with other ones than expected', () => {
   it('trains by the portable step, and says so once', async () => {
     const { plan: found, notices, models, optimize } = await plan({ probe: async () => undefined })
