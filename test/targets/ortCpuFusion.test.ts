@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { evaluate } from '../../src/graph/evaluate.js'
 import { type Graph, graph } from '../../src/graph/graph.js'
 import { tensor } from '../../src/graph/tensor.js'
-import { apply1, constant, input, type Value } from '../../src/graph/value.js'
+import { apply, apply1, constant, input, type Value } from '../../src/graph/value.js'
 import {
   add,
+  BatchNormalization,
   batchNormalization,
   batchNormTraining,
   cast,
@@ -151,6 +152,26 @@ describe.each(blocks)('in blocks of %i', (block) => {
     expect([heavy(result), count(result, 'Relu'), count(result, 'Add')]).toEqual([3, 0, 0])
   })
 
+  it('so do many summands, one after the other', () => {
+    const parts = [
+      plainConv(image),
+      conv(other, point),
+      conv(image, point),
+      plainConv(other),
+      conv(image, point, { bias }),
+    ]
+    const source = of({ y: parts.reduce(add), z: [...parts].reverse().reduce((sum, part) => add(part, sum)) })
+    lowered(source, block)
+    const result = lowered(of({ y: relu(parts.reduce(add)) }), block)
+    expect([heavy(result), count(result, 'Relu'), count(result, 'Add')]).toEqual([5, 0, 0])
+  })
+
+  it('a ReLU goes into a pass of batch norm whose result is used as well', () => {
+    const norm = batchNormalization(plainConv(image), vectors, { epsilon: 0 })
+    const result = lowered(of({ norm, active: relu(norm), more: add(norm, other) }), block)
+    expect([heavy(result), count(result, 'Relu'), count(result, 'Add')]).toEqual([1, 0, 0])
+  })
+
   it('sums of sums, in any order', () => {
     const part = (x: Value) => add(plainConv(x), conv(x, point))
     for (const y of [add(part(image), part(other)), add(image, part(other)), add(part(image), other)]) {
@@ -209,6 +230,12 @@ describe.each(blocks)('in blocks of %i', (block) => {
 
   it('batch norm in training gives statistics and normalized values', () => {
     const outputs = batchNormTraining(plainConv(image), vectors, { epsilon: 0.1, momentum: 0.75 })
+    lowered(of(Object.fromEntries(outputs.map((value, i) => [`y${i}`, value]))), block)
+  })
+
+  it("ONNX's own batch norm in training has three results", () => {
+    const operands = [plainConv(image), scale, bias, scale, variance]
+    const outputs = apply(BatchNormalization, operands, { training_mode: 1, momentum: 0.75 })
     lowered(of(Object.fromEntries(outputs.map((value, i) => [`y${i}`, value]))), block)
   })
 
