@@ -9,7 +9,7 @@ import { specialize } from '../graph/specialize.js'
 import { formatType, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
 import { decodeModel, encodeModel, hostToProto, requireHost, toHost } from '../onnx/tensors.js'
-import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.js'
+import { readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { multiplyAdds } from './cost.js'
@@ -146,10 +146,6 @@ function checkState(current: HostTensors, given: HostTensors): void {
   }
 }
 
-/** The step as one plain model for a runtime: what training replaces comes in as inputs, all else is inside. */
-const stepModel = (step: Graph, { state, weights }: ReadTrainingModel, metadata: Record<string, string>): Uint8Array =>
-  encodeModel(writeModel({ graph: parametersAsInputs(step, state), weights, metadata }))
-
 /** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
 const printable = (text: string): string => {
   const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
@@ -184,14 +180,18 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     for (const value of model.step.nodes.flatMap(({ inputs }) => inputs))
       if (value?.origin.kind === 'constant') requireHost(value.dtype, 'a constant')
     const symbol = model.step.inputs.find((value) => nameOf(value) === signature.images)!.shape[0]!
+    // Before a target makes ten nodes of each: later this pass would cost as much as the lowering.
+    const open = parametersAsInputs(model.step, model.state)
     const stepGraph = (batch?: number): Graph => {
-      if (batch === undefined || batch === symbol) return model.step
+      if (batch === undefined || batch === symbol) return open
       if (isKnown(symbol)) throw new UserError(`the training step takes ${symbol} images at a time, not ${batch}`)
-      return specialize(model.step, { [symbol]: batch })
+      return specialize(open, { [symbol]: batch })
     }
     const { imageShape: _, classes: __, ...names } = signature
     const metadata = { [keys.step]: JSON.stringify(names), [keys.carried]: JSON.stringify(carried) }
-    const encode = (lowered: Graph): Uint8Array => stepModel(lowered, model, metadata)
+    // Only the driver and its runtime read it: types of inner values would be a third of the bytes.
+    const encode = (graph: Graph): Uint8Array =>
+      encodeModel(writeModel({ graph, weights: model.weights, metadata, innerTypes: false }))
     return {
       graph: stepGraph,
       encode,

@@ -31,9 +31,9 @@ export interface TrainableModel {
    * state tensors.
    */
   step(target: Target, batch?: number): Uint8Array
-  /** The step as a graph, its primitives not yet expanded: what a target lowers. */
+  /** The step as a graph, its state as inputs, its primitives not yet expanded: what a target lowers. */
   graph(batch?: number): Graph
-  /** A lowered graph as a plain model, its state as inputs. */
+  /** A lowered graph as a plain model. */
   encode(lowered: Graph): Uint8Array
   /** Output name of the step → the input name (state tensor) that it replaces. */
   readonly carried: Readonly<Record<string, string>>

@@ -125,6 +125,7 @@ class GraphWriter {
     private readonly weights: ReadonlyMap<string, Tensor> = new Map(),
     private readonly functions?: FunctionTable,
     reserved: Iterable<string> = [],
+    private readonly innerTypes = true,
   ) {
     this.used = new Set(
       graphs.flatMap(({ nodes, outputs }) => [...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()]),
@@ -184,7 +185,7 @@ class GraphWriter {
       const given = outputs.get(value)
       const valueName = given ?? (i === 0 ? name : this.namer.unique(`${name}:${i}`))
       this.names.set(value, valueName)
-      if (given === undefined) proto.valueInfo.push(valueInfo(valueName, value))
+      if (given === undefined && this.innerTypes) proto.valueInfo.push(valueInfo(valueName, value))
       return valueName
     })
     proto.node.push({
@@ -236,6 +237,8 @@ export interface ModelParts {
     readonly initial: ReadonlyMap<string, string>
   }
   readonly metadata?: Readonly<Record<string, string>>
+  /** Whether the types of values between nodes are written too (true unless given): for readers, not for runtimes. */
+  readonly innerTypes?: boolean
 }
 
 const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]) => ({ key, value }))
@@ -245,10 +248,10 @@ const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]
  * must hold none.
  */
 export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
-  const { training, metadata = {} } = parts
+  const { training, metadata = {}, innerTypes = true } = parts
   const functions = expand && new FunctionTable(expand)
   const graphs = [parts.graph, ...(training ? [training.step] : [])]
-  const writer = new GraphWriter(graphs, parts.weights, functions, training?.updates.keys())
+  const writer = new GraphWriter(graphs, parts.weights, functions, training?.updates.keys(), innerTypes)
   const model: onnxProto.onnx.IModelProto = {
     irVersion: IR_VERSION,
     producerName: 'rdm-onnx',
