@@ -1,9 +1,10 @@
 // Candidate ways to write a training primitive in standard operators, timed side by side in ONNX Runtime on the CPU:
-// `npm run bench`. Each round runs every candidate once, so that a slow moment of the machine falls on all of them;
+// `npm run bench:lowerings`. Each round runs every candidate once, so that a slow moment of the machine falls on all of them;
 // the table gives medians in ms and the ratio to the one that target `portable` uses.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import {
   add,
@@ -111,13 +112,13 @@ const studies = [
     name: 'a·dy + b·x + c over channels (batch-norm gradient), 16 at 32×32',
     inputs: { dy: [BATCH, 16, 32, 32], x: [BATCH, 16, 32, 32], a: [16], b: [16], c: [16], one: [16] },
     candidates: {
+      'portable (BatchNormalization for b·x + c, Mul, Add)': ({ dy, x, a, b, c, one }) => {
+        const affine = batchNormalization(x, { scale: b, shift: c, mean: sub(one, one), variance: one }, { epsilon: 0 })
+        return add(mul(dy, reshape(a, [-1, 1, 1])), affine)
+      },
       'Mul, Mul, Add, Add': ({ dy, x, a, b, c }) => {
         const over = (v) => reshape(v, [-1, 1, 1])
         return add(mul(dy, over(a)), add(mul(x, over(b)), over(c)))
-      },
-      'BatchNormalization for b·x + c, Mul, Add': ({ dy, x, a, b, c, one }) => {
-        const affine = batchNormalization(x, { scale: b, shift: c, mean: sub(one, one), variance: one }, { epsilon: 0 })
-        return add(mul(dy, reshape(a, [-1, 1, 1])), affine)
       },
       'BatchNormalization twice, Add': ({ dy, x, a, b, c, one }) => {
         const zero = sub(one, one)
@@ -166,6 +167,8 @@ for (const { name, inputs, candidates } of studies) {
     runs.push({ candidate, session: await open(build, inputs), ms: [] })
   for (let round = -2; round < ROUNDS; round++) {
     for (const run of runs) {
+      // Threads of a session spin for a while after a run: let them sleep before the next one begins.
+      await setTimeout(30)
       const started = performance.now()
       await run.session.run(feeds)
       if (round >= 0) run.ms.push(performance.now() - started)
