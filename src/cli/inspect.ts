@@ -20,7 +20,7 @@ export interface InspectOptions {
   onEvent(event: FitEvent): void
 }
 
-const planFor = ({ model, config, signal, onEvent }: InspectOptions, batch: number): Promise<PlannedStep> =>
+const planFor = ({ model, config, signal, onEvent }: InspectOptions, batch: number): Promise<PlannedStep | undefined> =>
   planStep({
     model,
     batch,
@@ -32,10 +32,12 @@ const planFor = ({ model, config, signal, onEvent }: InspectOptions, batch: numb
     onProgress: (done, total) => onEvent({ event: 'tuning', done, total }),
   })
 
-/** The target, and for each convolution the way that was chosen with what all of them took. */
-export async function explain(options: InspectOptions): Promise<string> {
+/** The target, and for each convolution the way that was chosen with what all of them took; undefined when stopped. */
+export async function explain(options: InspectOptions): Promise<string | undefined> {
   const { batchSize } = options.config
-  const { plan, timings } = await planFor(options, batchSize)
+  const planned = await planFor(options, batchSize)
+  if (!planned) return undefined
+  const { plan, timings } = planned
   const calls = [...timings].map(([call, { choice, ms }]) => ({ call, choice, ms }))
   if (options.json) return `${JSON.stringify({ event: 'explain', ...plan, batchSize, calls })}\n`
   if (plan.target === 'portable') return 'target portable: one way for every machine, nothing to choose\n'
@@ -58,7 +60,9 @@ export async function profile(options: InspectOptions, data: Dataset, steps: num
   const { batchSize, seed, augment, threads, provider } = config
   const batches = new Batches(data.train, { batchSize, seed, augment })
   const feeds = new Feeds(model.signature, batches, config).of(0, 0)
-  const { models, optimize } = await planFor(options, feeds.images)
+  const planned = await planFor(options, feeds.images)
+  if (!planned) return undefined
+  const { models, optimize } = planned
   const result = await profileStep({
     model: models(feeds.images),
     feeds: { ...model.state, ...feeds.tensors },

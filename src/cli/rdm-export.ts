@@ -161,13 +161,14 @@ async function run(options: Options): Promise<void> {
 async function stepForCpu(file: Uint8Array, batch: number): Promise<Uint8Array> {
   const progress = textReporter({ out: process.stderr, err: process.stderr, folder: '' })
   try {
-    const { models } = await planStep({
+    const planned = await planStep({
       model: readTrainableModel(file),
       batch,
       wanted: 'ort-cpu',
       onProgress: (done, total) => progress.onEvent({ event: 'tuning', done, total }),
     })
-    return models(batch)
+    if (!planned) throw new UserError('stopped')
+    return planned.models(batch)
   } finally {
     progress.stop()
   }

@@ -64,7 +64,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     if (notice !== undefined) tell(notice)
     const { threads, provider, target, batchSize } = checkpoint.config
     const batch = Math.min(batchSize, data.train.count)
-    const { plan, models, optimize } = await planStep({
+    const planned = await planStep({
       model,
       batch,
       wanted: target,
@@ -75,8 +75,13 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       onNotice: tell,
       onProgress: (done, total) => options.onEvent?.({ event: 'tuning', done, total }),
     })
+    const { state, progress } = checkpoint
+    if (!planned) {
+      const { step, history } = progress
+      return { reason: 'interrupted', step, config: checkpoint.config, history, state }
+    }
+    const { plan, models, optimize } = planned
     await keepPlan(folder, plan)
-    const { state } = checkpoint
     const { carried } = model
     const session = await openTrainingSession({ models, batch, state, carried, threads, provider, optimize })
     try {

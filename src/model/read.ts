@@ -208,6 +208,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
         checkState(state, given)
         return encodeModel(inferenceModel(proto, given))
       },
+      ...(isKnown(symbol) ? { fixedBatch: symbol } : {}),
       multiplyAdds: multiplyAdds(model.inference),
       fingerprint: fingerprintOf(proto, state),
     }

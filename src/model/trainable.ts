@@ -46,6 +46,8 @@ export interface TrainableModel {
   withState(state: HostTensors): Uint8Array
   /** The inference graph alone with these weights as constants: images uint8 in, `logits` [batch, classes] out. */
   inference(state: HostTensors): Uint8Array
+  /** The only batch size that the step takes, where the file fixes one. */
+  readonly fixedBatch?: number
   /** Multiply-adds of the network for one image, forward. */
   readonly multiplyAdds: number
   /** SHA-256 of the file without its weights: what a run folder belongs to. */

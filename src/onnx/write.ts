@@ -208,7 +208,9 @@ class GraphWriter {
 
   /** Equal constants are written once, as Constant nodes: functions can hold no initializers, and one way is enough. */
   private constantName(value: Tensor, nodes: NodeProto[]): string {
-    const key = `${value.dtype}[${value.shape}]{${value.data.join()}}`
+    // By bytes: as text, −0 would be 0.
+    const bytes = Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength).toString('latin1')
+    const key = `${value.dtype}[${value.shape}]${bytes}`
     const known = this.constants.get(key)
     if (known !== undefined) return known
     const name = this.namer.unique('constant')

@@ -86,9 +86,10 @@ const targetOf = ({ block, choices }: CpuPlan) =>
 /**
  * Decides how the step is written: probes the machine, times what has not been timed yet, compares the result with the
  * portable step, and falls back to that one, saying why, where anything fails.
+ * @returns undefined when the signal stops it
  * @throws UserError when `ort-cpu` is asked for and does not run here
  */
-export async function planStep(options: PlanOptions): Promise<PlannedStep> {
+export async function planStep(options: PlanOptions): Promise<PlannedStep | undefined> {
   const { model, wanted, provider = 'cpu', earlier } = options
   if (wanted === 'portable') return portableStep(model)
   if (wanted === 'auto' && (provider !== 'cpu' || earlier?.target === 'portable')) return portableStep(model)
@@ -106,7 +107,7 @@ export async function planStep(options: PlanOptions): Promise<PlannedStep> {
   return portableStep(model)
 }
 
-async function planForCpu(options: PlanOptions): Promise<PlannedStep> {
+async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined> {
   const { model, batch, earlier, probe = probeBlock, threads, signal } = options
   const settings: SessionSettings = { ...(threads === undefined ? {} : { threads }), optimize: false }
   const block = await probe(settings)
@@ -136,7 +137,7 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep> {
     const tuner = new Tuner(block, settings)
     try {
       for (const [key, { call, names }] of missing) {
-        signal?.throwIfAborted()
+        if (signal?.aborted) return undefined
         options.onProgress?.(done++, missing.size)
         const timing = await tuner.time(call, names)
         if (!timing) throw new UserError(`ONNX Runtime runs no way of ${key}`)
@@ -155,7 +156,7 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep> {
   const proof = fingerprint(model.fingerprint, JSON.stringify(plan))
   if (!cache.isVerified(proof)) {
     // Whole blocks of images, so that the ways that need them are compared too.
-    const few = 2 * block
+    const few = model.fixedBatch ?? 2 * block
     const problem = await compareSteps(model, model.step(portable), models(few), few, settings)
     if (problem) throw new UserError(`its step is not the portable step (${problem})`)
     cache.keepVerified(proof)

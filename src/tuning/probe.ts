@@ -1,5 +1,6 @@
 // What this machine's ONNX Runtime does with blocked data: found by asking it, because its block is nowhere published.
 
+import { UserError } from '../errors.js'
 import { graph } from '../graph/graph.js'
 import { input } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
@@ -33,7 +34,8 @@ export async function probeBlock(settings: SessionSettings): Promise<number | un
     } finally {
       await session.close()
     }
-  } catch {
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
     return undefined
   }
 }

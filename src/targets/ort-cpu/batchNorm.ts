@@ -4,18 +4,20 @@
 import type { Value } from '../../graph/value.js'
 import { mul, reduceMean, reshape, sub } from '../../ops/index.js'
 import { batchNormBy, type Forms } from '../batchNorm.js'
+import { once } from './layout.js'
 import type { Nchwc } from './nchwc.js'
 
 /** The forms for blocked x. */
 export function blockedForms(nchwc: Nchwc): Forms {
-  const mean = (x: Value) => reduceMean(nchwc.globalAveragePool(x), [0, 2, 3], { keepdims: 0 })
+  // Several batch norms may stand on one value, as those of the residual functions of a block do.
+  const mean = once((x) => reduceMean(nchwc.globalAveragePool(x), [0, 2, 3], { keepdims: 0 }))
   const scaled = (x: Value, slope: Value, options: { bias?: Value; sum?: Value }) => {
     const c = x.shape[1] as number
     return nchwc.conv(x, reshape(slope, [c, 1, 1, 1]), { group: c, ...options })
   }
   return {
     mean,
-    meanSquare: (x) => mean(mul(x, x)),
+    meanSquare: once((x) => mean(mul(x, x))),
     meanProduct: (x, y) => mean(mul(x, y)),
     normalize(x, { scale, shift, mean, inverse }) {
       const slope = mul(scale, inverse)

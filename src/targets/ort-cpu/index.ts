@@ -4,11 +4,11 @@
 
 import type { Graph } from '../../graph/graph.js'
 import { rewrite } from '../../graph/rewrite.js'
-import { shareEqual } from '../../graph/share.js'
-import { apply, constantOf, type Node, type Value } from '../../graph/value.js'
+import { isStatic } from '../../graph/shape.js'
+import { apply, constant, constantOf, type Node, type Value } from '../../graph/value.js'
 import type { ConvAttributes } from '../../ops/conv.js'
 import * as elementwise from '../../ops/elementwise.js'
-import { Add, add, Mul, Reciprocal, Relu, reciprocal, sqrt } from '../../ops/index.js'
+import { Add, add, Mul, Reciprocal, Relu, reciprocal, Shape_, sqrt } from '../../ops/index.js'
 import { batchNormBy } from '../batchNorm.js'
 import { portable } from '../portable/index.js'
 import { expandNode, isPrimitive, type Target } from '../target.js'
@@ -31,7 +31,7 @@ export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target 
   name: 'ort-cpu',
   lower(graph) {
     const lowering = new Lowering(graph, nchwc(block), choose)
-    return shareEqual(rewrite(graph, (node, inputs) => lowering.write(node, inputs)))
+    return rewrite(graph, (node, inputs) => lowering.write(node, inputs))
   },
 })
 
@@ -89,6 +89,8 @@ class Lowering {
         return [plain(forms.normalize(blocked(x!), vectors))]
       },
       GlobalAveragePool: (_, [x]) => (isBlocked(x!) ? [nchwc.globalAveragePool(blocked(x!))] : undefined),
+      // Known here, so that nothing has to be laid out to be asked for its shape.
+      [Shape_.name]: (_, [x]) => (isStatic(x!.shape) ? [constant('int64', x!.shape)] : undefined),
       Slice: (node, inputs) => this.corner(node, inputs),
       [Relu.name]: (node, inputs) => this.activated(node, inputs[0]!) ?? this.elementwise(node, inputs),
       [Add.name]: (node, inputs) => this.summed(node, inputs) ?? this.elementwise(node, inputs),

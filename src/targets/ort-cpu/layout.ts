@@ -23,6 +23,16 @@ export interface Layout {
 
 export const nodeOf = (x: Value): Node | undefined => (x.origin.kind === 'node' ? x.origin.node : undefined)
 
+/** A pure function of a value, computed once for each: what two consumers ask for is one node. */
+export function once<T>(compute: (x: Value) => T): (x: Value) => T {
+  const known = new Map<Value, T>()
+  return (x) => {
+    const found = known.get(x) ?? compute(x)
+    known.set(x, found)
+    return found
+  }
+}
+
 export function layoutBy(nchwc: Nchwc): Layout {
   const { operators, block } = nchwc
   /** The blocked value that x is the plain view of, if it is one. */
@@ -34,12 +44,12 @@ export function layoutBy(nchwc: Nchwc): Layout {
     nchwc,
     isBlocked: (x) => behind(x) !== undefined,
     fits: ({ dtype, shape }) => dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! % block === 0,
-    blocked: (x) => behind(x) ?? nchwc.reorderInput(x),
+    blocked: once((x) => behind(x) ?? nchwc.reorderInput(x)),
     plain: (y) => nchwc.reorderOutput(y),
-    channelsLast(x) {
+    channelsLast: once((x) => {
       const y = behind(x)
       return y ? nchwc.reorderOutput(y, { channelsLast: true }) : transpose(x, [0, 2, 3, 1])
-    },
+    }),
     convBehind(x) {
       const y = behind(x)
       const node = y && nodeOf(y)

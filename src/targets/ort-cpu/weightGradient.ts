@@ -8,7 +8,7 @@ import { conv, matmul, pad, reshape, transpose } from '../../ops/index.js'
 import { portable } from '../portable/index.js'
 import type { Expansions } from '../target.js'
 import type { Candidate } from './candidates.js'
-import type { Layout } from './layout.js'
+import { type Layout, once } from './layout.js'
 
 type WeightGradAttributes = Parameters<Expansions['ConvWeightGrad']>[1]
 type Dims4 = readonly [number, number, number, number]
@@ -34,6 +34,12 @@ function sumOverRows(x: Value): Value {
 export function convWeightGradCandidates(layout: Layout): readonly Candidate<WeightGradAttributes>[] {
   const { nchwc, blocked } = layout
   const { block } = nchwc
+  /** dy [N, O, oh, ow] → filters [N/b·O, b of N, oh, ow]. The last convolutions of all functions of a block share it. */
+  const filterOf = once((dy) => {
+    const [n, o, oh, ow] = dims(dy)
+    const rows = reshape(blocked(dy), [n / block, block, 1, o * oh * ow])
+    return reshape(nchwc.reorderInput(rows, { channelsLast: true }), [(n / block) * o, block, oh, ow])
+  })
   /** x [N, C, H, W] in a frame of zeros, or cropped, as [N, H', W', C]. */
   const framed = (x: Value, pads: readonly [number, number, number, number]): Value => {
     const [top, left, bottom, right] = pads
@@ -53,7 +59,7 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
       fits: ([x, dy], attributes) => usual([x!, dy!], attributes) && layout.fits(dy!) && dims(x!)[0] % block === 0,
       write([x, dy], attributes) {
         const [n, c, h, w] = dims(x!)
-        const [, o, oh, ow] = dims(dy!)
+        const o = dims(dy!)[1]
         const [kh, kw] = attributes.kernel_shape as readonly [number, number]
         const [sh, sw] = attributes.strides as readonly [number, number]
         const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
@@ -63,10 +69,7 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
         const images = nchwc.reorderInput(
           reshape(framed(x!, [top, left, bottom, right]), [groups, block, height, width]),
         )
-        const filter = nchwc.reorderInput(reshape(blocked(dy!), [groups, block, 1, o * oh * ow]), {
-          channelsLast: true,
-        })
-        const sums = nchwc.conv(reshape(images, [1, n, height, width]), reshape(filter, [groups * o, block, oh, ow]), {
+        const sums = nchwc.conv(reshape(images, [1, n, height, width]), filterOf(dy!), {
           group: groups,
           dilations: [sh, sw * c],
         })
