@@ -64,6 +64,7 @@ async function plan(options: Partial<PlanOptions> = {}) {
     onProgress: (done) => timed.push(done),
     ...options,
   })
+  if (!planned) throw new Error('nothing stopped it')
   return { ...planned, notices, timed }
 }
 
@@ -153,6 +154,28 @@ describe('a plan', () => {
       )
     }
   })
+})
+
+it('stops while it times, and keeps what it has timed', async () => {
+  const cacheFile = newCache()
+  const stopping = new AbortController()
+  const timed: number[] = []
+  const stopped = await planStep({
+    model,
+    batch,
+    threads: 2,
+    wanted: 'auto',
+    cacheFile,
+    signal: stopping.signal,
+    onProgress(done) {
+      timed.push(done)
+      if (done === 2) stopping.abort()
+    },
+  })
+  expect(stopped).toBe(undefined)
+  expect(timed).toEqual([0, 1, 2])
+  const machines = Object.values(JSON.parse(readFileSync(cacheFile, 'utf8')).machines) as { timings: object }[]
+  expect(Object.keys(machines[0]!.timings).length).toBeGreaterThan(1)
 })
 
 it('a step is written once, however often it is taken', async () => {
