@@ -75,6 +75,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly attributes: S
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number]
+  /** How many outputs a file names at least; those after them it may leave out where nobody uses them. All unless given. */
+  readonly requiredOutputs?: number
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
   gradient: Gradient<AttributesOf<S>>

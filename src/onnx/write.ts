@@ -234,10 +234,9 @@ class GraphWriter {
     const writeBody = (body: Body) => this.writeBody(body, node.inputs, proto.node)
     const attribute = [...unusualAttributes(node)].map((entry) => attributeProto(...entry, writeBody))
     const name = this.namer.forNode(node)
-    // Standard operators may leave out trailing outputs that nobody uses; a function names all of its own.
-    const last =
-      call === undefined ? node.outputs.findLastIndex((value) => this.used.has(value)) : node.outputs.length - 1
-    const output = node.outputs.slice(0, Math.max(0, last) + 1).map((value, i) => {
+    const used = node.outputs.findLastIndex((value) => this.used.has(value)) + 1
+    const required = node.operator.requiredOutputs ?? node.outputs.length
+    const output = node.outputs.slice(0, Math.max(required, used)).map((value, i) => {
       const chosen = outputs.get(value)
       const valueName = chosen ?? (i === 0 ? name : this.namer.unique(`${name}:${i}`))
       this.names.set(value, valueName)
