@@ -9,13 +9,8 @@ import { input } from '../../src/graph/value.js'
 import { parametersAsInputs } from '../../src/model/write.js'
 import { randomStream } from '../../src/random.js'
 import { cutBatch } from '../../src/targets/ort-cuda/augment.js'
-import {
-  lossScaling,
-  type Precision,
-  scalingState,
-  stepNodes,
-  trainingSteps,
-} from '../../src/targets/ort-cuda/steps.js'
+import type { Precision } from '../../src/targets/ort-cuda/index.js'
+import { stepNodes, trainingSteps } from '../../src/targets/ort-cuda/steps.js'
 import { isPrimitive } from '../../src/targets/target.js'
 import { trainingStep } from '../../src/training/step.js'
 import { disturbed, type TinyName, tinyNames, tinyNetwork } from '../support/networks.js'

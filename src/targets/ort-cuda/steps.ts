@@ -35,6 +35,9 @@ export const lossScaling = {
   skipped: 'loss_scale.skipped_steps',
 } as const
 
+/** Output of half-precision training, float32 [steps]: the loss scale of each step. */
+export const LOSS_SCALES = 'loss_scales'
+
 /** PyTorch's GradScaler: begins at 2^16, doubles after 2000 steady steps, halves at an overflow. */
 const scaling = { initial: 2 ** 16, interval: 2000, up: 2, down: 0.5 }
 
@@ -62,6 +65,9 @@ export interface TrainingSteps {
 export interface StepsOptions {
   readonly precision?: Precision
 }
+
+/** The outputs of `evaluationSteps`. */
+export const LOGITS = 'logits'
 
 const nameOf = ({ origin }: Value): string => ('name' in origin ? origin.name : '')
 const byName = ({ inputs }: Graph) => new Map(inputs.map((value) => [nameOf(value), value]))
@@ -124,7 +130,11 @@ export function trainingSteps(
       const next = Object.fromEntries(packs.map(({ name }) => [name, outputs.get(`${name}${NEXT}`)!]))
       return {
         carried: lossScale ? rootScope('loss_scale', () => guarded(state, next)) : next,
-        stacked: { [roles.loss]: outputs.get(roles.loss)!, [roles.correct]: outputs.get(roles.correct)! },
+        stacked: {
+          [roles.loss]: outputs.get(roles.loss)!,
+          [roles.correct]: outputs.get(roles.correct)!,
+          ...(lossScale ? { [LOSS_SCALES]: state[lossScaling.scale]! } : {}),
+        },
       }
     })
     return new Map([
@@ -139,6 +149,32 @@ export function trainingSteps(
     graph: graph(step.name, [dataset, labels, ...Object.values(cuts), ...rows, ...kept, ...scalars], results),
     carried: { ...carried, ...Object.fromEntries(scalars.map((value) => [`${nameOf(value)}${NEXT}`, nameOf(value)])) },
   }
+}
+
+/**
+ * Puts the evaluation of batch after batch into a loop.
+ * @param network an inference graph with an input of images and an output `logits` [batch, classes]; its parameters are inputs
+ * @returns a graph that takes the data set uint8 [count, C, H, W] by the name of the images, `indices` int64 [steps, batch]
+ *   and the parameters, and gives `logits` [steps, batch, classes]
+ */
+export function evaluationSteps(network: Graph, images: string): Graph {
+  const lowered = lowerNetwork(network, {})
+  const { shape } = byName(network).get(images)!
+  const dataset = input(images, 'uint8', ['count', ...shape.slice(1)])
+  const indices = input(cutNames.indices, 'int64', ['steps', shape[0]!])
+  const logits = rootScope('', () => {
+    const count = gather(shapeOf(indices), constant('int64', 0))
+    const { stacked } = loop(count, {}, (iteration) => {
+      const batch = gather(dataset, gather(indices, iteration))
+      const outputs = rewriteOutputs(lowered, () => undefined, {
+        leaves: new Map([[byName(lowered).get(images)!, batch]]),
+      })
+      return { carried: {}, stacked: { [LOGITS]: outputs.get(LOGITS)! } }
+    })
+    return stacked[LOGITS]!
+  })
+  const parameters = network.inputs.filter((value) => nameOf(value) !== images)
+  return graph(network.name, [dataset, indices, ...parameters], { [LOGITS]: logits })
 }
 
 /** A step whose new state is not finite is not taken; the loss scale follows (PyTorch's GradScaler). */
