@@ -89,6 +89,10 @@ function gpuProblems({ gpu, device, cuda, runtime, trials }: Facts): Diagnosis {
       )
       advice.push(`install a newer driver, or a provider of CUDA ${driver}`)
     }
+    if (advice.length === 0) {
+      const hidden = gpu.visible === undefined ? '' : `, and CUDA_VISIBLE_DEVICES=${gpu.visible} may hide the GPU`
+      advice.push(`all that the provider needs was found: what it said is the reason${hidden}`)
+    }
     if (trials.cuda) problems.push(`the CUDA provider does not compute a convolution: ${trials.cuda.said}`)
   }
   return { problems, advice }

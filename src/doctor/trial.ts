@@ -68,6 +68,9 @@ function parseAnswer(out: string): ChildAnswer | undefined {
 /** What stands between the severity and the text of ONNX Runtime's errors: places in its sources, a code. */
 const errorHead = /^.*\[ONNXRuntimeError\] : \d+ : \w+ : /
 
+/** What CUDA and its libraries said, amid the places in ONNX Runtime's sources where they said it. */
+const cudaFailure = /\bCU\w+ failure \d+: .+?(?= ;|$)/
+
 function printedLines(err: string): string[] {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
   const lines = err.replace(/\x1b\[[\d;]*m/g, '').split('\n')
@@ -91,8 +94,8 @@ function judge(provider: Provider, ended: Ended): Trial {
   if (!answer) return result(false, `ended with code ${ended.code} and no answer${also}`)
   if ('failure' in answer) {
     // What is printed names the library that does not load; the exception does not.
-    const reason = printed.findLast((line) => errorHead.test(line))?.replace(errorHead, '')
-    return result(false, reason ?? answer.failure)
+    const reason = printed.findLast((line) => errorHead.test(line))?.replace(errorHead, '') ?? answer.failure
+    return result(false, cudaFailure.exec(reason)?.[0] ?? reason)
   }
   const elsewhere = answer.placed.filter((place) => place !== placeNames[provider])
   if (answer.placed.length === 0) return result(false, 'the profile does not say where the convolution ran')

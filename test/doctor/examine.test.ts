@@ -65,6 +65,7 @@ it('reads the header of newer drivers, which say KMD and CUDA UMD Version', asyn
   expect(gpu).toMatchObject({ driver: '610.43.02', cuda: '13.3' })
 })
 
+const foundAll = 'all that the provider needs was found: what it said is the reason'
 const cudnnError =
   'dlopen failed for libcudnn.so: libcudnn.so: cannot open shared object file: No such file or directory'
 
@@ -167,34 +168,48 @@ it.each<[string, Fake, (RegExp | string)[], (RegExp | string)[]]>([
     [/^install NVIDIA's driver until nvidia-smi lists the GPU/, /^libcuda\.so\.1 comes with NVIDIA's driver/],
   ],
   [
+    'CUDA fails, amid words on where',
+    {
+      programs: {
+        cuda: refused(
+          'ONNX Runtime refuses the model: /x/cuda_call.cc:146 onnxruntime::CudaCall(ERRTYPE, const char*) [with ERRTYPE = ' +
+            'cudaError; bool THRW = true] CUDA failure 36: API call is not supported in the installed CUDA driver ; ' +
+            'GPU=-1 ; hostname=vm ; file=/x/cuda_execution_provider.cc ; line=345 ; expr=cudaSetDevice(info_.device_id);',
+        ),
+      },
+    },
+    [/a convolution: CUDA failure 36: API call is not supported in the installed CUDA driver$/],
+    [foundAll],
+  ],
+  [
     'the provider crashes',
     { programs: { cuda: { kind: 'crashed', signal: 'SIGSEGV', out: '', err: 'Segmentation fault\n' } } },
     ['the CUDA provider does not compute a convolution: crashed by SIGSEGV: Segmentation fault'],
-    [],
+    [foundAll],
   ],
   [
     'the provider hangs',
     { programs: { cuda: { kind: 'hung', out: '', err: '' } } },
     ['the CUDA provider does not compute a convolution: no answer within 180 s'],
-    [],
+    [foundAll],
   ],
   [
     'the convolution falls back to the CPU',
     { programs: { cuda: computed('CPUExecutionProvider') } },
     [/the convolution was placed on CPUExecutionProvider instead$/],
-    [],
+    [foundAll],
   ],
   [
     'the GPU computes nonsense',
     { programs: { cuda: computed('CUDAExecutionProvider', null) } },
     [/wrong result: it is off by NaN$/],
-    [],
+    [foundAll],
   ],
   [
     'the GPU computes something else',
     { programs: { cuda: computed('CUDAExecutionProvider', 0.25) } },
     [/wrong result: it is off by 25 %$/],
-    [],
+    [foundAll],
   ],
   [
     'the CPU provider crashes too',
@@ -224,6 +239,13 @@ it('says when there is no GPU of the number that is asked for', async () => {
   const system = gpuSystem({ programs: { cuda: refused('CUDA failure 101: invalid device ordinal') } })
   const { diagnosis } = await examine(system, 2)
   expect(diagnosis.problems[0]).toBe('there is no GPU 2: nvidia-smi lists 2, counted from 0')
+})
+
+it('says that CUDA_VISIBLE_DEVICES may hide the GPU', async () => {
+  const programs = { cuda: refused('CUDA failure 100: no CUDA-capable device is detected') }
+  const examination = await examine(gpuSystem({ programs, env: { CUDA_VISIBLE_DEVICES: '-1' } }), 0)
+  expect(examination.diagnosis.advice[0]).toBe(`${foundAll}, and CUDA_VISIBLE_DEVICES=-1 may hide the GPU`)
+  expect(report(examination)).toContain('CUDA sees those of CUDA_VISIBLE_DEVICES=-1 only')
 })
 
 it('does not ask for a GPU where nvidia-smi lists none', async () => {
