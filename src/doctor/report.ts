@@ -44,7 +44,7 @@ function gpu({ gpu }: Facts): string[] {
     lines.push(line('missing', 'nvidia-smi runs and lists no GPU'))
   }
   if (gpus.length === 0) {
-    lines.push(line('', `${onBus} NVIDIA GPUs on the PCI bus, ${served} served by a driver`))
+    lines.push(line('', `NVIDIA GPUs on the PCI bus: ${onBus}; served by NVIDIA's driver: ${served}`))
   }
   if (visible !== undefined)
     lines.push(line('', `CUDA sees those of CUDA_VISIBLE_DEVICES=${visible} only, counted from 0`))

@@ -241,6 +241,20 @@ it('says when there is no GPU of the number that is asked for', async () => {
   expect(diagnosis.problems[0]).toBe('there is no GPU 2: nvidia-smi lists 2, counted from 0')
 })
 
+it('counts the GPUs on the PCI bus, not what else NVIDIA has there', async () => {
+  const bus = '/sys/bus/pci/devices'
+  const devices = { '0000:00:01.0': ['0x8086', '0x030000'], '0000:63:00.1': ['0x10de', '0x040300'] }
+  const files = Object.fromEntries(
+    Object.entries(devices).flatMap(([name, [vendor, kind]]) => [
+      [`${bus}/${name}/vendor`, `${vendor}\n`],
+      [`${bus}/${name}/class`, `${kind}\n`],
+    ]),
+  )
+  const { gpu, diagnosis } = await examine(fakeSystem({ folders: { [bus]: Object.keys(devices) }, files }), 0)
+  expect(gpu.onBus).toBe(0)
+  expect(diagnosis.problems).toEqual([])
+})
+
 it('says that CUDA_VISIBLE_DEVICES may hide the GPU', async () => {
   const programs = { cuda: refused('CUDA failure 100: no CUDA-capable device is detected') }
   const examination = await examine(gpuSystem({ programs, env: { CUDA_VISIBLE_DEVICES: '-1' } }), 0)
