@@ -37,7 +37,10 @@ export function loopEvaluator(model: TrainableModel, set: ImageSet, settings: Se
         const data = {
           [images]: { dtype: 'uint8', shape: [count, channels, height, width], data: set.images },
         } as const
-        session = await openSession(model.encode(evaluationSteps(model.network, images), { constants: data }), settings)
+        session = await openSession(
+          model.encode(evaluationSteps(model.network(), images), { constants: data }),
+          settings,
+        )
       }
       const names = new Set(session.inputs.map(({ name }) => name))
       const weights = Object.fromEntries(Object.entries(state).filter(([name]) => names.has(name)))

@@ -199,7 +199,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     }
     return {
       graph: stepGraph,
-      network: parametersAsInputs(model.inference, model.inference.parameters),
+      network: () => parametersAsInputs(model.inference, model.inference.parameters),
       encode,
       step: (target, batch) => encode(target.lower(stepGraph(batch))),
       carried,

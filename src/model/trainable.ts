@@ -41,7 +41,7 @@ export interface TrainableModel {
   /** The step as a graph, its state as inputs, its primitives not yet expanded: what a target lowers. */
   graph(batch?: number): Graph
   /** The inference graph, its state as inputs: what a target lowers to evaluate with weights that change. */
-  readonly network: Graph
+  network(): Graph
   /** A lowered graph as a plain model. */
   encode(lowered: Graph, options?: EncodeOptions): Uint8Array
   /** Output name of the step → the input name (state tensor) that it replaces. */
