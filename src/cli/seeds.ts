@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { readDataset } from '../data/cifar.js'
 import { messageOf, UserError } from '../errors.js'
-import { percent } from '../fit/progress.js'
 import { runFiles } from '../fit/runFolder.js'
 import { fitSeeds, type SeedsOptions } from '../fit/seeds.js'
 import {
@@ -106,6 +105,8 @@ export function printSummary(summary: SeedsSummary, out: string, json: boolean):
   process.exitCode = 0
 }
 
+const percentage = (fraction: number) => (fraction * 100).toFixed(2)
+
 /** What is to be said of a run besides its error. */
 function note(run: SeedOutcome): string {
   switch (run.end) {
@@ -124,19 +125,18 @@ function note(run: SeedOutcome): string {
 
 function outcomeTable(runs: readonly SeedOutcome[], out: string): string {
   const rows = runs.map((run) => {
-    const error = run.end === 'failed' || run.testError === null ? '-' : percent(run.testError)
+    const error = run.end === 'failed' || run.testError === null ? '-' : percentage(run.testError)
     return [`${run.seed}`, error, seedFolder(out, run.seed), note(run)]
   })
-  return table([['seed', 'test error', 'folder', ''], ...rows])
+  return table([['seed', 'test error %', 'folder', ''], ...rows])
 }
 
 /** Median (mean ± standard deviation), as papers give it. */
 export function spreadLine({ runs, testError }: SeedsSummary): string {
   if (!testError) return 'no run came to the end of an epoch that counts\n'
   const { median, mean, std } = testError
-  const number = (fraction: number) => (fraction * 100).toFixed(2)
-  const around = std === null ? number(mean) : `${number(mean)} ± ${number(std)}`
+  const around = std === null ? percentage(mean) : `${percentage(mean)} ± ${percentage(std)}`
   const counted = runs.filter((run) => (run.end === 'finished' || run.end === 'steps') && run.testError !== null).length
   const over = counted < runs.length ? ` over ${counted} of ${runs.length} runs` : ''
-  return `median ${number(median)} % (${around} %)${over}\n`
+  return `median ${percentage(median)} % (${around} %)${over}\n`
 }

@@ -89,7 +89,8 @@ class Bars {
     const format =
       'seed {seed}  epoch {epoch} [{bar}] {value}/{total}  loss {loss}  error {error}  test {test}  {rate} images/s  {left} left'
     this.#stream = stream
-    this.#all = new MultiBar(barOptions(stream, format))
+    // A bar that moves up a line has to be drawn there even where it says what it said before.
+    this.#all = new MultiBar({ ...barOptions(stream, format), forceRedraw: true })
   }
 
   show(event: FitEvent, seed: number): void {
