@@ -133,7 +133,7 @@ function outcomeTable(runs: readonly SeedOutcome[], out: string): string {
 
 /** Median (mean ± standard deviation), as papers give it. */
 export function spreadLine({ runs, testError }: SeedsSummary): string {
-  if (!testError) return 'no run came to the end of an epoch that counts\n'
+  if (!testError) return 'no run has come to its end with a test error\n'
   const { median, mean, std } = testError
   const around = std === null ? percentage(mean) : `${percentage(mean)} ± ${percentage(std)}`
   const counted = runs.filter((run) => (run.end === 'finished' || run.end === 'steps') && run.testError !== null).length
