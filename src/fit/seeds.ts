@@ -9,6 +9,7 @@ import type { Dataset } from '../data/imageSet.js'
 import { messageOf, UserError } from '../errors.js'
 import { readTrainableModel } from '../model/read.js'
 import type { TrainableModel } from '../model/trainable.js'
+import { openSession } from '../runtime/session.js'
 import { planStep, type StepPlan } from '../tuning/plan.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, newConfig, resumedConfig } from './config.js'
@@ -59,7 +60,7 @@ export interface SeedsOptions {
  * Trains a model once for each seed, from first weights that the initialization in its file draws by that seed. A run
  * that fails does not stop the others; each of them ends in the bytes that it would have alone.
  * @throws UserError where none can be trained: model and data that do not fit, a model that draws no first weights, a
- *   folder that is in use or holds runs already, settings other than those of the runs in it
+ *   folder that is in use or holds runs already, settings other than those of the runs in it, a provider that is not there
  */
 export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   const { model, data, seeds, resume = false, signal } = options
@@ -76,6 +77,7 @@ export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   // A file that draws nothing is refused before anything is written.
   if (fresh !== undefined) model.initialization(fresh)
   const { jobs, config } = settingsOf(options, first)
+  await requireProvider(model, config)
 
   await ensureFolder(out, false)
   const unlock = lockFolder(out)
@@ -119,6 +121,13 @@ async function refuseRuns(out: string, seeds: readonly number[]): Promise<void> 
       `${seedFolder(out, taken)} holds a run already: add --resume to go on with what is there and to begin the rest, ` +
         'or choose another folder for new runs',
     )
+}
+
+/** A provider that is not there is told once, not by each run. */
+async function requireProvider(model: TrainableModel, { provider, threads }: FitConfig): Promise<void> {
+  if (provider === 'cpu') return
+  const session = await openSession(model.inference(model.state), { provider, threads })
+  await session.close()
 }
 
 /** How many runs at a time, and the configuration of those that begin: that of the first run, where there is one. */

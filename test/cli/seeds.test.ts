@@ -160,6 +160,16 @@ describe('bad input', () => {
     expect(existsSync(fresh)).toBe(false)
   })
 
+  it('is refused once for all runs: a provider that is not there', () => {
+    const argv = [model, '--data', data, '--out', fresh, '--seeds', '1..3', '--ep', 'cuda', '--steps', '1']
+    const { code, out, err } = run('rdm-fit', argv)
+    // Where there is a GPU, they are trained.
+    if (code === 0) return rmSync(fresh, { recursive: true })
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toMatch(/^rdm-fit: the execution provider "cuda" is not available: [^\n]+\n$/)
+    expect(existsSync(fresh)).toBe(false)
+  })
+
   it('is refused: --seed of runs that have their own', () => {
     const { code, err } = run('rdm-fit', ['--resume', '--out', whole, '--seed', '4'])
     expect([code, err]).toEqual([2, 'rdm-fit: --seed is for one run, and these are several: leave it out\n'])
