@@ -1,5 +1,6 @@
 // The configuration of a run: recipe, overrides, and what may change when a run goes on.
 import { expect, it } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { type FitOverrides, newConfig, resumedConfig } from '../../src/fit/config.js'
 import type { Recipe } from '../../src/model/recipe.js'
 
