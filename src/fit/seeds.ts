@@ -9,8 +9,7 @@ import type { Dataset } from '../data/imageSet.js'
 import { messageOf, UserError } from '../errors.js'
 import { readTrainableModel } from '../model/read.js'
 import type { TrainableModel } from '../model/trainable.js'
-import { openSession } from '../runtime/session.js'
-import { planStep, type StepPlan } from '../tuning/plan.js'
+import { planStep, requireProvider, type StepPlan } from '../tuning/plan.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, newConfig, resumedConfig } from './config.js'
 import type { FitEvent } from './events.js'
@@ -77,7 +76,8 @@ export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   // A file that draws nothing is refused before anything is written.
   if (fresh !== undefined) model.initialization(fresh)
   const { jobs, config } = settingsOf(options, first)
-  await requireProvider(model, config)
+  // A provider that is not there is told once, not by each run.
+  if (config.provider !== 'cpu') await requireProvider(config)
 
   await ensureFolder(out, false)
   const unlock = lockFolder(out)
@@ -121,13 +121,6 @@ async function refuseRuns(out: string, seeds: readonly number[]): Promise<void> 
       `${seedFolder(out, taken)} holds a run already: add --resume to go on with what is there and to begin the rest, ` +
         'or choose another folder for new runs',
     )
-}
-
-/** A provider that is not there is told once, not by each run. */
-async function requireProvider(model: TrainableModel, { provider, device, threads }: FitConfig): Promise<void> {
-  if (provider === 'cpu') return
-  const session = await openSession(model.inference(model.state), { provider, device, threads })
-  await session.close()
 }
 
 /** How many runs at a time, and the configuration of those that begin: that of the first run, where there is one. */
