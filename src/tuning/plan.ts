@@ -118,7 +118,7 @@ const targetOf = ({ block, choices }: CpuPlan) =>
  */
 export async function planStep(options: PlanOptions): Promise<PlannedStep | undefined> {
   const { model, wanted, provider = 'cpu', precision = 'fp32', earlier } = options
-  if (provider !== 'cpu') await requireProvider(options)
+  if (provider !== 'cpu' && wanted !== 'ort-cpu') await requireProvider(options)
   if (wanted === 'portable') return portableStep(model)
   const target = wanted !== 'auto' ? wanted : provider === 'cuda' ? 'ort-cuda' : 'ort-cpu'
   if (wanted === 'auto' && target === 'ort-cpu' && earlier?.target === 'portable') return portableStep(model)

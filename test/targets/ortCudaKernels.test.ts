@@ -17,7 +17,8 @@ import { zeros } from '../../src/runtime/tensor.js'
 import { precisions } from '../../src/targets/ort-cuda/index.js'
 import { evaluationSteps, stepNodes, trainingSteps } from '../../src/targets/ort-cuda/steps.js'
 import { trainingStep } from '../../src/training/step.js'
-import { tinyNames, tinyNetwork } from '../support/networks.js'
+import { networkNames, networks } from '../support/models.js'
+import { tinyNetwork } from '../support/networks.js'
 
 interface Kernel {
   readonly domain: string
@@ -56,12 +57,14 @@ function objection({ operator, inputs, outputs }: Node): string | undefined {
 const objections = (nodes: Graph['nodes']) => [...new Set(nodes.flatMap((node) => objection(node) ?? []))]
 const names = { images: 'images', labels: 'labels', learningRate: 'learning_rate', loss: 'loss', correct: 'correct' }
 
-describe.each(tinyNames)('%s', (name) => {
-  const network = tinyNetwork(name)
+describe.each(networkNames)('%s', (name) => {
+  const network = networks[name]!()
+  const [pictures] = network.inputs
+  const images = pictures?.origin.kind === 'input' ? pictures.origin.name : ''
   const step = trainingStep(network, { momentum: 0.9, weightDecay: 1e-4, nesterov: false })
   const open = parametersAsInputs(step.graph, step.graph.parameters)
   const carried = Object.fromEntries([...step.updates].map(([state, output]) => [output, state]))
-  const roles = { ...names, ...(step.survival.length > 0 ? { gates: { name: 'gates' } } : {}) }
+  const roles = { ...names, images, ...(step.survival.length > 0 ? { gates: { name: 'gates' } } : {}) }
 
   it.each(precisions)('trains in %s by kernels that CUDA has', (precision) => {
     const { graph } = trainingSteps(open, roles, carried, { precision })
@@ -70,7 +73,7 @@ describe.each(tinyNames)('%s', (name) => {
   })
 
   it('is evaluated by kernels that CUDA has', () => {
-    const graph = evaluationSteps(parametersAsInputs(network, network.parameters), 'images')
+    const graph = evaluationSteps(parametersAsInputs(network, network.parameters), images)
     expect(objections([...stepNodes(graph), ...graph.nodes])).toEqual([])
   })
 })

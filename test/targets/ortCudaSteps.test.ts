@@ -5,7 +5,8 @@ import { evaluate } from '../../src/graph/evaluate.js'
 import { ortCuda } from '../../src/targets/ort-cuda/index.js'
 import { isPrimitive } from '../../src/targets/target.js'
 import { type TrainingStep, trainingStep } from '../../src/training/step.js'
-import { disturbed, tinyBatch, tinyNames, tinyNetwork } from '../support/networks.js'
+import { networkNames, networks } from '../support/models.js'
+import { disturbed, tinyBatch } from '../support/networks.js'
 import { expectClose, modelOf, openModel, type Tensors } from '../support/runtime.js'
 
 const STEPS = 3
@@ -29,8 +30,8 @@ async function train(step: TrainingStep, run: (feeds: Tensors) => Tensors | Prom
 /** Some momenta have gradients that are nothing but rounding: their floor is a tenth of the largest that there are here. */
 const floorOf = (name: string) => (name.endsWith('.momentum.next') ? 0.05 : 1e-3)
 
-describe.each(tinyNames)('%s', (name) => {
-  const step = trainingStep(tinyNetwork(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
+describe.each(networkNames)('%s', (name) => {
+  const step = trainingStep(networks[name]!(), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
   const lowered = ortCuda().lower(step.graph)
   const reference = train(step, (feeds) => evaluate(step.graph, feeds))
 
