@@ -49,7 +49,7 @@ export { multiplyAdds, parameterCount } from './model/cost.js'
 export { readTrainableModel } from './model/read.js'
 export { type Recipe, recipeSchema } from './model/recipe.js'
 export { learningRateAt, parseSchedule, type Schedule } from './model/schedule.js'
-export type { StepSignature, TrainableModel } from './model/trainable.js'
+export type { EncodeOptions, StepSignature, TrainableModel } from './model/trainable.js'
 export { type ExportOptions, exportGraph, exportModel, type Part } from './model/write.js'
 export * from './ops/index.js'
 export { multiplicity } from './paths/multiplicity.js'
@@ -69,6 +69,15 @@ export {
 } from './runtime/session.js'
 export type { HostArrays, HostDType, HostTensor, HostTensors } from './runtime/tensor.js'
 export { type CpuOptions, ortCpu } from './targets/ort-cpu/index.js'
+export { type LowerOptions, ortCuda, type Precision } from './targets/ort-cuda/index.js'
+export {
+  evaluationSteps,
+  type StepRoles,
+  type StepsOptions,
+  stepNodes,
+  type TrainingSteps,
+  trainingSteps,
+} from './targets/ort-cuda/steps.js'
 export { portable } from './targets/portable/index.js'
 export { type Expander, type Expansions, expandPrimitives, type Target } from './targets/target.js'
 export { initializationGraph, initialize } from './training/initialize.js'

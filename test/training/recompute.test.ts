@@ -24,7 +24,8 @@ describe.each(networkNames)('%s', (name) => {
     const { graph } = trainingStep(networks[name]!(), optimizer, { recompute: false })
     expect(operatorsOf(kept)).toEqual(operatorsOf(keepActivations(graph)))
     expect(operatorsOf(kept).BatchNormalization).toBeUndefined()
-    expect(operatorsOf(again).BatchNormalization).toBeGreaterThan(0)
+    // Behind its batch norms the plain CNN has no ReLU, and computes nothing again.
+    expect(Boolean(operatorsOf(again).BatchNormalization)).toBe(name !== 'a plain CNN')
   })
 
   it('computes the same', () => {
