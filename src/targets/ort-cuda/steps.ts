@@ -100,10 +100,11 @@ export function trainingSteps(
   const batched = [roles.images, roles.labels, roles.learningRate, ...(roles.gates ? [roles.gates.name] : [])]
   const dataset = input(roles.images, 'uint8', ['count', ...taken(roles.images).shape.slice(1)])
   const labels = input(roles.labels, 'int64', ['count'])
+  const batch = taken(roles.images).shape[0]!
   const cuts: Cuts = {
-    indices: input(cutNames.indices, 'int64', ['steps', 'batch']),
-    crops: input(cutNames.crops, 'int64', ['steps', 'batch', 2]),
-    flips: input(cutNames.flips, 'bool', ['steps', 'batch']),
+    indices: input(cutNames.indices, 'int64', ['steps', batch]),
+    crops: input(cutNames.crops, 'int64', ['steps', batch, 2]),
+    flips: input(cutNames.flips, 'bool', ['steps', batch]),
   }
   // What is one number or one vector a step comes in a row a step.
   const rows = batched.slice(2).map((name) => input(name, taken(name).dtype, ['steps', ...taken(name).shape]))
