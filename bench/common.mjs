@@ -69,8 +69,9 @@ export function printTable(rows) {
   for (const row of rows) console.log(row.map((cell, column) => cell.padStart(widths[column])).join('   '))
 }
 
+/** Into bench/results, or the folder that RESULTS names. */
 export function writeResult(name, text) {
-  const folder = fileURLToPath(new URL('results', import.meta.url))
+  const folder = process.env.RESULTS || fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, name), text)
 }

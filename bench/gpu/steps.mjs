@@ -1,0 +1,168 @@
+// Times of a training step on the GPU, ours against PyTorch's, of one network. Contestants are started one after the other,
+// because cuDNN times its algorithms then; they are timed by turns of some seconds, and only if their first losses agree.
+
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { Batches, readDataset } from 'rdm-onnx'
+import { writeCase, writeTensors } from '../case.mjs'
+import { median, quartiles } from '../common.mjs'
+import { stepFlops } from '../flops.mjs'
+import { CHECKED, contestants } from './contestants.mjs'
+import { Monitor } from './monitor.mjs'
+import { stepNodes } from './nodes.mjs'
+import { LEARNING_RATE, network } from './settings.mjs'
+
+/** Relative difference of losses: of TF32 as of half precision, which have the same bits of fraction. */
+const TOLERANCE = 2e-2
+const ROUNDS = 3
+const TURN_SECONDS = { full: 2.5, small: 0.5 }
+/** What a contestant takes to start and a round of turns, at least: with less time left no other one is started. */
+const RESERVE = 25_000
+
+/** The batches that rdm-fit takes first. */
+async function firstBatches(data, batchSize) {
+  const { train } = await readDataset(data)
+  const batches = new Batches(train, { batchSize, seed: 1, augment: true })
+  const all = Array.from({ length: CHECKED }, (_, step) => batches.batch(0, step))
+  const shape = [batchSize, train.channels, train.height, train.width]
+  const images = new Uint8Array(CHECKED * all[0].images.length)
+  all.forEach((batch, step) => {
+    images.set(batch.images, step * batch.images.length)
+  })
+  const labels = BigInt64Array.from(all.flatMap((batch) => [...batch.labels]))
+  const tensors = {
+    images: { dtype: 'uint8', shape: [CHECKED, ...shape], data: images },
+    labels: { dtype: 'int64', shape: [CHECKED, batchSize], data: labels },
+  }
+  const first = {
+    images: { ...tensors.images, shape, data: all[0].images },
+    labels: { ...tensors.labels, shape: [batchSize], data: all[0].labels },
+  }
+  return { tensors, first }
+}
+
+/** Largest relative difference; NaN where one is not a number. */
+const apart = (losses, expected) => Math.max(...losses.map((loss, i) => Math.abs(loss / expected[i] - 1)))
+
+async function startAll(report, entries, timeLeft) {
+  const running = []
+  let expected
+  for (const { name, precision, make, warmUp } of entries) {
+    const row = { name, precision, ms: [], turns: [] }
+    report.results.push(row)
+    if (running.length > 0 && timeLeft() < RESERVE) {
+      row.verdict = 'not started: no time left'
+      continue
+    }
+    const contestant = make()
+    try {
+      const begun = performance.now()
+      const { losses, version, device } = await contestant.start(warmUp)
+      contestant.pause()
+      expected ??= losses
+      const difference = apart(losses, expected)
+      Object.assign(row, { version, device, losses, difference, startSeconds: (performance.now() - begun) / 1000 })
+      if (!(difference <= TOLERANCE)) throw new Error(`its losses ${losses.join(', ')} are not ${expected.join(', ')}`)
+      running.push({ row, contestant })
+    } catch ({ message }) {
+      contestant.end()
+      row.verdict = `failed: ${message}`
+    }
+    console.log(`  ${name}: ${row.verdict ?? `ready in ${row.startSeconds.toFixed(0)} s`}`)
+  }
+  return running
+}
+
+/** Gives every contestant a turn; one that fails is out. */
+async function round(running, turnSeconds, first) {
+  for (let i = 0; i < running.length; i++) {
+    const { row, contestant } = running[(first + i) % running.length]
+    if (row.verdict !== undefined) continue
+    const begin = performance.now()
+    contestant.goOn()
+    try {
+      const turn = await contestant.turn(turnSeconds)
+      row.ms.push(...turn.ms)
+      row.turns.push({ ...turn, span: [begin, performance.now()] })
+      contestant.pause()
+    } catch ({ message }) {
+      contestant.end()
+      row.verdict = `failed: ${message}`
+    }
+  }
+}
+
+function summarize(row, monitor) {
+  const { turns } = row
+  delete row.turns
+  if (row.ms.length === 0) return
+  const total = (key) => turns.reduce((sum, turn) => sum + turn[key], 0)
+  row.median = median(row.ms)
+  row.quartiles = quartiles(row.ms)
+  row.imagesPerSecond = (1000 * total('images')) / total('wallMs')
+  row.stepsPerRun = turns[0].stepsPerRun
+  row.gpu = monitor.over(turns.map(({ span }) => span))
+  row.verdict ??= 'timed'
+}
+
+/** Kernels of PyTorch's steps, by its profiler: the time outside them is what remains of an undisturbed step. */
+async function profile(running) {
+  for (const { row, contestant } of running) {
+    if (!contestant.profile || row.median === undefined) continue
+    contestant.goOn()
+    const { kernelMs, kernels } = await contestant.profile().catch(() => ({}))
+    contestant.pause()
+    if (kernelMs !== undefined) Object.assign(row, { kernelMs, kernels, outsideKernels: 1 - kernelMs / row.median })
+  }
+}
+
+export async function stepTimes(arch, report, processes, settings, timeLeft) {
+  const { architecture, recipe } = network(arch, settings)
+  const { data, batch, scratch } = settings
+  const folder = join(scratch, `steps-${arch}`)
+  mkdirSync(folder)
+  const threads = availableParallelism()
+  const graph = writeCase(folder, { architecture, recipe, learningRate: LEARNING_RATE, batch, threads })
+  const { tensors, first } = await firstBatches(data, batch)
+  writeTensors(folder, 'batches.safetensors', tensors)
+  writeTensors(folder, 'batch.safetensors', first)
+  const flops = stepFlops(graph, recipe, batch)
+  Object.assign(report, { architecture: architecture.name, batch, flops, tolerance: TOLERANCE, results: [] })
+  report.nodes = await stepNodes(processes, settings, architecture)
+
+  const monitor = new Monitor(processes)
+  const running = await startAll(report, contestants(processes, settings, { folder, data }), timeLeft)
+  const turnSeconds = settings.small ? TURN_SECONDS.small : TURN_SECONDS.full
+  // Each round begins with another one, so that none always follows the same.
+  for (let i = 0; i < ROUNDS && (i === 0 || timeLeft() > running.length * turnSeconds * 1500); i++)
+    await round(running, turnSeconds, i)
+  for (const row of report.results) summarize(row, monitor)
+  await profile(running)
+  for (const row of report.results) {
+    if (row.median !== undefined) row.teraflops = flops / row.median / 1e9
+  }
+}
+
+const percent = (share) => (share === undefined ? '' : `${(100 * share).toFixed(0)} %`)
+const fixed = (value, digits) => (value === undefined ? '' : value.toFixed(digits))
+
+/** Ratios are of the time of PyTorch's eager float32 step. */
+export function stepsTable({ results }) {
+  const eager = results.find(({ name }) => name === 'torch eager fp32')?.median
+  return [
+    ['', 'ms a step', 'quartiles', 'eager ÷ it', 'images/s', 'GPU busy', 'outside kernels', 'kernels', 'TFLOP/s', ''],
+    ...results.map((row) => [
+      row.name,
+      fixed(row.median, 2),
+      row.quartiles?.map((value) => value.toFixed(2)).join('–') ?? '',
+      row.median && eager ? `${(eager / row.median).toFixed(2)} ×` : '',
+      fixed(row.imagesPerSecond, 0),
+      percent(row.gpu && row.gpu.utilization / 100),
+      percent(row.outsideKernels),
+      fixed(row.kernels, 0),
+      fixed(row.teraflops, 1),
+      row.verdict ?? 'not finished',
+    ]),
+  ]
+}
