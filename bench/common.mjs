@@ -63,6 +63,9 @@ export function temporaryFolder() {
   return folder
 }
 
+/** A long message as a table can hold it. */
+export const short = (text) => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
+
 /** Columns side by side, flush right. */
 export function printTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))

@@ -8,12 +8,13 @@ import { accuracy, accuracyTable } from './gpu/accuracy.mjs'
 import { correctness, correctnessTable } from './gpu/correctness.mjs'
 import { lowerings, loweringsTable } from './gpu/lowerings.mjs'
 import { machine, machineTable } from './gpu/machine.mjs'
+import { runPart } from './gpu/part.mjs'
 import { Processes } from './gpu/processes.mjs'
 import { seedsSideBySide, seedsTable } from './gpu/seeds.mjs'
 import { dataFolder } from './gpu/settings.mjs'
-import { stepsTable, stepTimes } from './gpu/steps.mjs'
+import { prepareSteps, stepsTable, stepTimes } from './gpu/steps.mjs'
 
-/** In the order of what is wanted most; `seconds` is the most that a part may take. */
+/** `seconds` is the most that a part may take. What is not timed comes first: beside it PyTorch compiles its steps. */
 const parts = {
   machine: { title: 'the machine', seconds: 30, work: machine, table: machineTable },
   correctness: {
@@ -22,6 +23,7 @@ const parts = {
     work: correctness,
     table: correctnessTable,
   },
+  accuracy: { title: 'three epochs of CIFAR-10', seconds: 90, work: accuracy, table: accuracyTable },
   'step-rdm56': {
     title: 'a training step of RDM-56',
     seconds: 140,
@@ -35,7 +37,6 @@ const parts = {
     table: stepsTable,
   },
   seeds: { title: 'seeds side by side', seconds: 130, work: seedsSideBySide, table: seedsTable },
-  accuracy: { title: 'three epochs of CIFAR-10', seconds: 90, work: accuracy, table: accuracyTable },
   lowerings: { title: 'ways to write pieces of the step', seconds: 100, work: lowerings, table: loweringsTable },
 }
 
@@ -77,27 +78,24 @@ function readOptions() {
   }
 }
 
-/** @returns the part's report; its processes are gone by then */
-async function runPart({ seconds, work }, settings, left) {
-  const report = {}
-  const begun = performance.now()
-  const limit = Math.min(1000 * seconds, left())
-  const timeLeft = () => limit - (performance.now() - begun)
-  if (limit < 3000) return { ...report, verdict: 'not begun: no time left' }
+const untimed = ['machine', 'correctness', 'accuracy']
+const isTimed = (name) => !untimed.includes(name)
+
+/** Compiles PyTorch's steps beside the parts that are not timed, where there are any. */
+function prepare(names, settings) {
   const processes = new Processes()
-  const over = new AbortController()
-  const late = setTimeout(limit, 'late', { signal: over.signal }).catch(() => {})
-  const working = work(report, processes, settings, timeLeft).then(
-    () => 'done',
-    ({ message }) => `failed: ${message}`,
-  )
-  const verdict = await Promise.race([working, late])
-  over.abort()
-  processes.end()
-  report.verdict = verdict === 'late' ? `stopped after ${Math.round(limit / 1000)} s` : verdict
-  report.seconds = Math.round((performance.now() - begun) / 1000)
-  // What the part does of its own comes to its end without its processes; the report no longer changes.
-  return structuredClone(report)
+  const steps = names.filter((name) => name.startsWith('step-'))
+  const all =
+    settings.small || settings.ep !== 'cuda' || isTimed(names[0])
+      ? []
+      : steps.map((name) => prepareSteps(name.replace('step-', ''), processes, settings).catch(() => {}))
+  return {
+    /** Waits for them, but no longer than so many ms, and ends what is not done. */
+    async done(ms) {
+      await Promise.race([Promise.all(all), setTimeout(ms)])
+      processes.end()
+    },
+  }
 }
 
 function print(name, title, table, report) {
@@ -117,7 +115,9 @@ async function main() {
   if (options.small) process.env.RESULTS ??= temporaryFolder()
   const settings = { ...options, scratch, data: await dataFolder(options, scratch) }
   const reports = {}
+  const compiling = prepare(names, settings)
   for (const name of names) {
+    if (isTimed(name)) await compiling.done(Math.min(30_000, left() / 4))
     const { title, table, ...part } = parts[name]
     console.log(`${title} …`)
     reports[name] = await runPart(part, settings, left)

@@ -56,14 +56,13 @@ function readOptions() {
 /** TF32 and float16 have 10 bits of fraction. */
 const toleranceOf = (ep, type) => (ep === 'cpu' && type === 'float32' ? 1e-4 : 2e-2)
 
-async function open(model, ep) {
-  const session = await ort.InferenceSession.create(model, {
+function open(model, ep) {
+  return ort.InferenceSession.create(model, {
     executionProviders: [ep],
     graphOptimizationLevel: 'all',
     enableMemPattern: false,
     logSeverityLevel: 4,
   })
-  return session
 }
 
 async function time(session, feeds) {
@@ -72,8 +71,11 @@ async function time(session, feeds) {
   return performance.now() - begun
 }
 
-/** @returns a row a candidate: { candidate, micros } of one repetition, or { candidate, refused } or { candidate, wrong } */
-async function runStudy({ inputs, candidates, differ = false }, type, emptyMs, { ep, iterations, rounds }) {
+/**
+ * @param empty the session of an empty loop: runs by turns with the candidates, and its time is taken off theirs
+ * @returns a row a candidate: { candidate, micros } of one repetition, or { candidate, refused }; `wrong` where it differs
+ */
+async function runStudy({ inputs, candidates, differ = false }, type, empty, { ep, iterations, rounds }) {
   const shapes = Object.entries(inputs)
   const feeds = Object.fromEntries(shapes.map(([name, shape], i) => [name, someTensor(shape, i)]))
   const rows = []
@@ -93,18 +95,18 @@ async function runStudy({ inputs, candidates, differ = false }, type, emptyMs, {
       row.refused = message.replace(/\s+/g, ' ').slice(0, 200)
     }
   }
+  const loop = []
   for (let round = 0; round < rounds; round++) {
+    loop.push(await time(empty.session, empty.feeds))
     for (const { session, refused, ms } of rows) if (!refused) ms.push(await time(session, feeds))
   }
   for (const { session } of rows) await session?.release()
-  return rows.map(({ session, ms, ...row }) => ({
-    ...row,
-    ...(ms.length > 0 ? { micros: (1000 * Math.max(0, median(ms) - emptyMs)) / iterations } : {}),
-  }))
+  const micros = (ms) => (1000 * (median(ms) - median(loop))) / iterations
+  return rows.map(({ session, ms, ...row }) => ({ ...row, ...(ms.length > 0 ? { micros: micros(ms) } : {}) }))
 }
 
-/** What the Loop takes by itself, in ms a run: its body passes a small tensor on. */
-async function emptyLoop(type, { ep, iterations, rounds }) {
+/** A loop whose body passes a small tensor on. */
+async function emptyLoop(type, { ep, iterations }) {
   const build =
     ({ x }) =>
     (b) =>
@@ -112,10 +114,7 @@ async function emptyLoop(type, { ep, iterations, rounds }) {
   const session = await open(loopModel({ inputs: { x: [16] }, build, type, iterations }), ep)
   const feeds = { x: someTensor([16], 0) }
   await time(session, feeds)
-  const ms = []
-  for (let round = 0; round < rounds; round++) ms.push(await time(session, feeds))
-  await session.release()
-  return median(ms)
+  return { session, feeds }
 }
 
 async function main() {
@@ -124,8 +123,7 @@ async function main() {
   const { only, types, batch, iterations } = options
   const empty = {}
   for (const type of types) empty[type] = await emptyLoop(type, options)
-  const micros = Object.fromEntries(types.map((type) => [type, (1000 * empty[type]) / iterations]))
-  console.log(JSON.stringify({ batch, iterations, loopMicros: micros }))
+  console.log(JSON.stringify({ batch, iterations }))
   for (const study of studies(batch).filter(({ name }) => name.startsWith(only))) {
     for (const type of types) {
       for (const row of await runStudy(study, type, empty[type], options))

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportModel, residualNetwork } from 'rdm-onnx'
+import { short } from '../common.mjs'
 import { ours } from './processes.mjs'
 import { findData, network, precisions, stepOptions } from './settings.mjs'
 
@@ -40,6 +41,6 @@ export const accuracyTable = ({ results }) => [
     precision,
     epochs.map(({ testError }) => `${(100 * testError).toFixed(2)} %`).join(', '),
     epochs.map(({ ms }) => (ms / 1000).toFixed(0)).join(', '),
-    verdict ?? 'not finished',
+    short(verdict ?? 'not finished'),
   ]),
 ]

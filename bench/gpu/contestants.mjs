@@ -2,6 +2,7 @@
 // another has its turn. Each trains from the same weights; the first steps of all see the same batches.
 
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { eventsOf, ours, python } from './processes.mjs'
 import { paceOf, Runs } from './runs.mjs'
 import { LEARNING_RATE, precisions, stepOptions } from './settings.mjs'
@@ -11,6 +12,8 @@ export const CHECKED = 3
 /** Steps of rdm-fit before it is timed, and of PyTorch's profile. */
 const WARM_UP = 100
 const PROFILED = 20
+/** Milliseconds in which rdm-fit prints the steps of a run. */
+const PRINTING = 20
 
 class Contestant {
   constructor(processes, command) {
@@ -25,7 +28,7 @@ class Contestant {
     throw new Error(`it has ended: ${reason}`)
   }
 
-  pause() {
+  async pause() {
     this.child.kill('SIGSTOP')
   }
 
@@ -57,13 +60,19 @@ export class Ours extends Contestant {
     return { losses }
   }
 
+  /** Between two runs, or early in one: what the last one gave has been printed by then. */
+  async pause() {
+    await setTimeout(PRINTING)
+    await super.pause()
+  }
+
   /** Steps for so many seconds: ms a step of each run of ONNX Runtime, and images a second with all that lies between. */
   async turn(seconds) {
     const runs = new Runs()
-    let begun
+    const begun = performance.now()
     for (;;) {
       const event = await this.next()
-      begun ??= event.at
+      if (event.at < begun) continue
       runs.add(event)
       // The first run was stopped on the way. Three: one for that, one to count from, one that counts.
       if (event.at - begun >= 1000 * seconds && runs.complete.length >= 3) break
@@ -109,6 +118,15 @@ export class Torch extends Contestant {
   }
 }
 
+const compiled = ['--autocast', '--compile', 'default']
+
+/** Compiles a network once, so that the contestant finds most of it in the compiler's cache. */
+export async function warmCompiler(processes, settings, folder) {
+  const contestant = new Torch(processes, { folder, settings, options: compiled })
+  await contestant.start()
+  contestant.end()
+}
+
 /** [name, how to make it] in the order of starting: those that may be left out for want of time come last. */
 export function contestants(processes, settings, { folder, data, warmUp = WARM_UP }) {
   const model = join(folder, 'model.onnx')
@@ -128,8 +146,8 @@ export function contestants(processes, settings, { folder, data, warmUp = WARM_U
     ),
     'torch eager fp32': torch(),
     'torch channels_last autocast': torch('--autocast'),
+    'torch compile autocast': torch(...compiled),
     'torch compile fp32': torch('--compile', 'default'),
-    'torch compile autocast': torch('--autocast', '--compile', 'default'),
     'torch reduce-overhead autocast': torch('--autocast', '--compile', 'reduce-overhead'),
   })
   // Compiled for the CPU they would say nothing of a GPU.

@@ -2,9 +2,9 @@
 // batches: the portable target on the CPU provider against the provider and target that are asked for.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { exportModel, readTrainableModel, residualNetwork } from 'rdm-onnx'
+import { short } from '../common.mjs'
 import { ours } from './processes.mjs'
 import { LEARNING_RATE, network, precisions, stepOptions } from './settings.mjs'
 
@@ -55,11 +55,10 @@ export function difference(initial, expected, actual) {
 }
 
 /** Three steps: their losses and the state after them. */
-async function threeSteps(processes, { folder, data, options, env, batch }) {
+async function threeSteps(processes, { folder, data, options, env }) {
   const fit = ours('rdm-fit', [
     ...[join(folder, '..', 'model.onnx'), '--data', data, '--out', folder, '--json', '--lr', LEARNING_RATE],
-    ...['--steps', STEPS, ...(options ?? ['--ep', 'cpu', '--target', 'portable', '--batch', batch])],
-    ...(options ? [] : ['--threads', availableParallelism()]),
+    ...['--steps', STEPS, ...options],
   ])
   const events = await processes.events(fit, env)
   const losses = events.filter(({ event }) => event === 'step').map(({ loss }) => loss)
@@ -68,13 +67,14 @@ async function threeSteps(processes, { folder, data, options, env, batch }) {
 }
 
 async function compareNetwork(report, processes, settings, { name, architecture, recipe }) {
-  const { data, batch } = settings
+  const { data } = settings
   const folder = join(settings.scratch, `correctness-${name}`)
   mkdirSync(folder)
   const model = exportModel(residualNetwork(architecture), { recipe, seed: 1, architecture })
   writeFileSync(join(folder, 'model.onnx'), model)
   const initial = readTrainableModel(model).state
-  const reference = threeSteps(processes, { folder: join(folder, 'cpu'), data, batch })
+  const portable = stepOptions({ ...settings, ep: 'cpu', target: 'portable' })
+  const reference = threeSteps(processes, { folder: join(folder, 'cpu'), data, options: portable })
   // Its failure is each comparison's.
   reference.catch(() => {})
   const compared = ways.filter(({ precision }) => precisions(settings).includes(precision))
@@ -110,6 +110,6 @@ export const correctnessTable = ({ results }) => [
   ['network', 'way', 'losses', 'allowed', 'worst tensor', 'allowed', 'all tensors', 'verdict'],
   ...results.map(({ network, way, loss, change, wholeChange, allowed, verdict }) => [
     ...[network, way, digits(loss), digits(allowed.loss), digits(change), digits(allowed.change)],
-    ...[digits(wholeChange), verdict ?? 'not finished'],
+    ...[digits(wholeChange), short(verdict ?? 'not finished')],
   ]),
 ]

@@ -34,4 +34,7 @@ export async function machine(report, processes) {
 
 /** Names with what they say, one a row: an answer within an answer as JSON. */
 export const machineTable = ({ doctor, gpu, python }) =>
-  Object.entries({ doctor, gpu, python }).map(([name, found]) => [name, JSON.stringify(found ?? 'not finished')])
+  Object.entries({ doctor, gpu, python }).map(([name, found]) => [
+    name,
+    JSON.stringify(found ?? 'not finished').slice(0, 600),
+  ])

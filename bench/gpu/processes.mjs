@@ -18,8 +18,11 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
 
-/** The last line of what a process said on standard error: where both Node's and Python's errors say what is wrong. */
-const lastLine = (text) => text.trim().split('\n').at(-1)?.trim() || 'without a word'
+/** Of what a process said on standard error, the last line that names an error, or the last line. */
+function reasonIn(text) {
+  const lines = text.trim().split('\n')
+  return (lines.findLast((line) => /\b\w*Error\b.*:/.test(line)) ?? lines.at(-1)).trim() || 'without a word'
+}
 
 /** The processes of one part of the benchmark, which end with it. */
 export class Processes {
@@ -39,7 +42,7 @@ export class Processes {
     })
     child.ended = new Promise((resolve) => {
       child.on('error', ({ message }) => resolve({ code: null, reason: message }))
-      child.on('close', (code, signal) => resolve({ code, reason: signal ?? lastLine(child.errors) }))
+      child.on('close', (code, signal) => resolve({ code, reason: signal ?? reasonIn(child.errors) }))
     })
     for (const set of [everything, this.#children]) {
       set.add(child)
@@ -75,9 +78,25 @@ export class Processes {
   }
 }
 
-/** The objects that a process prints, one a line, each with when it arrived. */
+/** The objects that a process prints, one a line, each with when it arrived, in ms, however late it is asked for. */
 export async function* eventsOf(child) {
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line.startsWith('{')) yield { ...JSON.parse(line), at: performance.now() }
+  const waiting = []
+  let wake = () => {}
+  let ended = false
+  createInterface({ input: child.stdout })
+    .on('line', (line) => {
+      if (line.startsWith('{')) waiting.push({ ...JSON.parse(line), at: performance.now() })
+      wake()
+    })
+    .on('close', () => {
+      ended = true
+      wake()
+    })
+  for (;;) {
+    while (waiting.length > 0) yield waiting.shift()
+    if (ended) return
+    await new Promise((resolve) => {
+      wake = resolve
+    })
   }
 }

@@ -1,13 +1,13 @@
 // Several seeds side by side on one GPU: images a second of all of them together, once every one of them trains.
 
 import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { exportModel, residualNetwork } from 'rdm-onnx'
+import { short } from '../common.mjs'
 import { Monitor } from './monitor.mjs'
 import { eventsOf, ours } from './processes.mjs'
 import { paceOf, Runs } from './runs.mjs'
-import { LEARNING_RATE, network, stepOptions } from './settings.mjs'
+import { LEARNING_RATE, network, stepOptions, threadsOf } from './settings.mjs'
 
 const COUNTS = { full: [1, 8, 2, 4], small: [1, 2] }
 const WARM_UP_STEPS = { full: 100, small: 2 }
@@ -58,7 +58,7 @@ export class Throughput {
 
 async function measure(row, processes, settings, { model, precision, size }) {
   const { seeds } = row
-  const threads = Math.max(1, Math.floor(availableParallelism() / seeds))
+  const threads = Math.max(1, Math.floor(threadsOf(settings) / seeds))
   const out = join(settings.scratch, `seeds-${seeds}`)
   const long = ['--lr', LEARNING_RATE, '--epochs', 100_000, '--checkpoint-seconds', 1e6, '--json']
   // The last --threads counts.
@@ -110,7 +110,7 @@ export function seedsTable({ results }) {
       imagesPerSecond?.toFixed(0) ?? '',
       imagesPerSecond && one ? `${(imagesPerSecond / one).toFixed(2)} ×` : '',
       gpu ? `${gpu.utilization.toFixed(0)} %` : '',
-      verdict ?? 'not finished',
+      short(verdict ?? 'not finished'),
     ]),
   ]
 }

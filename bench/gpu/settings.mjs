@@ -33,13 +33,16 @@ export async function dataFolder({ small }, scratch) {
 /** The networks of a part; at small size with one block a stage. */
 export const network = (arch, { small }) => networkOf({ arch, ...(small ? { blocks: '1,1,1' } : {}) })
 
+/** Threads of everything that is measured; at small size one, since the machine may be a small one. */
+export const threadsOf = ({ small }) => (small ? 1 : availableParallelism())
+
 /**
  * rdm-fit's options for our step.
  * @param precision `fp32` or `fp16`
  */
-export function stepOptions({ ep, target, stepsPerRun, batch }, precision = 'fp32') {
-  const threads = ['--threads', availableParallelism()]
-  const common = ['--ep', ep, '--target', target, '--batch', batch, ...threads]
+export function stepOptions(settings, precision = 'fp32') {
+  const { ep, target, stepsPerRun, batch } = settings
+  const common = ['--ep', ep, '--target', target, '--batch', batch, '--threads', threadsOf(settings)]
   if (target !== 'ort-cuda') return common
   const device = ep === 'cuda' ? ['--device', '0'] : []
   return [...common, ...device, '--precision', precision, ...(stepsPerRun ? ['--steps-per-run', stepsPerRun] : [])]

@@ -2,23 +2,23 @@
 // because cuDNN times its algorithms then; they are timed by turns of some seconds, and only if their first losses agree.
 
 import { mkdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Batches, readDataset } from 'rdm-onnx'
 import { writeCase, writeTensors } from '../case.mjs'
-import { median, quartiles } from '../common.mjs'
+import { median, quartiles, short } from '../common.mjs'
 import { stepFlops } from '../flops.mjs'
-import { CHECKED, contestants } from './contestants.mjs'
+import { CHECKED, contestants, warmCompiler } from './contestants.mjs'
 import { Monitor } from './monitor.mjs'
 import { stepNodes } from './nodes.mjs'
-import { LEARNING_RATE, network } from './settings.mjs'
+import { LEARNING_RATE, network, threadsOf } from './settings.mjs'
 
 /** Relative difference of losses: of TF32 as of half precision, which have the same bits of fraction. */
 const TOLERANCE = 2e-2
 const ROUNDS = 3
 const TURN_SECONDS = { full: 2.5, small: 0.5 }
-/** What a contestant takes to start and a round of turns, at least: with less time left no other one is started. */
-const RESERVE = 25_000
+/** Milliseconds in which a contestant may be ready: with less left no other one is started. */
+const SHORTEST_START = 5000
 
 /** The batches that rdm-fit takes first. */
 async function firstBatches(data, batchSize) {
@@ -45,21 +45,37 @@ async function firstBatches(data, batchSize) {
 /** Largest relative difference; NaN where one is not a number. */
 const apart = (losses, expected) => Math.max(...losses.map((loss, i) => Math.abs(loss / expected[i] - 1)))
 
-async function startAll(report, entries, timeLeft) {
+/** Waits for the promise as long as it may take; throws when that is over. */
+async function within(ms, promise) {
+  const over = new AbortController()
+  const late = setTimeout(ms, undefined, { signal: over.signal }).then(
+    () => Promise.reject(new Error(`not ready within ${Math.round(ms / 1000)} s`)),
+    () => {},
+  )
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    over.abort()
+  }
+}
+
+async function startAll(report, entries, turnSeconds, timeLeft) {
   const running = []
   let expected
   for (const { name, precision, make, warmUp } of entries) {
     const row = { name, precision, ms: [], turns: [] }
     report.results.push(row)
-    if (running.length > 0 && timeLeft() < RESERVE) {
+    // Two rounds must fit behind it.
+    const limit = timeLeft() - 2 * 1500 * turnSeconds * (running.length + 1)
+    if (limit < SHORTEST_START) {
       row.verdict = 'not started: no time left'
       continue
     }
     const contestant = make()
     try {
       const begun = performance.now()
-      const { losses, version, device } = await contestant.start(warmUp)
-      contestant.pause()
+      const { losses, version, device } = await within(limit, contestant.start(warmUp))
+      await contestant.pause()
       expected ??= losses
       const difference = apart(losses, expected)
       Object.assign(row, { version, device, losses, difference, startSeconds: (performance.now() - begun) / 1000 })
@@ -85,7 +101,7 @@ async function round(running, turnSeconds, first) {
       const turn = await contestant.turn(turnSeconds)
       row.ms.push(...turn.ms)
       row.turns.push({ ...turn, span: [begin, performance.now()] })
-      contestant.pause()
+      await contestant.pause()
     } catch ({ message }) {
       contestant.end()
       row.verdict = `failed: ${message}`
@@ -112,28 +128,46 @@ async function profile(running) {
     if (!contestant.profile || row.median === undefined) continue
     contestant.goOn()
     const { kernelMs, kernels } = await contestant.profile().catch(() => ({}))
-    contestant.pause()
+    await contestant.pause()
     if (kernelMs !== undefined) Object.assign(row, { kernelMs, kernels, outsideKernels: 1 - kernelMs / row.median })
   }
 }
 
+const cases = new Map()
+
+/** The folder that the contestants of a network are given, written once; its architecture and the FLOPs of a step. */
+function caseOf(arch, settings) {
+  const write = async () => {
+    const { architecture, recipe } = network(arch, settings)
+    const { data, batch, scratch } = settings
+    const folder = join(scratch, `steps-${arch}`)
+    mkdirSync(folder)
+    const threads = threadsOf(settings)
+    const graph = writeCase(folder, { architecture, recipe, learningRate: LEARNING_RATE, batch, threads })
+    const { tensors, first } = await firstBatches(data, batch)
+    writeTensors(folder, 'batches.safetensors', tensors)
+    writeTensors(folder, 'batch.safetensors', first)
+    return { folder, architecture, flops: stepFlops(graph, recipe, batch) }
+  }
+  if (!cases.has(arch)) cases.set(arch, write())
+  return cases.get(arch)
+}
+
+/** Beside what is not timed: has PyTorch compile the network, which takes a minute or more the first time. */
+export async function prepareSteps(arch, processes, settings) {
+  const { folder } = await caseOf(arch, settings)
+  await warmCompiler(processes, settings, folder)
+}
+
 export async function stepTimes(arch, report, processes, settings, timeLeft) {
-  const { architecture, recipe } = network(arch, settings)
-  const { data, batch, scratch } = settings
-  const folder = join(scratch, `steps-${arch}`)
-  mkdirSync(folder)
-  const threads = availableParallelism()
-  const graph = writeCase(folder, { architecture, recipe, learningRate: LEARNING_RATE, batch, threads })
-  const { tensors, first } = await firstBatches(data, batch)
-  writeTensors(folder, 'batches.safetensors', tensors)
-  writeTensors(folder, 'batch.safetensors', first)
-  const flops = stepFlops(graph, recipe, batch)
+  const { folder, architecture, flops } = await caseOf(arch, settings)
+  const { data, batch } = settings
   Object.assign(report, { architecture: architecture.name, batch, flops, tolerance: TOLERANCE, results: [] })
   report.nodes = await stepNodes(processes, settings, architecture)
 
   const monitor = new Monitor(processes)
-  const running = await startAll(report, contestants(processes, settings, { folder, data }), timeLeft)
   const turnSeconds = settings.small ? TURN_SECONDS.small : TURN_SECONDS.full
+  const running = await startAll(report, contestants(processes, settings, { folder, data }), turnSeconds, timeLeft)
   // Each round begins with another one, so that none always follows the same.
   for (let i = 0; i < ROUNDS && (i === 0 || timeLeft() > running.length * turnSeconds * 1500); i++)
     await round(running, turnSeconds, i)
@@ -147,8 +181,8 @@ export async function stepTimes(arch, report, processes, settings, timeLeft) {
 const percent = (share) => (share === undefined ? '' : `${(100 * share).toFixed(0)} %`)
 const fixed = (value, digits) => (value === undefined ? '' : value.toFixed(digits))
 
-/** Ratios are of the time of PyTorch's eager float32 step. */
-export function stepsTable({ results }) {
+/** Ratios are of the time of PyTorch's eager float32 step; in the last row, how many nodes our step is written in. */
+export function stepsTable({ results, nodes }) {
   const eager = results.find(({ name }) => name === 'torch eager fp32')?.median
   return [
     ['', 'ms a step', 'quartiles', 'eager ÷ it', 'images/s', 'GPU busy', 'outside kernels', 'kernels', 'TFLOP/s', ''],
@@ -161,8 +195,11 @@ export function stepsTable({ results }) {
       percent(row.gpu && row.gpu.utilization / 100),
       percent(row.outsideKernels),
       fixed(row.kernels, 0),
-      fixed(row.teraflops, 1),
-      row.verdict ?? 'not finished',
+      fixed(row.teraflops, 2),
+      short(row.verdict ?? 'not finished'),
+    ]),
+    ...Object.entries(nodes).map(([precision, { total, failed }]) => [
+      ...[`ours ${precision}, nodes as written`, '', '', '', '', '', '', String(total ?? ''), '', short(failed ?? '')],
     ]),
   ]
 }
