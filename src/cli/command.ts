@@ -9,10 +9,10 @@
 //     await runProgram(program, argv)
 //   }
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
+import { ownPackage } from '../package.js'
 
 /** What a command ends with. 130, the end by Ctrl-C, is the business of the command that handles it. */
 export const exitCodes = { ok: 0, internalError: 1, badInput: 2 } as const
@@ -38,7 +38,7 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
   const verbose = argv.includes('--verbose')
   const report = (error: unknown) => reportFailure(program.name(), error, verbose)
   guardProcess(report)
-  program.version(packageVersion(), '--version', 'print the version')
+  program.version(ownPackage()?.version ?? 'unknown', '--version', 'print the version')
   prepare(program)
   try {
     await program.parseAsync(argv, { from: 'user' })
@@ -89,19 +89,6 @@ function guardProcess(report: (error: unknown) => number): void {
   })
   process.stderr.on('error', () => process.exit(exitCodes.internalError))
   process.on('uncaughtException', (error) => process.exit(report(error)))
-}
-
-/** The version in our package.json, which is two folders up from the source and three up from its compiled form. */
-function packageVersion(): string {
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      const text = readFileSync(new URL(up, import.meta.url), 'utf8')
-      return z.object({ version: z.string() }).parse(JSON.parse(text)).version
-    } catch (error) {
-      if (!isSystemError(error)) throw error
-    }
-  }
-  return 'unknown'
 }
 
 /**

@@ -1,13 +1,14 @@
 // What rdm-fit tells of a model without training it: how its step is written on this machine, and where its time goes.
 
 import { Batches } from '../data/batches.js'
-import type { Dataset } from '../data/imageSet.js'
-import type { FitConfig } from '../fit/config.js'
+import type { Dataset, ImageSet } from '../data/imageSet.js'
+import { type FitConfig, stepsPerRunOf } from '../fit/config.js'
 import type { FitEvent } from '../fit/events.js'
-import { Feeds } from '../fit/feeds.js'
+import { datasetOf, Feeds, stateOf } from '../fit/feeds.js'
 import type { TrainableModel } from '../model/trainable.js'
 import { profileStep } from '../profile/profile.js'
 import { formatProfile } from '../profile/table.js'
+import { stepNodes, trainingSteps } from '../targets/ort-cuda/steps.js'
 import { tuningFile } from '../tuning/cache.js'
 import { type PlannedStep, planStep } from '../tuning/plan.js'
 import { table } from './table.js'
@@ -20,13 +21,20 @@ export interface InspectOptions {
   onEvent(event: FitEvent): void
 }
 
-const planFor = ({ model, config, signal, onEvent }: InspectOptions, batch: number): Promise<PlannedStep | undefined> =>
+const planFor = (
+  { model, config, signal, onEvent }: InspectOptions,
+  batch: number,
+  set?: ImageSet,
+): Promise<PlannedStep | undefined> =>
   planStep({
     model,
     batch,
     wanted: config.target,
+    precision: config.precision,
+    ...(set ? { data: datasetOf(model, set) } : {}),
     threads: config.threads,
     provider: config.provider,
+    device: config.device,
     signal,
     onNotice: (message) => onEvent({ event: 'notice', message }),
     onProgress: (done, total) => onEvent({ event: 'tuning', done, total }),
@@ -38,6 +46,7 @@ export async function explain(options: InspectOptions): Promise<string | undefin
   const planned = await planFor(options, batchSize)
   if (!planned) return undefined
   const { plan, timings } = planned
+  if (plan.target === 'ort-cuda') return explainLoop(options)
   const calls = [...timings].map(([call, { choice, ms }]) => ({ call, choice, ms }))
   if (options.json) return `${JSON.stringify({ event: 'explain', ...plan, batchSize, calls })}\n`
   if (plan.target === 'portable') return 'target portable: one way for every machine, nothing to choose\n'
@@ -54,19 +63,41 @@ export async function explain(options: InspectOptions): Promise<string | undefin
   )
 }
 
+/** Operators that give the same bytes another shape: no work on any device. */
+const views = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'])
+
+/** On a GPU a step takes as long as it has nodes. */
+function explainLoop({ model, config, json }: InspectOptions): string {
+  const { precision } = config
+  const { graph } = trainingSteps(model.graph(), model.signature, model.carried, { precision })
+  const counts = new Map<string, number>()
+  for (const { operator } of stepNodes(graph)) counts.set(operator.name, (counts.get(operator.name) ?? 0) + 1)
+  const operators = [...counts].sort(([, a], [, b]) => b - a)
+  const total = operators.reduce((sum, [, count]) => sum + count, 0)
+  const moving = operators.reduce((sum, [name, count]) => sum + (views.has(name) ? 0 : count), 0)
+  const stepsPerRun = stepsPerRunOf(config)
+  if (json)
+    return `${JSON.stringify({ event: 'explain', target: 'ort-cuda', precision, stepsPerRun, nodes: total, kernels: moving, operators: Object.fromEntries(counts) })}\n`
+  return (
+    `target ort-cuda: up to ${stepsPerRun} steps a run, ${precision}; a step is ${total} nodes, of which ${moving} are work for ` +
+    'the device and the others give something another shape\n\n' +
+    table([['operator', 'nodes a step'], ...operators.map(([name, count]) => [name, String(count)])])
+  )
+}
+
 /** Where the time of a step goes; undefined when stopped. */
 export async function profile(options: InspectOptions, data: Dataset, steps: number): Promise<string | undefined> {
   const { model, config, signal } = options
-  const { batchSize, seed, augment, threads, provider } = config
+  const { batchSize, seed, augment, threads, provider, device } = config
   const batches = new Batches(data.train, { batchSize, seed, augment })
-  const feeds = new Feeds(model.signature, batches, config).of(0, 0)
-  const planned = await planFor(options, feeds.images)
+  const planned = await planFor(options, batches.sizeOf(0), data.train)
   if (!planned) return undefined
-  const { models, optimize } = planned
+  const { models, optimize, inLoop } = planned
+  const feeds = new Feeds(model.signature, batches, config, inLoop ? 1 : undefined).of(0, 0)
   const result = await profileStep({
     model: models(feeds.images),
-    feeds: { ...model.state, ...feeds.tensors },
-    settings: { threads, provider, optimize },
+    feeds: { ...stateOf(model, config), ...feeds.tensors },
+    settings: { threads, provider, device, optimize },
     steps,
     // Forward once, and as much again for each of the two gradients.
     nominalFlops: 2 * 3 * feeds.images * model.multiplyAdds,

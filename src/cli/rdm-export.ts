@@ -16,6 +16,8 @@ import { readTrainableModel } from '../model/read.js'
 import type { Recipe } from '../model/recipe.js'
 import { exportModel, type Part, parts } from '../model/write.js'
 import { multiplicity } from '../paths/multiplicity.js'
+import { type Precision, precisions } from '../targets/ort-cuda/index.js'
+import { trainingSteps } from '../targets/ort-cuda/steps.js'
 import { planStep, type TargetName } from '../tuning/plan.js'
 import { architectureFrom, type NetworkOptions } from './architecture.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
@@ -30,7 +32,8 @@ interface Options extends NetworkOptions {
   readonly nesterov?: true
   readonly part: Part
   readonly inline?: true
-  readonly target: TargetName
+  readonly target: Exclude<TargetName, 'auto'>
+  readonly precision?: Precision
   readonly batch?: number
   readonly recompute: boolean
   readonly out?: string
@@ -58,6 +61,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
+    'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
   program
@@ -109,11 +113,13 @@ export async function main(argv: string[]): Promise<void> {
     .option('--nesterov', 'Nesterov momentum')
     .addOption(choice('--part <part>', 'the whole file, or one part as a plain model', parts).default('all'))
     .addOption(
-      choice('--target <name>', 'with --part train: the step for any runtime, or as rdm-fit runs it on this CPU', [
-        'portable',
-        'ort-cpu',
-      ]).default('portable'),
+      choice(
+        '--target <name>',
+        'with --part train: the step for any runtime, as rdm-fit runs it on this CPU, or many steps a run for a GPU',
+        ['portable', 'ort-cpu', 'ort-cuda'],
+      ).default('portable'),
     )
+    .addOption(choice('--precision <name>', 'with --target ort-cuda: of convolutions (default: fp32)', precisions))
     .option(
       '--batch <images>',
       "with --target ort-cpu: images in a batch (default: the recipe's)",
@@ -143,16 +149,27 @@ async function run(options: Options): Promise<void> {
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }
-  const forCpu = options.target === 'ort-cpu'
-  if (forCpu && options.part !== 'train')
-    throw new UserError('--target ort-cpu writes a training step for this machine alone: add --part train')
+  const { target } = options
+  const forCpu = target === 'ort-cpu'
+  const forCuda = target === 'ort-cuda'
+  if ((forCpu || forCuda) && options.part !== 'train')
+    throw new UserError(`--target ${target} writes a training step for one runtime alone: add --part train`)
+  if (options.precision !== undefined && !forCuda)
+    throw new UserError(
+      `--precision ${options.precision} is for target ort-cuda: add --target ort-cuda, or leave it out`,
+    )
   if (options.batch !== undefined && !forCpu)
     throw new UserError('the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu')
   const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
   const { seed, recompute, inline = false } = options
-  const part = forCpu ? 'all' : options.part
+  const part = target === 'portable' ? options.part : 'all'
   const model = exportModel(network, { recipe, seed, part, inline, recompute, architecture })
-  const bytes = forCpu ? await stepForCpu(model, options.batch ?? recipe.batchSize) : model
+  const lowered = {
+    portable: () => model,
+    'ort-cpu': () => stepForCpu(model, options.batch ?? recipe.batchSize),
+    'ort-cuda': () => stepsForCuda(model, options.precision),
+  }
+  const bytes = await lowered[target]()
   if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
   else process.stdout.write(bytes)
 }
@@ -172,6 +189,14 @@ async function stepForCpu(file: Uint8Array, batch: number): Promise<Uint8Array> 
   } finally {
     progress.stop()
   }
+}
+
+/** Many steps a run: the data set, its labels and where batches are cut from it are inputs. */
+function stepsForCuda(file: Uint8Array, precision: Precision | undefined): Uint8Array {
+  const model = readTrainableModel(file)
+  const options = precision === undefined ? {} : { precision }
+  const { graph, carried } = trainingSteps(model.graph(), model.signature, model.carried, options)
+  return model.encode(graph, { carried })
 }
 
 const recipeFrom = (recipe: Recipe, { momentum, weightDecay, nesterov }: Options): Recipe => ({

@@ -11,6 +11,7 @@ import { readRunInfo, runFiles } from '../fit/runFolder.js'
 import { readTrainableModel } from '../model/read.js'
 import { type Schedule, scheduleText } from '../model/schedule.js'
 import { type Provider, providers } from '../runtime/protocol.js'
+import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { type TargetName, targetNames } from '../tuning/plan.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
@@ -26,7 +27,10 @@ interface FitFlags {
   readonly steps?: number
   readonly threads?: number
   readonly ep?: Provider
+  readonly device?: number
   readonly target?: TargetName
+  readonly precision?: Precision
+  readonly stepsPerRun?: number
   readonly augment: boolean
   readonly checkpointSeconds?: number
   readonly resume?: true
@@ -44,6 +48,7 @@ const fitCommand = (): Command =>
     'rdm-export --block basic --depth 8 --functions 11,01 | rdm-fit - --data cifar-10-batches-bin --out runs/rdm8 --epochs 5 --lr 0:0.01,1:0.1,4:0.01',
     'rdm-fit --resume --out runs/rdm8',
     'rdm-fit --resume --out runs/rdm8 --epochs 10',
+    'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/gpu --ep cuda --precision fp16',
     'rdm-fit model.onnx --explain',
     'rdm-fit model.onnx --data cifar-10-batches-bin --profile',
   ])
@@ -70,8 +75,17 @@ const fitCommand = (): Command =>
     .option('--no-augment', 'take the images as they are, without random crops and flips')
     .option('--threads <count>', 'threads (default: all cores)', parsedBy(wholeNumber(1, 1024)))
     .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
+    .option('--device <number>', 'GPU to train on, counted from 0 (default: 0)', parsedBy(wholeNumber(0, 1023)))
     .addOption(
       new Option('--target <name>', 'how the step is written for the runtime (default: auto)').choices(targetNames),
+    )
+    .addOption(
+      new Option('--precision <name>', 'of convolutions, with target ort-cuda (default: fp32)').choices(precisions),
+    )
+    .option(
+      '--steps-per-run <count>',
+      'steps in one run, with target ort-cuda (default: 100 on a GPU, 10 elsewhere)',
+      parsedBy(wholeNumber(1, 1_000_000)),
     )
     .option(
       '--checkpoint-seconds <seconds>',
@@ -184,7 +198,10 @@ function overridesOf(flags: FitFlags): FitOverrides {
     steps: flags.steps,
     threads: flags.threads,
     provider: flags.ep,
+    device: flags.device,
     target: flags.target,
+    precision: flags.precision,
+    stepsPerRun: flags.stepsPerRun,
     checkpointSeconds: flags.checkpointSeconds,
     augment: flags.augment ? undefined : false,
   }

@@ -15,6 +15,9 @@ export interface Crop {
   readonly flip: boolean
 }
 
+/** The image as it is. */
+export const inPlace: Crop = { top: borderPixels, left: borderPixels, flip: false }
+
 /** Draws a crop; always takes three draws from the stream: top, left, flip. */
 export function drawCrop(random: RandomStream): Crop {
   const top = random.below(2 * borderPixels + 1)

@@ -3,8 +3,9 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { UserError } from '../errors.js'
 import { type Recipe, recipeSchema } from '../model/recipe.js'
-import { providers } from '../runtime/protocol.js'
-import { targetNames } from '../tuning/plan.js'
+import { type Provider, providers } from '../runtime/protocol.js'
+import { precisions } from '../targets/ort-cuda/index.js'
+import { type TargetName, targetNames } from '../tuning/plan.js'
 
 const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
 
@@ -19,8 +20,14 @@ export const fitConfigSchema = z.strictObject({
   steps: z.int().min(1).nullable(),
   threads: z.int().min(1).max(1024),
   provider: z.enum(providers),
+  /** The GPU, counted from 0, of the cuda provider. */
+  device: z.int().min(0).default(0),
   /** How the step is written for the runtime. Runs from before there was a choice are portable. */
   target: z.enum(targetNames).default('portable'),
+  /** Of convolutions and matrix products. */
+  precision: z.enum(precisions).default('fp32'),
+  /** Steps that target ort-cuda takes in one run; null: what suits the provider. */
+  stepsPerRun: z.int().min(1).max(1_000_000).nullable().default(null),
   /** Seconds from one checkpoint within an epoch to the next. */
   checkpointSeconds: z.number().min(0),
 })
@@ -40,8 +47,12 @@ const defaults = {
   },
   // The only provider that is there after a plain install.
   provider: 'cpu',
+  device: 0,
   // The fastest step that is right on this machine.
   target: 'auto',
+  // Half precision gives other numbers, if not worse ones.
+  precision: 'fp32',
+  stepsPerRun: null,
   // What a crash may cost at most. Writing some 20 MB once a minute is less than a thousandth of the time.
   checkpointSeconds: 60,
 } as const
@@ -56,16 +67,45 @@ const optionOf: Record<keyof FitConfig, string> = {
   steps: '--steps',
   threads: '--threads',
   provider: '--ep',
+  device: '--device',
   target: '--target',
+  precision: '--precision',
+  stepsPerRun: '--steps-per-run',
   checkpointSeconds: '--checkpoint-seconds',
 }
 
 const given = (overrides: FitOverrides) =>
   Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined))
 
+/** Whether steps are taken many a run, in a loop inside the graph: what target ort-cuda does. */
+export const inLoop = ({ target, provider }: { readonly target: TargetName; readonly provider: Provider }): boolean =>
+  target === 'ort-cuda' || (target === 'auto' && provider === 'cuda')
+
+/**
+ * How many steps a run takes at most. On a GPU a second's work or so: what passes over the bus before and after is little
+ * beside it, and a run that is stopped or a progress bar does not wait long.
+ */
+export const stepsPerRunOf = ({ stepsPerRun, provider }: FitConfig): number =>
+  stepsPerRun ?? (provider === 'cuda' ? 100 : 10)
+
+/** Settings that only one target or provider knows. */
+function checkAgreement(config: FitConfig): void {
+  if (config.provider === 'cpu' && config.device !== 0)
+    throw new UserError(`--device ${config.device} is a GPU: add --ep cuda, or leave it out`)
+  if (inLoop(config)) return
+  const advice = 'add --ep cuda or --target ort-cuda, or leave it out'
+  if (config.precision !== 'fp32')
+    throw new UserError(`--precision ${config.precision} is for target ort-cuda: ${advice}`)
+  if (config.stepsPerRun !== null)
+    throw new UserError(`--steps-per-run ${config.stepsPerRun} is for target ort-cuda: ${advice}`)
+}
+
 function validated(candidate: Record<string, unknown>): FitConfig {
   const result = fitConfigSchema.safeParse(candidate)
-  if (result.success) return result.data
+  if (result.success) {
+    checkAgreement(result.data)
+    return result.data
+  }
   const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
   throw new UserError(`the training configuration does not fit: ${reasons.join('; ')}`)
 }
@@ -81,7 +121,13 @@ export function newConfig(recipe: Recipe, overrides: FitOverrides = {}): FitConf
 }
 
 /** Settings without which the run would have taken other steps. The rest only say how far, how fast and where. */
-const decisive = ['batchSize', 'learningRate', 'augment', 'seed'] as const satisfies readonly (keyof FitConfig)[]
+const decisive = [
+  'batchSize',
+  'learningRate',
+  'augment',
+  'seed',
+  'precision',
+] as const satisfies readonly (keyof FitConfig)[]
 
 /**
  * The configuration of a run that goes on: its own, with more epochs or steps or other threads where they are given.

@@ -1,9 +1,10 @@
 // Loss, error and confusion matrix of an inference model over a set of images.
-import { batchesInOrder } from '../data/batches.js'
-import type { ImageSet } from '../data/imageSet.js'
+import { type ImageSet, imageSize } from '../data/imageSet.js'
 import { UserError } from '../errors.js'
 import type { TensorInfo } from '../runtime/protocol.js'
 import type { Session } from '../runtime/session.js'
+import type { HostTensors } from '../runtime/tensor.js'
+import { cutNames, LOGITS } from '../targets/ort-cuda/steps.js'
 
 export interface Evaluation {
   readonly images: number
@@ -61,14 +62,73 @@ export function classifierOf({ inputs, outputs }: Pick<Session, 'inputs' | 'outp
   return { images: images.name, logits: logits.name }
 }
 
+/** Gives the logits of images of a set. */
+export interface Classifier {
+  /** Images at a time, at most. */
+  readonly batch: number
+  /** Of the images from `first` on, row by row. */
+  logits(first: number, count: number): Promise<Float32Array>
+}
+
+/** A classifier by a model that takes a batch of images. */
+export function classifierBy(session: Pick<Session, 'run'>, names: ClassifierNames, set: ImageSet): Classifier {
+  const size = imageSize(set)
+  return {
+    batch: evaluationBatch,
+    async logits(first, count) {
+      const shape = [count, set.channels, set.height, set.width]
+      // A copy, because a message to another thread would otherwise carry the whole set along.
+      const data = set.images.slice(first * size, (first + count) * size)
+      const outputs = await session.run({ [names.images]: { dtype: 'uint8', shape, data } })
+      return logitsOf(outputs, names.logits, count, set)
+    },
+  }
+}
+
+/**
+ * A classifier by a model of `evaluationSteps`, which holds the images: many batches a run.
+ * @param state the weights to classify with
+ */
+export function classifierInLoop(session: Pick<Session, 'run'>, state: HostTensors, set: ImageSet): Classifier {
+  const most = 50
+  return {
+    batch: most * evaluationBatch,
+    async logits(first, count) {
+      const steps = Math.ceil(count / evaluationBatch)
+      // Batches are of one size: what the last lacks is filled with its last image, and cut off again.
+      const indices = BigInt64Array.from({ length: steps * evaluationBatch }, (_, i) =>
+        BigInt(first + Math.min(i, count - 1)),
+      )
+      const shape = [steps, evaluationBatch]
+      const outputs = await session.run({ ...state, [cutNames.indices]: { dtype: 'int64', shape, data: indices } })
+      return logitsOf(outputs, LOGITS, steps * evaluationBatch, set).subarray(0, count * set.classes.length)
+    },
+  }
+}
+
+/** @throws UserError when there are not as many as images and classes */
+export function logitsOf(outputs: HostTensors, name: string, count: number, { classes }: ImageSet): Float32Array {
+  const { data } = outputs[name]!
+  if (!(data instanceof Float32Array) || data.length !== count * classes.length)
+    throw new UserError(`"${name}" has ${data.length} values, expected ${count} × ${classes.length} float32`)
+  return data
+}
+
+/** `score` by a model that takes a batch of images. */
+export const evaluate = (
+  session: Pick<Session, 'run'>,
+  names: ClassifierNames,
+  set: ImageSet,
+  signal?: AbortSignal,
+): Promise<Evaluation | undefined> => score(classifierBy(session, names, set), set, signal)
+
 /**
  * Classifies every image of the set. Sums are made here in float64, in the order of the images, so the same logits
  * give the same numbers.
  * @returns undefined when `signal` aborted it.
  */
-export async function evaluate(
-  session: Pick<Session, 'run'>,
-  names: ClassifierNames,
+export async function score(
+  classifier: Classifier,
   set: ImageSet,
   signal?: AbortSignal,
 ): Promise<Evaluation | undefined> {
@@ -76,19 +136,13 @@ export async function evaluate(
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
   let lossSum = 0
   let wrong = 0
-  for (const { images, labels } of batchesInOrder(set, evaluationBatch)) {
+  for (let first = 0; first < set.count; first += classifier.batch) {
     if (signal?.aborted) return undefined
-    const shape = [labels.length, set.channels, set.height, set.width]
-    const outputs = await session.run({ [names.images]: { dtype: 'uint8', shape, data: images } })
-    const logits = outputs[names.logits]!.data
-    if (!(logits instanceof Float32Array) || logits.length !== labels.length * classes) {
-      throw new UserError(
-        `"${names.logits}" has ${logits.length} values, expected ${labels.length} × ${classes} float32`,
-      )
-    }
-    for (let i = 0; i < labels.length; i++) {
+    const count = Math.min(classifier.batch, set.count - first)
+    const logits = await classifier.logits(first, count)
+    for (let i = 0; i < count; i++) {
       const row = logits.subarray(i * classes, (i + 1) * classes)
-      const label = Number(labels[i])
+      const label = set.labels[first + i]!
       const guess = argmax(row)
       lossSum += crossEntropy(row, label)
       if (guess !== label) wrong += 1

@@ -6,14 +6,15 @@ import type { Dataset } from '../data/imageSet.js'
 import { UserError } from '../errors.js'
 import { learningRateAt } from '../model/schedule.js'
 import type { TrainableModel } from '../model/trainable.js'
-import { openSession, openTrainingSession, type TrainingSession } from '../runtime/session.js'
+import { openTrainingSession, type TrainingSession } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
+import { LOSS_SCALES, lossScaling } from '../targets/ort-cuda/steps.js'
 import { planStep } from '../tuning/plan.js'
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
-import type { FitConfig, FitOverrides } from './config.js'
-import { classifierOf, evaluate } from './evaluate.js'
+import { type FitConfig, type FitOverrides, stepsPerRunOf } from './config.js'
+import { type Evaluator, loopEvaluator, sessionEvaluator } from './evaluator.js'
 import type { EndReason, FitEvent } from './events.js'
-import { Feeds } from './feeds.js'
+import { datasetOf, Feeds } from './feeds.js'
 import { writeAtomically } from './files.js'
 import { lockFolder } from './lock.js'
 import { afterEpoch, afterStep, type EpochMetrics, meansOf, metricsText, type Progress } from './metrics.js'
@@ -62,15 +63,18 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const { checkpoint, notice, plan: earlier } = await openRun({ folder, model, data, dataPath, config, resume })
     const tell = (message: string) => options.onEvent?.({ event: 'notice', message })
     if (notice !== undefined) tell(notice)
-    const { threads, provider, target, batchSize } = checkpoint.config
+    const { threads, provider, device, target, precision, batchSize } = checkpoint.config
     const batch = Math.min(batchSize, data.train.count)
     const planned = await planStep({
       model,
       batch,
       wanted: target,
+      precision,
+      data: datasetOf(model, data.train),
       earlier: config.target === undefined || config.target === earlier?.target ? earlier : undefined,
       threads,
       provider,
+      device,
       signal: options.signal,
       onNotice: tell,
       onProgress: (done, total) => options.onEvent?.({ event: 'tuning', done, total }),
@@ -80,14 +84,17 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       const { step, history } = progress
       return { reason: 'interrupted', step, config: checkpoint.config, history, state }
     }
-    const { plan, models, optimize } = planned
+    const { plan, models, carried, optimize, inLoop } = planned
     await keepPlan(folder, plan)
-    const { carried } = model
-    const session = await openTrainingSession({ models, batch, state, carried, threads, provider, optimize })
+    const settings = { threads, provider, device, optimize }
+    const session = await openTrainingSession({ models, batch, state, carried, ...settings })
+    const evaluator = inLoop ? loopEvaluator(model, data.test, settings) : sessionEvaluator(model, data.test, settings)
     try {
-      return await new Run(options, folder, session, checkpoint).go()
+      const stepsPerRun = inLoop ? stepsPerRunOf(checkpoint.config) : undefined
+      return await new Run(options, folder, session, evaluator, checkpoint, stepsPerRun).go()
     } finally {
       await session.close()
+      await evaluator.close()
     }
   } finally {
     unlock()
@@ -110,11 +117,15 @@ export function checkData({ signature: { imageShape, classes } }: TrainableModel
   }
 }
 
+/** 2^16, with which half precision begins, halved thirty times. */
+const MIN_LOSS_SCALE = 2 ** -14
+
 /** One process's part of a run. */
 class Run {
   readonly #options: FitOptions
   readonly #folder: string
   readonly #session: TrainingSession
+  readonly #evaluator: Evaluator
   readonly #checkpoint: Checkpoint
   readonly #config: FitConfig
   readonly #stepsPerEpoch: number
@@ -123,7 +134,15 @@ class Run {
   #progress: Progress
   #savedAt = performance.now()
 
-  constructor(options: FitOptions, folder: string, session: TrainingSession, checkpoint: Checkpoint) {
+  constructor(
+    options: FitOptions,
+    folder: string,
+    session: TrainingSession,
+    evaluator: Evaluator,
+    checkpoint: Checkpoint,
+    stepsPerRun: number | undefined,
+  ) {
+    this.#evaluator = evaluator
     this.#options = options
     this.#folder = folder
     this.#session = session
@@ -133,7 +152,7 @@ class Run {
     const { batchSize, seed, augment } = this.#config
     const batches = new Batches(options.data.train, { batchSize, seed, augment })
     this.#stepsPerEpoch = batches.stepsPerEpoch
-    this.#feeds = new Feeds(options.model.signature, batches, this.#config)
+    this.#feeds = new Feeds(options.model.signature, batches, this.#config, stepsPerRun)
     this.#emit = options.onEvent ?? (() => {})
   }
 
@@ -164,7 +183,7 @@ class Run {
       const begun = performance.now()
       while (this.#progress.epochStep < this.#stepsPerEpoch) {
         if (this.#progress.step >= this.#lastStep) return this.#stopAtStep()
-        await this.#step()
+        await this.#advance()
         if (this.#aborted) return this.#interrupt()
         if (performance.now() - this.#savedAt >= this.#config.checkpointSeconds * 1000) await this.#save()
       }
@@ -182,54 +201,58 @@ class Run {
     return this.#progress.step >= this.#config.epochs * this.#stepsPerEpoch ? 'finished' : 'steps'
   }
 
-  async #step(): Promise<void> {
-    const { epoch, epochStep } = this.#progress
+  /** One run of the model: a step, or several in a loop. */
+  async #advance(): Promise<void> {
+    const { epoch, epochStep, step } = this.#progress
     const { signature } = this.#options.model
     const begun = performance.now()
-    const feeds = this.#feeds.of(epoch, epochStep)
+    const feeds = this.#feeds.of(epoch, epochStep, this.#lastStep - step)
     const computing = this.#session.step(feeds.tensors, feeds.images)
-    // The worker thread computes; meanwhile this one makes the next batch.
+    // The worker thread computes; meanwhile this one makes what the next run needs.
     this.#feeds.prepareAfter(feeds)
     const outputs = await computing
-    const { images } = feeds
-    const loss = scalar(outputs, signature.loss)
-    const correct = scalar(outputs, signature.correct)
-    if (!Number.isFinite(loss)) this.#diverged(`the loss is ${loss}`, this.#progress.step + 1)
-    this.#progress = afterStep(this.#progress, loss, correct, images)
-    const means = meansOf(this.#progress)
-    this.#emit({
-      event: 'step',
-      step: this.#progress.step,
-      epoch,
-      loss,
-      error: (images - correct) / images,
-      ms: Math.round((performance.now() - begun) * 1000) / 1000,
-      images,
-      meanLoss: means.loss,
-      meanError: means.error,
-    })
+    const { steps, images } = feeds
+    const losses = numbersOf(outputs, signature.loss, steps)
+    const corrects = numbersOf(outputs, signature.correct, steps)
+    const scales = LOSS_SCALES in outputs ? numbersOf(outputs, LOSS_SCALES, steps) : undefined
+    const ms = Math.round(((performance.now() - begun) / steps) * 1000) / 1000
+    for (const [i, loss] of losses.entries()) {
+      const correct = corrects[i]!
+      if (!Number.isFinite(loss)) this.#diverged(`the loss is ${loss}`, this.#progress.step + 1)
+      // Halved thirty times in a row, and the gradients of a loss this small still overflow.
+      if (scales && scales[i]! < MIN_LOSS_SCALE)
+        this.#diverged(`the gradients overflow, whatever the loss is scaled by (${scales[i]})`, this.#progress.step + 1)
+      this.#progress = afterStep(this.#progress, loss, correct, images)
+      const means = meansOf(this.#progress)
+      this.#emit({
+        event: 'step',
+        step: this.#progress.step,
+        epoch,
+        loss,
+        error: (images - correct) / images,
+        ms,
+        images,
+        meanLoss: means.loss,
+        meanError: means.error,
+      })
+    }
   }
 
   /** Over the whole test set by the inference graph with the running statistics; undefined when stopped on the way. */
   async #evaluate(state: HostTensors): Promise<EpochMetrics | undefined> {
-    const { model, data, signal } = this.#options
-    const { threads, provider, learningRate } = this.#config
-    const session = await openSession(model.inference(state), { threads, provider })
-    try {
-      const result = await evaluate(session, classifierOf(session, data.test), data.test, signal)
-      if (!result) return undefined
-      const { epoch, step } = this.#progress
-      if (!Number.isFinite(result.loss)) this.#diverged(`the test loss is ${result.loss}`, step)
-      return {
-        epoch,
-        step,
-        learningRate: learningRateAt(learningRate, epoch),
-        ...meansOf(this.#progress),
-        testLoss: result.loss,
-        testError: result.error,
-      }
-    } finally {
-      await session.close()
+    const result = await this.#evaluator.evaluate(state, this.#options.signal)
+    if (!result) return undefined
+    const { epoch, step } = this.#progress
+    if (!Number.isFinite(result.loss)) this.#diverged(`the test loss is ${result.loss}`, step)
+    const skipped = state[lossScaling.skipped]
+    return {
+      epoch,
+      step,
+      learningRate: learningRateAt(this.#config.learningRate, epoch),
+      ...meansOf(this.#progress),
+      testLoss: result.loss,
+      testError: result.error,
+      ...(skipped ? { skippedSteps: Number(skipped.data[0]) } : {}),
     }
   }
 
@@ -323,9 +346,9 @@ class Run {
   }
 }
 
-/** The value of a tensor that holds one. */
-function scalar(outputs: HostTensors, name: string): number {
+/** The numbers of a tensor that holds one a step. */
+function numbersOf(outputs: HostTensors, name: string, steps: number): number[] {
   const tensor = outputs[name]
-  if (tensor?.data.length !== 1) throw new UserError(`the training step gives no single value "${name}"`)
-  return Number(tensor.data[0])
+  if (tensor?.data.length !== steps) throw new UserError(`the training step gives no value "${name}" for each step`)
+  return Array.from(tensor.data as ArrayLike<number | bigint>, Number)
 }

@@ -16,6 +16,8 @@ export const epochMetricsSchema = z.strictObject({
   /** Over the whole test set, after the epoch. */
   testLoss: z.number(),
   testError: z.number(),
+  /** In half precision: steps of the run so far that were not taken, because their gradients overflowed. */
+  skippedSteps: count.optional(),
 })
 export type EpochMetrics = z.infer<typeof epochMetricsSchema>
 

@@ -86,7 +86,9 @@ export function epochLine(event: EpochEvent, epochs: number): string {
   const epoch = `${event.epoch + 1}`.padStart(`${epochs}`.length)
   const training = `training loss ${event.loss.toFixed(4)}, error ${percent(event.error)}`
   const test = `test loss ${event.testLoss.toFixed(4)}, error ${percent(event.testError)}`
-  return `epoch ${epoch}/${epochs}, lr ${event.learningRate}: ${training}; ${test}; ${duration(event.ms)}`
+  const { skippedSteps = 0 } = event
+  const skipped = skippedSteps > 0 ? `; ${skippedSteps} ${skippedSteps === 1 ? 'step' : 'steps'} skipped so far` : ''
+  return `epoch ${epoch}/${epochs}, lr ${event.learningRate}: ${training}; ${test}${skipped}; ${duration(event.ms)}`
 }
 
 export function endLine({ reason, step, loss, error, testError }: EndEvent, folder: string): string {

@@ -13,6 +13,7 @@ import type { HostTensors } from '../runtime/tensor.js'
 import { type StepPlan, stepPlanSchema } from '../tuning/plan.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, fitConfigSchema, newConfig, resumedConfig } from './config.js'
+import { stateOf } from './feeds.js'
 import { writeAtomically } from './files.js'
 import { startOfRun } from './metrics.js'
 
@@ -152,7 +153,7 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined, plan }
   const { checkpoint, damaged } = loaded
   checkBelongs(checkpoint, info, folder)
-  checkFits(checkpoint.state, model.state, folder)
+  checkFits(checkpoint.state, stateOf(model, config), folder)
   return {
     checkpoint: { ...checkpoint, config },
     notice: damaged && `${damaged}; going on from the checkpoint before it`,
@@ -169,7 +170,7 @@ export async function keepPlan(folder: string, plan: StepPlan): Promise<void> {
 }
 
 const beginning = (model: TrainableModel, config: FitConfig, data: string): Checkpoint => ({
-  state: model.state,
+  state: stateOf(model, config),
   progress: startOfRun,
   config,
   recipe: model.recipe,

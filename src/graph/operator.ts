@@ -1,5 +1,6 @@
 // What an operator is: one record with its attributes, shape rule, gradient, reference evaluation and samples.
 
+import type { Graph } from './graph.js'
 import type { Sample } from './sample.js'
 import type { Shape } from './shape.js'
 import type { DType, Tensor } from './tensor.js'
@@ -10,11 +11,21 @@ export interface Type {
   readonly shape: Shape
 }
 
+/**
+ * A graph inside an operator, such as the body of a Loop. Its last `captured` inputs are values of the graph around it:
+ * operands of the node here, while ONNX lets a body use them by their names.
+ */
+export interface Body {
+  readonly graph: Graph
+  readonly captured: number
+}
+
 interface AttributeTypes {
   int: number
   float: number
   string: string
   ints: readonly number[]
+  graph: Body
 }
 export type AttributeKind = keyof AttributeTypes
 export type AttributeValue = AttributeTypes[AttributeKind]
@@ -64,6 +75,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly attributes: S
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number]
+  /** How many outputs a file names at least; those after them it may leave out where nobody uses them. All unless given. */
+  readonly requiredOutputs?: number
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
   gradient: Gradient<AttributesOf<S>>

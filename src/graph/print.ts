@@ -1,9 +1,8 @@
 // A graph as text that a person can read: one line a value, types at the right.
 
 import type { Graph } from './graph.js'
-import type { Attributes } from './operator.js'
 import type { Tensor } from './tensor.js'
-import { formatType, type Value } from './value.js'
+import { formatAttributes, formatType, type Node, type Value } from './value.js'
 
 const formatNumber = (value: number): string =>
   Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)))
@@ -14,11 +13,16 @@ function formatConstant({ dtype, shape, data }: Tensor): string {
   return shape.length === 0 ? numbers : `[${numbers}]`
 }
 
-function formatAttributes(attributes: Attributes): string {
-  const list = Object.entries(attributes).filter(([, value]) => value !== undefined)
-  if (list.length === 0) return ''
-  return ` {${list.map(([name, value]) => `${name}=${typeof value === 'object' ? `[${value}]` : value}`).join(', ')}}`
-}
+/** The graphs inside a node, below it. */
+const printBodies = ({ attributes }: Node): string[] =>
+  Object.values(attributes).flatMap((value) =>
+    typeof value === 'object' && 'graph' in value
+      ? printGraph(value.graph)
+          .trimEnd()
+          .split('\n')
+          .map((line) => `    ${line}`)
+      : [],
+  )
 
 /** `%3 = Conv(%2, stem.conv.weight) {strides=[1,1]}  # stem float32[batch, 16, 32, 32]`, node by node. */
 export function printGraph(graph: Graph): string {
@@ -39,9 +43,11 @@ export function printGraph(graph: Graph): string {
   for (const value of graph.parameters) lines.push(`  parameter ${declare(value)}`)
   for (const node of graph.nodes) {
     const results = node.outputs.map(nameOf).join(', ')
-    const call = `${node.operator.name}(${node.inputs.map(nameOf).join(', ')})${formatAttributes(node.attributes)}`
+    const attributes = formatAttributes(node.attributes)
+    const call = `${node.operator.name}(${node.inputs.map(nameOf).join(', ')})${attributes && ` {${attributes}}`}`
     lines.push(
       `  ${results} = ${call}  # ${node.scope ? `${node.scope} ` : ''}${node.outputs.map(formatType).join(', ')}`,
+      ...printBodies(node),
     )
   }
   for (const [name, value] of graph.outputs) lines.push(`  return ${name} = ${nameOf(value)}`)

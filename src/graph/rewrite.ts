@@ -18,31 +18,35 @@ export interface RewriteOptions {
   readonly inputs?: readonly Value[]
 }
 
-/** A graph in which leaves and nodes are replaced. Nodes that nothing before them has changed stay the same objects. */
-export function rewrite(
+/** The outputs of a graph in which leaves and nodes are replaced. Nodes that nothing before them has changed stay. */
+export function rewriteOutputs(
   source: Graph,
   replace: Replace,
-  { leaves = new Map(), prefix, inputs: added = [] }: RewriteOptions = {},
-): Graph {
+  { leaves = new Map(), prefix }: Pick<RewriteOptions, 'leaves' | 'prefix'> = {},
+): ReadonlyMap<string, Value> {
   const image = new Map<Value, Value>(leaves)
   const map = (value: Value): Value => image.get(value) ?? value
   for (const node of source.nodes) {
     const inputs = node.inputs.map((value) => value && map(value))
     const scope = [prefix, node.scope].filter((part) => part).join('/')
     rootScope(scope, () => {
-      const kept = () => (inputs.every((value, i) => value === node.inputs[i]) ? node.outputs : again(node, inputs))
-      const outputs = replace(node, inputs) ?? kept()
+      const outputs = replace(node, inputs) ?? again(node, inputs)
       node.outputs.forEach((value, i) => {
         image.set(value, outputs[i]!)
       })
     })
   }
-  return graph(
-    source.name,
-    [...source.inputs.map(map).filter((value) => value.origin.kind === 'input'), ...added],
-    new Map([...source.outputs].map(([name, value]) => [name, map(value)])),
-  )
+  return new Map([...source.outputs].map(([name, value]) => [name, map(value)]))
 }
 
-/** The same operator on other inputs. */
-const again = (node: Node, inputs: readonly (Value | undefined)[]) => apply(node.operator, inputs, node.attributes)
+/** A graph in which leaves and nodes are replaced. Inputs that are replaced by other values than inputs go. */
+export function rewrite(source: Graph, replace: Replace, options: RewriteOptions = {}): Graph {
+  const { leaves = new Map<Value, Value>(), inputs: added = [] } = options
+  const inputs = source.inputs.map((value) => leaves.get(value) ?? value)
+  const listed = [...inputs.filter(({ origin }) => origin.kind === 'input'), ...added]
+  return graph(source.name, listed, rewriteOutputs(source, replace, options))
+}
+
+/** The same operator on other inputs; the node itself where they are its own. */
+export const again = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] =>
+  inputs.every((value, i) => value === node.inputs[i]) ? node.outputs : apply(node.operator, inputs, node.attributes)

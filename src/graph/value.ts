@@ -1,7 +1,7 @@
 // Values and nodes. A value knows its type and where it comes from; it has no name until a graph is written.
 
 import { UserError } from '../errors.js'
-import type { AttributeSpecs, Attributes, AttributesOf, Operator, Type } from './operator.js'
+import type { AttributeSpecs, Attributes, AttributesOf, AttributeValue, Operator, Type } from './operator.js'
 import { formatShape, type Shape } from './shape.js'
 import { type DType, type Tensor, tensor } from './tensor.js'
 
@@ -136,11 +136,22 @@ function withDefaults(operator: Operator, given: Attributes): Attributes {
   )
 }
 
+/** `name=value`, as in messages and printed graphs. */
+function formatAttribute(name: string, value: AttributeValue): string {
+  if (typeof value !== 'object') return `${name}=${value}`
+  return `${name}=${'graph' in value ? value.graph.name : `[${value}]`}`
+}
+
+/** The attributes that are given, as text. */
+export const formatAttributes = (attributes: Attributes): string =>
+  Object.entries(attributes)
+    .flatMap(([name, value]) => (value === undefined ? [] : [formatAttribute(name, value)]))
+    .join(', ')
+
 /** What an error says of a call: each input's type and the attributes. */
 export function describeCall(inputs: readonly (Value | undefined)[], attributes: Attributes): string {
   const types = inputs.map((value) => (value ? formatType(value) : '(none)')).join(', ')
-  const given = Object.entries(attributes).filter(([, value]) => value !== undefined)
-  const list = given.map(([name, value]) => `${name}=${typeof value === 'object' ? `[${value}]` : value}`).join(', ')
+  const list = formatAttributes(attributes)
   return `inputs ${types || '(none)'}${list ? `; ${list}` : ''}`
 }
 

@@ -8,14 +8,14 @@ import { type Dim, isKnown } from '../graph/shape.js'
 import { specialize } from '../graph/specialize.js'
 import { formatType, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
-import { decodeModel, encodeModel, hostToProto, requireHost, toHost } from '../onnx/tensors.js'
+import { decodeModel, encodeModel, hostToProto, requireHost, toHost, withConstants } from '../onnx/tensors.js'
 import { readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { multiplyAdds } from './cost.js'
 import { keys, readMetadata, type StepNames } from './metadata.js'
 import { paperRecipe } from './recipe.js'
-import type { StepSignature, TrainableModel } from './trainable.js'
+import type { EncodeOptions, StepSignature, TrainableModel } from './trainable.js'
 import { parametersAsInputs, stepNames } from './write.js'
 
 type ModelProto = onnxProto.onnx.IModelProto
@@ -188,12 +188,18 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       return specialize(open, { [symbol]: batch })
     }
     const { imageShape: _, classes: __, ...names } = signature
-    const metadata = { [keys.step]: JSON.stringify(names), [keys.carried]: JSON.stringify(carried) }
     // Only the driver and its runtime read it: types of inner values would be a third of the bytes.
-    const encode = (graph: Graph): Uint8Array =>
-      encodeModel(writeModel({ graph, weights: model.weights, metadata, innerTypes: false }))
+    const encode = (graph: Graph, options: EncodeOptions = {}): Uint8Array => {
+      const metadata = {
+        [keys.step]: JSON.stringify(names),
+        [keys.carried]: JSON.stringify(options.carried ?? carried),
+      }
+      const proto = writeModel({ graph, weights: model.weights, metadata, innerTypes: false })
+      return encodeModel(withConstants(proto, options.constants ?? {}))
+    }
     return {
       graph: stepGraph,
+      network: () => parametersAsInputs(model.inference, model.inference.parameters),
       encode,
       step: (target, batch) => encode(target.lower(stepGraph(batch))),
       carried,

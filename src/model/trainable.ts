@@ -23,6 +23,13 @@ export interface StepSignature {
   readonly classes: number
 }
 
+export interface EncodeOptions {
+  /** Values of inputs that never change: they stay where the runtime computes. */
+  readonly constants?: HostTensors
+  /** Output → state tensor that it replaces, where a target's differ from the model's. */
+  readonly carried?: Readonly<Record<string, string>>
+}
+
 export interface TrainableModel {
   /**
    * The whole training step as one plain ONNX model, as a target writes it. With `batch` its shapes are fixed to so many
@@ -33,8 +40,10 @@ export interface TrainableModel {
   step(target: Target, batch?: number): Uint8Array
   /** The step as a graph, its state as inputs, its primitives not yet expanded: what a target lowers. */
   graph(batch?: number): Graph
+  /** The inference graph, its state as inputs: what a target lowers to evaluate with weights that change. */
+  network(): Graph
   /** A lowered graph as a plain model. */
-  encode(lowered: Graph): Uint8Array
+  encode(lowered: Graph, options?: EncodeOptions): Uint8Array
   /** Output name of the step → the input name (state tensor) that it replaces. */
   readonly carried: Readonly<Record<string, string>>
   /** State at the values in the file, by name. */

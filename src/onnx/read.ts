@@ -3,8 +3,16 @@
 
 import onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
+import { type Closure, closure } from '../graph/closure.js'
 import { type Graph, graph } from '../graph/graph.js'
-import { type Attributes, type AttributeValue, ONNX_DOMAIN, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
+import {
+  type Attributes,
+  type AttributeValue,
+  type Body,
+  ONNX_DOMAIN,
+  type Operator,
+  TRAINING_DOMAIN,
+} from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
 import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
 import { apply, constant, constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
@@ -24,9 +32,10 @@ const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder()
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
- * means to fill our memory (functions that call each other double at each level).
+ * means to fill our memory (functions that call each other double at each level) or to take our time (each graph inside a
+ * node has to be told apart from all that stands around it).
  */
-const limits = { depth: 32, inlined: 100_000 }
+const limits = { depth: 32, inlined: 100_000, bodies: 100 }
 
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
@@ -46,7 +55,7 @@ function shortestFloat(value: number): number {
   return value
 }
 
-function attributeValue(proto: AttributeProto): AttributeValue | undefined {
+function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => Body): AttributeValue | undefined {
   switch (proto.type) {
     case AttributeType.INT:
       return toNumber(proto.i ?? 0)
@@ -56,6 +65,8 @@ function attributeValue(proto: AttributeProto): AttributeValue | undefined {
       return text(proto.s)
     case AttributeType.INTS:
       return (proto.ints ?? []).map(toNumber)
+    case AttributeType.GRAPH:
+      return readBody(proto.g ?? {})
     default:
       return undefined
   }
@@ -66,6 +77,7 @@ const typeNames = {
   float: AttributeType.FLOAT,
   string: AttributeType.STRING,
   ints: AttributeType.INTS,
+  graph: AttributeType.GRAPH,
 }
 
 /** The operator that a node calls; a training primitive's name ends where its variant begins (`ConvWeightGrad_k3x3`). */
@@ -89,6 +101,7 @@ interface Frame {
 export class GraphReader {
   private readonly functions: ReadonlyMap<string, FunctionProto>
   private inlined = 0
+  private bodies = 0
   /** Constants that were read before: a body is read at each call, its constants once. */
   private readonly constants = new Map<AttributeProto, Value>()
   /** Values of the initializers that became parameters. */
@@ -107,8 +120,13 @@ export class GraphReader {
    * @throws UserError naming the graph and what is wrong in it
    */
   read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
-    const name = proto.name ?? ''
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0 }
+    const { inputs, outputs } = this.readGraph(proto, frame)
+    return graph(proto.name ?? '', [...outer, ...inputs], outputs)
+  }
+
+  private readGraph(proto: GraphProto, frame: Frame): { inputs: readonly Value[]; outputs: Map<string, Value> } {
+    const name = proto.name ?? ''
     if ((proto.sparseInitializer ?? []).length > 0)
       throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
     for (const initializer of proto.initializer ?? [])
@@ -128,7 +146,15 @@ export class GraphReader {
         throw new UserError(`graph '${name}' lists the output '${info.name}' twice; expected each once`)
       outputs.set(info.name ?? '', this.readOutput(info, frame))
     }
-    return graph(name, [...outer, ...inputs], outputs)
+    return { inputs, outputs }
+  }
+
+  /** A graph that is an attribute sees the names around it; its own end with it. */
+  private readBody(proto: GraphProto, frame: Frame): Closure {
+    if (++this.bodies > limits.bodies)
+      throw new UserError(`more than ${limits.bodies} nodes hold graphs; expected a smaller model`)
+    const { inputs, outputs } = this.readGraph(proto, { ...frame, values: new Map(frame.values) })
+    return closure(proto.name ?? '', inputs, outputs)
   }
 
   private readInitializer(proto: onnxProto.onnx.ITensorProto): Value {
@@ -191,7 +217,15 @@ export class GraphReader {
     const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType)
-    if (record) return apply(record, inputs, readAttributes(attributes, record))
+    if (record) {
+      const captured: Value[] = []
+      const given = readAttributes(attributes, record, (proto) => {
+        const read = this.readBody(proto, { ...frame, scope })
+        captured.push(...read.captured)
+        return read.body
+      })
+      return apply(record, [...inputs, ...captured], given)
+    }
     const body = this.functions.get(`${domain}:${opType}`)
     if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
     throw new UserError(
@@ -276,13 +310,17 @@ function constantOf(attribute: AttributeProto | undefined): Value {
   }
 }
 
-function readAttributes(protos: readonly AttributeProto[], record: Operator): Attributes {
+function readAttributes(
+  protos: readonly AttributeProto[],
+  record: Operator,
+  readBody: (proto: GraphProto) => Body,
+): Attributes {
   const specs = record.attributes
   const read: Record<string, AttributeValue> = {}
   for (const proto of protos) {
     const name = proto.name ?? ''
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
-    const value = attributeValue(proto)
+    const value = attributeValue(proto, readBody)
     if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
     if (!spec) {
       const known = Object.keys(specs).join(', ') || 'none'

@@ -4,7 +4,7 @@ import onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type DType, dtypes, type Tensor, tensor } from '../graph/tensor.js'
 import { dtypeOf, onnxTypes } from '../ops/elementwise.js'
-import type { HostArrays, HostDType, HostTensor } from '../runtime/tensor.js'
+import type { HostArrays, HostDType, HostTensor, HostTensors } from '../runtime/tensor.js'
 
 const { onnx } = onnxProto
 
@@ -50,6 +50,14 @@ export function hostToProto(name: string, { dtype, shape, data }: HostTensor): o
 
 export const tensorToProto = (name: string, value: Tensor): onnxProto.onnx.ITensorProto =>
   hostToProto(name, toHost(value, name ? `'${name}'` : 'a constant'))
+
+/** The model with these inputs fixed: initializers, which a runtime keeps where it computes. */
+export function withConstants(model: onnxProto.onnx.IModelProto, values: HostTensors): onnxProto.onnx.IModelProto {
+  const input = (model.graph?.input ?? []).filter(({ name }) => !Object.hasOwn(values, name ?? ''))
+  const initializer = [...(model.graph?.initializer ?? [])]
+  for (const [name, value] of Object.entries(values)) initializer.push(hostToProto(name, value))
+  return { ...model, graph: { ...model.graph, input, initializer } }
+}
 
 const widths: { readonly [T in DType]: number } = {
   float32: 4,

@@ -2,7 +2,14 @@
 
 import onnxProto from 'onnx-proto'
 import { type Graph, graph } from '../graph/graph.js'
-import { type AttributeKind, type AttributeValue, ONNX_DOMAIN, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import {
+  type AttributeKind,
+  type AttributeValue,
+  type Body,
+  ONNX_DOMAIN,
+  TRAINING_DOMAIN,
+  type Type,
+} from '../graph/operator.js'
 import type { Tensor } from '../graph/tensor.js'
 import { input, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
 import { identity, onnxTypes } from '../ops/elementwise.js'
@@ -26,7 +33,13 @@ const IR_VERSION = 8
 
 const AttributeType = onnx.AttributeProto.AttributeType
 
-function attributeProto(name: string, kind: AttributeKind, value: AttributeValue): AttributeProto {
+/** @param writeBody writes a graph that is an attribute */
+function attributeProto(
+  name: string,
+  kind: AttributeKind,
+  value: AttributeValue,
+  writeBody: (body: Body) => GraphProto,
+): AttributeProto {
   switch (kind) {
     case 'int':
       return { name, type: AttributeType.INT, i: value as number }
@@ -36,6 +49,8 @@ function attributeProto(name: string, kind: AttributeKind, value: AttributeValue
       return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value as string) }
     case 'ints':
       return { name, type: AttributeType.INTS, ints: [...(value as readonly number[])] }
+    case 'graph':
+      return { name, type: AttributeType.GRAPH, g: writeBody(value as Body) }
   }
 }
 
@@ -57,7 +72,12 @@ export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) =>
 
 /** ONNX's own operators, and every other domain that the nodes name. */
 function opsetImport(nodes: readonly NodeProto[] = []) {
-  const others = new Set(nodes.flatMap(({ domain }) => (domain ? [domain] : [])))
+  const others = new Set<string>()
+  const collect = ({ domain, attribute }: NodeProto): void => {
+    if (domain) others.add(domain)
+    for (const { g } of attribute ?? []) g?.node?.forEach(collect)
+  }
+  nodes.forEach(collect)
   return [{ domain: ONNX_DOMAIN, version: OPSET }, ...[...others].map((domain) => ({ domain, version: OTHER_VERSION }))]
 }
 
@@ -69,6 +89,15 @@ function variantName(node: Node): string {
   })
   return [node.operator.name, ...parts].join('_')
 }
+
+const bodiesOf = ({ attributes }: Node): Body[] =>
+  Object.values(attributes).filter((value) => typeof value === 'object' && 'graph' in value)
+
+/** Every value that a node uses or a graph gives, in graphs and the bodies inside them. */
+const usedIn = ({ nodes, outputs }: Graph): (Value | undefined)[] => [
+  ...nodes.flatMap((node) => [...node.inputs, ...bodiesOf(node).flatMap((body) => usedIn(body.graph))]),
+  ...outputs.values(),
+]
 
 /** The primitives of a model as local functions: one for each distinct body, whatever shapes it is called with. */
 class FunctionTable {
@@ -117,7 +146,7 @@ class FunctionTable {
 class GraphWriter {
   private readonly namer = new Namer()
   private readonly names = new Map<Value, string>()
-  private readonly constants = new Map<string, string>()
+  private constants = new Map<string, string>()
   private readonly used: ReadonlySet<Value | undefined>
 
   constructor(
@@ -127,9 +156,7 @@ class GraphWriter {
     reserved: Iterable<string> = [],
     private readonly innerTypes = true,
   ) {
-    this.used = new Set(
-      graphs.flatMap(({ nodes, outputs }) => [...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()]),
-    )
+    this.used = new Set(graphs.flatMap(usedIn))
     // Names that mean something outside come first, so that no node takes one.
     for (const name of reserved) this.namer.reserve(name)
     for (const { inputs, parameters, outputs } of graphs) {
@@ -147,12 +174,37 @@ class GraphWriter {
       if (isParameter(value)) proto.initializer.push(tensorToProto(name, this.weightOf(name)))
       else proto.input.push(valueInfo(name, value))
     }
+    this.writeNodes(source, proto)
+    return proto
+  }
+
+  private writeNodes(source: Graph, proto: OpenGraph): void {
     const outputs = this.distinctOutputs(source)
     const chosen = new Map([...outputs].map(([name, value]) => [value, name]))
     for (const node of graph(source.name, source.inputs, outputs).nodes) {
       if (!this.names.has(node.outputs[0]!)) this.writeNode(node, chosen, proto)
     }
     for (const [name, value] of outputs) proto.output.push(valueInfo(name, value))
+  }
+
+  /** A graph inside a node: it sees the names around it, and none of its own is one of theirs. */
+  private writeBody({ graph: source, captured }: Body, operands: readonly (Value | undefined)[], around: NodeProto[]) {
+    const own = source.inputs.slice(0, source.inputs.length - captured)
+    const outer = operands.slice(operands.length - captured)
+    source.inputs.slice(own.length).forEach((value, i) => {
+      this.names.set(value, this.nameOf(outer[i], around))
+    })
+    const proto: OpenGraph = { name: source.name, input: [], output: [], initializer: [], node: [], valueInfo: [] }
+    for (const value of own) {
+      const name = this.namer.unique('name' in value.origin ? value.origin.name : '')
+      this.names.set(value, name)
+      proto.input.push(valueInfo(name, value))
+    }
+    const outputs = new Map([...source.outputs].map(([name, value]) => [this.namer.unique(name), value]))
+    const constants = this.constants
+    this.constants = new Map()
+    this.writeNodes({ ...source, outputs }, proto)
+    this.constants = constants
     return proto
   }
 
@@ -176,16 +228,19 @@ class GraphWriter {
 
   private writeNode(node: Node, outputs: ReadonlyMap<Value, string>, proto: OpenGraph): void {
     const call = node.operator.domain === TRAINING_DOMAIN ? this.functions?.call(node) : undefined
-    const input = node.inputs.map((value) => this.nameOf(value, proto.node))
+    const captured = bodiesOf(node).reduce((count, body) => count + body.captured, 0)
+    const given = node.inputs.slice(0, node.inputs.length - captured)
+    const input = given.map((value) => this.nameOf(value, proto.node))
+    const writeBody = (body: Body) => this.writeBody(body, node.inputs, proto.node)
+    const attribute = [...unusualAttributes(node)].map((entry) => attributeProto(...entry, writeBody))
     const name = this.namer.forNode(node)
-    // Standard operators may leave out trailing outputs that nobody uses; a function names all of its own.
-    const last =
-      call === undefined ? node.outputs.findLastIndex((value) => this.used.has(value)) : node.outputs.length - 1
-    const output = node.outputs.slice(0, Math.max(0, last) + 1).map((value, i) => {
-      const given = outputs.get(value)
-      const valueName = given ?? (i === 0 ? name : this.namer.unique(`${name}:${i}`))
+    const used = node.outputs.findLastIndex((value) => this.used.has(value)) + 1
+    const required = node.operator.requiredOutputs ?? node.outputs.length
+    const output = node.outputs.slice(0, Math.max(required, used)).map((value, i) => {
+      const chosen = outputs.get(value)
+      const valueName = chosen ?? (i === 0 ? name : this.namer.unique(`${name}:${i}`))
       this.names.set(value, valueName)
-      if (given === undefined && this.innerTypes) proto.valueInfo.push(valueInfo(valueName, value))
+      if (chosen === undefined && this.innerTypes) proto.valueInfo.push(valueInfo(valueName, value))
       return valueName
     })
     proto.node.push({
@@ -194,7 +249,7 @@ class GraphWriter {
       domain: node.operator.domain,
       input,
       output,
-      attribute: [...unusualAttributes(node)].map((attribute) => attributeProto(...attribute)),
+      attribute,
     })
   }
 

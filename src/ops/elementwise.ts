@@ -197,6 +197,10 @@ export const less = call(Less)
 export const LessOrEqual = comparison('LessOrEqual', (a, b) => a <= b)
 export const lessOrEqual = call(LessOrEqual)
 
+/** Both, of booleans. */
+export const And = binary('And', (a, b) => Number(a && b), 'zero', { dtype: 'bool', samples: [booleans, booleans] })
+export const and = call(And)
+
 export const Neg = unary(
   'Neg',
   (x) => -x,

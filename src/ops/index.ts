@@ -4,6 +4,7 @@ import type { Operator } from '../graph/operator.js'
 import * as conv from './conv.js'
 import * as elementwise from './elementwise.js'
 import * as indexing from './indexing.js'
+import * as loop from './loop.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
@@ -13,7 +14,20 @@ import * as shape from './shape.js'
 import * as slice from './slice.js'
 import * as training from './training.js'
 
-const families = [conv, elementwise, indexing, matmul, normalization, pool, random, reduction, shape, slice, training]
+const families = [
+  conv,
+  elementwise,
+  indexing,
+  loop,
+  matmul,
+  normalization,
+  pool,
+  random,
+  reduction,
+  shape,
+  slice,
+  training,
+]
 
 const isOperator = (member: unknown): member is Operator =>
   typeof member === 'object' && member !== null && 'infer' in member
@@ -43,6 +57,7 @@ export const findOperator = (domain: string, name: string): Operator | undefined
 export * from './conv.js'
 export * from './elementwise.js'
 export * from './indexing.js'
+export * from './loop.js'
 export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'

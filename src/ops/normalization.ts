@@ -80,6 +80,7 @@ export const BatchNormalization = operator({
   domain: ONNX_DOMAIN,
   attributes: { ...attributes, training_mode: int(0) },
   arity: [5, 5],
+  requiredOutputs: 1,
   infer([x, ...vectors], { training_mode }) {
     checkChannels(x!, vectors)
     return training_mode ? [x!, vectors[2]!, vectors[3]!] : [x!]

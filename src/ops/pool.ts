@@ -56,6 +56,7 @@ export const MaxPool = operator({
   domain: ONNX_DOMAIN,
   attributes: poolAttributes,
   arity: [1, 1],
+  requiredOutputs: 1,
   infer([x], attributes) {
     const shape = pooledShape(x!.shape, attributes)
     return [

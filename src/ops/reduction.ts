@@ -1,11 +1,11 @@
 // Operators that fold axes away: sums, means, extrema, ArgMax, and the softmaxes built on them.
 
 import { type Attributes, int, ONNX_DOMAIN, type Operator, operator } from '../graph/operator.js'
-import { distinct, ints, normal } from '../graph/sample.js'
+import { awayFromZero, distinct, ints, normal } from '../graph/sample.js'
 import { isKnown, type Shape, sizeOf } from '../graph/shape.js'
 import { type Tensor, tensor } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
-import { cast, div, equal, exp, mul, sub } from './elementwise.js'
+import { cast, div, equal, exp, mul, sign, sub } from './elementwise.js'
 import { fold, map, reshaped } from './reference.js'
 import { expandAs, requireAxes, reshapeTo, size } from './shape.js'
 
@@ -87,6 +87,15 @@ export const ReduceMean = reduction({
   gradient: (grad, x, _, axes) => expandAs(div(grad, countOf(x, axes)), x),
 })
 export const reduceMean = call(ReduceMean)
+
+/** Σ|x| */
+export const ReduceL1 = reduction({
+  name: 'ReduceL1',
+  evaluate: (x, axes) => fold(x, axes, 0, (total, value) => total + Math.abs(value)),
+  gradient: (grad, x) => mul(grad, sign(x)),
+  sample: awayFromZero,
+})
+export const reduceL1 = call(ReduceL1)
 
 /** Σx²; gradient 2x·dy */
 export const ReduceSumSquare = reduction({

@@ -1,11 +1,11 @@
-// Operators that cut, frame and join: Slice, Pad, Concat.
+// Operators that cut, frame and join: Slice, Pad, Concat, Split.
 
-import { ONNX_DOMAIN, operator, required, string } from '../graph/operator.js'
+import { int, ONNX_DOMAIN, operator, required, string } from '../graph/operator.js'
 import { fixed, ints, normal, scalar } from '../graph/sample.js'
 import { addDims, type Dim, isKnown, type Shape } from '../graph/shape.js'
-import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
+import { apply, apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
 import { select } from './reference.js'
-import { int64, requireAxes, reshapeTo, unsqueeze } from './shape.js'
+import { fillAs, int64, requireAxes, reshapeTo, unsqueeze } from './shape.js'
 
 interface AxisSlice {
   start: number
@@ -243,3 +243,44 @@ export const Concat = operator({
   ],
 })
 export const concat = (parts: readonly Value[], axis: number): Value => apply1(Concat, parts, { axis })
+
+/** Consecutive parts of x along an axis; the second input says how long each is. */
+export const Split = operator({
+  name: 'Split',
+  domain: ONNX_DOMAIN,
+  attributes: { axis: int(0) },
+  arity: [2, 2],
+  infer([x, lengths], { axis }) {
+    const [along] = requireAxes([axis], x!.shape.length)
+    const counts = requireConstant(lengths!, 'the lengths of the parts')
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    if (total !== x!.shape[along!] || counts.some((count) => count < 0))
+      throw new GraphError(`parts of ${counts} do not make up an axis of ${x!.shape[along!]}`)
+    return counts.map((count) => ({
+      dtype: x!.dtype,
+      shape: x!.shape.map((dim, i) => (i === along ? count : dim)),
+    }))
+  },
+  gradient: {
+    rule: ({ grads, outputs, attributes: { axis } }) => [
+      concat(
+        outputs.map((part, i) => grads[i] ?? fillAs(0, part)),
+        axis,
+      ),
+      undefined,
+    ],
+  },
+  evaluate([x, lengths], { axis }) {
+    const [along] = requireAxes([axis], x!.shape.length)
+    let start = 0
+    return [...lengths!.data].map((count) => {
+      const first = start
+      start += count
+      const shape = x!.shape.map((dim, i) => (i === along ? count : dim))
+      return select(x!, shape, (index) => index.map((i, k) => (k === along ? i + first : i)))
+    })
+  },
+  samples: [{ inputs: [normal(6, 2), ints(1, 3, 2)] }, { inputs: [normal(2, 5), ints(5)], attributes: { axis: -1 } }],
+})
+export const split = (x: Value, lengths: readonly number[], axis = 0): readonly Value[] =>
+  apply(Split, [x, int64(lengths)], { axis })

@@ -14,7 +14,13 @@ const kernel = z.object({
   cat: z.literal('Node'),
   name: z.string().regex(/_kernel_time$/),
   ...span,
-  args: z.object({ op_name: z.string(), input_type_shape: shapes, output_type_shape: shapes }),
+  args: z.object({
+    op_name: z.string(),
+    /** Where the node was placed: `CPUExecutionProvider`, for one. */
+    provider: z.string().optional(),
+    input_type_shape: shapes,
+    output_type_shape: shapes,
+  }),
 })
 const event = z.union([run, kernel])
 
@@ -29,6 +35,15 @@ export function parseEvent(line: string): ProfileEvent | undefined {
     return undefined
   }
 }
+
+/** The execution providers that ran nodes of this operator, each once. */
+export const placesOf = (operator: string, events: readonly ProfileEvent[]): string[] => [
+  ...new Set(
+    events.flatMap((event) =>
+      event.cat === 'Node' && event.args.op_name === operator ? [event.args.provider ?? 'unknown'] : [],
+    ),
+  ),
+]
 
 /** One node, in the median step. */
 export interface NodeTime {

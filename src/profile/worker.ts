@@ -1,24 +1,11 @@
 // The worker thread that runs a step under the profiler: one job, one answer.
-import { createReadStream } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf, UserError } from '../errors.js'
 import { createSession, runSession, toOrt } from '../runtime/ort.js'
-import { type ProfileEvent, parseEvent, type StepTimes, stepTimes } from './events.js'
+import { type StepTimes, stepTimes } from './events.js'
 import type { ProfileAnswer, ProfileJob } from './profile.js'
-
-async function readEvents(folder: string): Promise<ProfileEvent[]> {
-  const [file] = await readdir(folder)
-  if (file === undefined) throw new UserError(`ONNX Runtime wrote no profile to ${folder}`)
-  const events: ProfileEvent[] = []
-  for await (const line of createInterface({ input: createReadStream(join(folder, file)) })) {
-    const event = parseEvent(line)
-    if (event) events.push(event)
-  }
-  return events
-}
+import { readEvents } from './readEvents.js'
 
 async function profile(job: ProfileJob): Promise<StepTimes | undefined> {
   const { model, feeds, settings, steps, warmUp, folder, stop } = job

@@ -1,4 +1,5 @@
-// The only file that touches onnxruntime-node. Loaded in the worker thread alone: `run` blocks the thread it is called on.
+// The only file that touches onnxruntime-node. Loaded in worker threads and in rdm-doctor's child processes alone: `run`
+// blocks the thread it is called on.
 import { availableParallelism } from 'node:os'
 import ort from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.js'
@@ -7,9 +8,9 @@ import type { HostArrays, HostDType, HostTensor } from './tensor.js'
 
 /** Session options, all in one place. */
 function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
-  const { threads = availableParallelism(), provider = 'cpu', optimize = true } = settings
+  const { threads = availableParallelism(), provider = 'cpu', device = 0, optimize = true } = settings
   return {
-    executionProviders: [provider],
+    executionProviders: provider === 'cuda' ? [{ name: provider, deviceId: device }] : [provider],
     // Always set, because results depend on it in the last bit: training and evaluation take the same number.
     intraOpNumThreads: threads,
     // The parallel executor makes a training step slower: its operators share one pool of threads as it is.
@@ -20,7 +21,6 @@ function sessionOptions(settings: SessionSettings): ort.InferenceSession.Session
     // A pattern reserves one block for all activations of a batch size at once, a third more than they need as they come
     // and go (RDM-ResNet-56: 1.6 against 1.2 GB), and gains no time; the last batch of an epoch would reserve another.
     enableMemPattern: false,
-    // Errors arrive as exceptions; printing them as well would tear the progress bar.
     logSeverityLevel: 4,
   }
 }
@@ -28,12 +28,25 @@ function sessionOptions(settings: SessionSettings): ort.InferenceSession.Session
 /** How to get a provider that ONNX Runtime does not find. */
 const whatToInstall: Record<Exclude<Provider, 'cpu'>, string> = {
   cuda:
-    "it needs an NVIDIA GPU with its driver, CUDA and cuDNN, and ONNX Runtime's CUDA provider libraries " +
-    '(libonnxruntime_providers_shared.so, libonnxruntime_providers_cuda.so), which ' +
-    '`npm rebuild onnxruntime-node --ignore-scripts=false` downloads; or leave out --ep cuda',
+    "it needs an NVIDIA GPU with its driver, CUDA and cuDNN, and ONNX Runtime's CUDA provider libraries; " +
+    '`npx rdm-doctor` says which of them is missing and how to get it; or leave out --ep cuda',
 }
 
 const oneLine = (error: unknown) => messageOf(error).replace(/\s+/g, ' ').trim()
+
+// Errors arrive as exceptions; printing them as well would tear the progress bar.
+ort.env.logLevel = 'fatal'
+
+/**
+ * Lets ONNX Runtime print its errors on standard error: why a provider's library does not load stands nowhere else.
+ * To be called before the first session of the process is created.
+ */
+export function printErrors(): void {
+  ort.env.logLevel = 'error'
+}
+
+/** The execution providers that the native library knows, whether they come with it or not. */
+export const knownProviders = (): readonly string[] => ort.listSupportedBackends().map(({ name }) => name)
 
 /**
  * Creates a session.
@@ -45,7 +58,6 @@ export async function createSession(
   settings: SessionSettings,
   profileTo?: string,
 ): Promise<ort.InferenceSession> {
-  ort.env.logLevel = 'fatal'
   const provider = settings.provider ?? 'cpu'
   try {
     const profiler = profileTo === undefined ? {} : { enableProfiling: true, profileFilePrefix: profileTo }

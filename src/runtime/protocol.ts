@@ -10,6 +10,8 @@ export interface SessionSettings {
   readonly threads?: number
   /** `cpu` when left out. */
   readonly provider?: Provider
+  /** Which GPU, counted from 0 as CUDA counts them; the first when left out. */
+  readonly device?: number
   /** Whether the runtime rewrites the graph to make it faster; true when left out. Takes seconds for a large step. */
   readonly optimize?: boolean
 }

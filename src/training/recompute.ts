@@ -2,12 +2,19 @@
 // and of the ReLU behind it is half of what a backward pass keeps, and one cheap pass over the convolution's output, which
 // is kept anyway, brings it back.
 
-import { rootScope, type Value } from '../graph/value.js'
+import type { Graph } from '../graph/graph.js'
+import { again, rewrite } from '../graph/rewrite.js'
+import { share } from '../graph/share.js'
+import { constantOf, type Node, rootScope, type Value } from '../graph/value.js'
 import {
+  Add,
   add,
+  BatchNormalization,
   BatchNormTraining,
   batchNormalization,
+  Mul,
   mul,
+  Reciprocal,
   Relu,
   reciprocal,
   reduceSum,
@@ -49,4 +56,35 @@ export function recompute(value: Value, after: Value): Value | undefined {
     const variance = reciprocal(mul(inverse, inverse))
     return batchNormalization(x, { scale: add(scale, zeroAfter(after)), shift, mean, variance }, { epsilon: 0 })
   })
+}
+
+const nodeOf = (value: Value | undefined, name: string): Node | undefined =>
+  value?.origin.kind === 'node' && value.origin.node.operator.name === name ? value.origin.node : undefined
+
+/** The training batch norm whose output a node computes again, as `recompute` writes it; undefined for any other node. */
+function repeated({ operator, inputs }: Node): Node | undefined {
+  if (operator.name !== BatchNormalization.name) return undefined
+  const [x, scale, shift, mean, variance] = inputs
+  const norm = nodeOf(mean, BatchNormTraining.name)
+  const [own, zero] = nodeOf(scale, Add.name)?.inputs ?? []
+  const square = nodeOf(nodeOf(variance, Reciprocal.name)?.inputs[0], Mul.name)
+  const isZero = constantOf(nodeOf(zero, Mul.name)?.inputs[1])?.every((value) => value === 0)
+  const [normX, normScale, normShift] = norm?.inputs ?? []
+  const same = x === normX && own === normScale && shift === normShift && mean === norm?.outputs[3]
+  return isZero && same && square?.inputs.every((value) => value === norm?.outputs[4]) ? norm : undefined
+}
+
+/** The reverse of `recompute`, for machines with memory to spare: what would be computed again is kept. */
+export function keepActivations(source: Graph): Graph {
+  const images = new Map<Node, readonly Value[]>()
+  const rewritten = rewrite(source, (node, inputs) => {
+    if (node.operator.name === BatchNormTraining.name) {
+      const outputs = again(node, inputs)
+      images.set(node, outputs)
+      return outputs
+    }
+    const norm = repeated(node)
+    return norm && [images.get(norm)![0]!]
+  })
+  return share(rewritten)
 }

@@ -7,8 +7,11 @@ import type { Graph } from '../graph/graph.js'
 import type { TrainableModel } from '../model/trainable.js'
 import type { SessionSettings } from '../runtime/protocol.js'
 import type { StepModels } from '../runtime/session.js'
+import type { HostTensors } from '../runtime/tensor.js'
 import type { Call } from '../targets/ort-cpu/candidates.js'
 import { ortCpu } from '../targets/ort-cpu/index.js'
+import type { Precision } from '../targets/ort-cuda/index.js'
+import { trainingSteps } from '../targets/ort-cuda/steps.js'
 import { portable } from '../targets/portable/index.js'
 import { fingerprint, TuningCache } from './cache.js'
 import { compareSteps } from './compare.js'
@@ -16,11 +19,12 @@ import { probeBlock } from './probe.js'
 import { type Timing, Tuner } from './tune.js'
 
 /** `auto` takes the fastest target that gives the right step here. */
-export const targetNames = ['auto', 'portable', 'ort-cpu'] as const
+export const targetNames = ['auto', 'portable', 'ort-cpu', 'ort-cuda'] as const
 export type TargetName = (typeof targetNames)[number]
 
 export const stepPlanSchema = z.discriminatedUnion('target', [
   z.strictObject({ target: z.literal('portable') }),
+  z.strictObject({ target: z.literal('ort-cuda') }),
   z.strictObject({
     target: z.literal('ort-cpu'),
     /** Channels in a block of the machine that the plan is for. */
@@ -37,6 +41,10 @@ export interface PlanOptions extends SessionSettings {
   /** Images in a batch. */
   readonly batch: number
   readonly wanted: TargetName
+  /** For ort-cuda; fp32 unless given. */
+  readonly precision?: Precision
+  /** The data set and its labels, by their names in the step: kept in the model where steps are taken in a loop. */
+  readonly data?: HostTensors
   /** The plan of an earlier part of the run: taken again where it is for this machine. */
   readonly earlier?: StepPlan | undefined
   onNotice?(message: string): void
@@ -52,6 +60,10 @@ export interface PlanOptions extends SessionSettings {
 export interface PlannedStep {
   readonly plan: StepPlan
   readonly models: StepModels
+  /** Output of the models → the state tensor that it replaces. */
+  readonly carried: Readonly<Record<string, string>>
+  /** Whether the models take many steps a run (targets/ort-cuda/steps.ts), each cut from the data set. */
+  readonly inLoop: boolean
   /** Whether the runtime should rewrite the step's graph: what ort-cpu writes is fast as it stands. */
   readonly optimize: boolean
   /** Timings of the calls that were a choice. */
@@ -64,7 +76,19 @@ const portableStep = (model: TrainableModel): PlannedStep => {
     bytes ??= model.step(portable)
     return bytes
   }
-  return { plan: { target: 'portable' }, models: of, optimize: true, timings: new Map() }
+  return { plan: { target: 'portable' }, models: of, ...singleSteps(model), optimize: true, timings: new Map() }
+}
+
+const singleSteps = ({ carried }: TrainableModel) => ({ carried, inLoop: false })
+
+function cudaSteps({ model, precision = 'fp32', data = {} }: PlanOptions): PlannedStep {
+  const { graph, carried } = trainingSteps(model.graph(), model.signature, model.carried, { precision })
+  let bytes: Uint8Array | undefined
+  const models = () => {
+    bytes ??= model.encode(graph, { constants: data, carried })
+    return bytes
+  }
+  return { plan: { target: 'ort-cuda' }, models, carried, inLoop: true, optimize: true, timings: new Map() }
 }
 
 /** The step for each batch size; a graph that is lowered already need not be lowered again. */
@@ -92,7 +116,8 @@ const targetOf = ({ block, choices }: CpuPlan) =>
 export async function planStep(options: PlanOptions): Promise<PlannedStep | undefined> {
   const { model, wanted, provider = 'cpu', earlier } = options
   if (wanted === 'portable') return portableStep(model)
-  if (wanted === 'auto' && (provider !== 'cpu' || earlier?.target === 'portable')) return portableStep(model)
+  if (wanted === 'ort-cuda' || (wanted === 'auto' && provider === 'cuda')) return cudaSteps(options)
+  if (wanted === 'auto' && earlier?.target === 'portable') return portableStep(model)
   let problem: string
   try {
     if (provider !== 'cpu') throw new UserError(`it is for the cpu provider, not ${provider}`)
@@ -113,7 +138,13 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined
   const block = await probe(settings)
   if (block === undefined) throw new UserError('this ONNX Runtime has no blocked convolutions')
   if (earlier?.target === 'ort-cpu' && earlier.block === block)
-    return { plan: earlier, models: cpuModels(model, earlier), optimize: false, timings: new Map() }
+    return {
+      plan: earlier,
+      models: cpuModels(model, earlier),
+      ...singleSteps(model),
+      optimize: false,
+      timings: new Map(),
+    }
 
   const cache = await TuningCache.open({ threads: threads ?? availableParallelism(), block }, options.cacheFile)
   let timings: Map<string, Timing>
@@ -162,5 +193,5 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined
     cache.keepVerified(proof)
     await cache.save()
   }
-  return { plan, models, optimize: false, timings }
+  return { plan, models, ...singleSteps(model), optimize: false, timings }
 }

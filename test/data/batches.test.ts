@@ -1,7 +1,7 @@
 // Mini-batches: what an epoch holds, determinism, and the augmentation beside a plain per-pixel one.
 import { describe, expect, test } from 'vitest'
 import { borderPixels, type Crop, cropImage, drawCrop } from '../../src/data/augment.js'
-import { Batches, batchesInOrder } from '../../src/data/batches.js'
+import { Batches } from '../../src/data/batches.js'
 import { randomStream } from '../../src/random.js'
 import { randomSet } from './support.js'
 
@@ -140,17 +140,18 @@ describe('Batches', () => {
   })
 })
 
-describe('batchesInOrder', () => {
-  test('the whole set, unchanged and in order', () => {
-    const set = randomSet(10, 6, 5)
-    const batches = [...batchesInOrder(set, 4)]
-    expect(batches.map(({ labels }) => labels.length)).toEqual([4, 4, 2])
-    expect(batches.flatMap(({ images }) => [...images])).toEqual([...set.images])
-    expect(batches.flatMap(({ labels }) => [...labels])).toEqual([...set.labels].map(BigInt))
-    // Safe to hand to another thread: the buffer holds the batch and nothing else.
-    expect(batches.map(({ images }) => images.buffer.byteLength)).toEqual([360, 360, 180])
-  })
-  test('wrong arguments', () => {
-    expect(() => [...batchesInOrder(randomSet(2), -1)]).toThrow('batch size -1: expected a whole number from 1')
-  })
+test('a batch is cut from where its cuts say', () => {
+  const set = randomSet(11, 7, 6)
+  const batches = new Batches(set, { batchSize: 4, seed: 3, augment: true })
+  const size = 3 * 7 * 6
+  for (const step of [0, 2]) {
+    const { indices, crops } = batches.cuts(2, step)
+    const { images } = batches.batch(2, step)
+    indices.forEach((image, i) => {
+      const cut = new Uint8Array(size)
+      cropImage(set.images.subarray(image * size, (image + 1) * size), cut, 7, 6, crops[i]!)
+      expect([...images.subarray(i * size, (i + 1) * size)]).toEqual([...cut])
+    })
+  }
+  expect([0, 1, 2].map((step) => batches.alikeFrom(step))).toEqual([2, 1, 1])
 })

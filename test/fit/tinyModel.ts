@@ -179,6 +179,7 @@ export function tinyModel(options: TinyOptions = {}): TrainableModel {
   return {
     step: () => step,
     graph: noGraph,
+    network: noGraph,
     encode: noGraph,
     multiplyAdds: 0,
     carried: Object.fromEntries(Object.keys(state).map((name) => [`${name}.next`, name])),

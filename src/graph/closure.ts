@@ -1,0 +1,39 @@
+// The body of a Loop or another operator that holds a graph: built from values like any other, and closed over those of the
+// graph around it.
+
+import { graph, nodesBehind } from './graph.js'
+import type { Body } from './operator.js'
+import { apply, input, rootScope, type Value } from './value.js'
+
+export interface Closure {
+  readonly body: Body
+  /** The values around the body that it uses: operands of its node, after those that the operator asks for. */
+  readonly captured: readonly Value[]
+}
+
+/**
+ * Makes a body. What does not depend on its inputs is no part of it: computed once, around it, and captured.
+ * @param inputs what the operator gives the body, made by `input()`
+ */
+export function closure(name: string, inputs: readonly Value[], outputs: ReadonlyMap<string, Value>): Closure {
+  const inside = new Map<Value, Value>(inputs.map((value) => [value, value]))
+  const captured = new Map<Value, Value>()
+  const map = (value: Value): Value => {
+    const known = inside.get(value) ?? captured.get(value)
+    if (known || value.origin.kind === 'constant') return known ?? value
+    const made = input(`captured${captured.size}`, value.dtype, value.shape)
+    captured.set(value, made)
+    return made
+  }
+  for (const node of nodesBehind(outputs.values())) {
+    if (!node.inputs.some((value) => value && inside.has(value))) continue
+    const operands = node.inputs.map((value) => value && map(value))
+    const results = rootScope(node.scope, () => apply(node.operator, operands, node.attributes))
+    node.outputs.forEach((value, i) => {
+      inside.set(value, results[i]!)
+    })
+  }
+  const results = new Map([...outputs].map(([output, value]) => [output, map(value)]))
+  const body = graph(name, [...inputs, ...captured.values()], results)
+  return { body: { graph: body, captured: captured.size }, captured: [...captured.keys()] }
+}

@@ -1,0 +1,203 @@
+// Many training steps in one run. ONNX Runtime for Node gives and takes all tensors in the computer's memory: a step a run
+// would send the parameters over the bus and back each time. What a Loop carries stays on the device.
+
+import { type Graph, graph } from '../../graph/graph.js'
+import { rewriteOutputs } from '../../graph/rewrite.js'
+import { share } from '../../graph/share.js'
+import { constant, input, rootScope, type Value } from '../../graph/value.js'
+import { add, cast, gather, greaterOrEqual, Loop, less, loop, mul, reduceL1, shapeOf, where } from '../../ops/index.js'
+import { portable } from '../portable/index.js'
+import { expandPrimitives } from '../target.js'
+import { type Cuts, cutBatch } from './augment.js'
+import { lowerNetwork, type Precision } from './index.js'
+import { packed, packState, unpacked } from './packs.js'
+
+/** The names that a training step has for what is no state. */
+export interface StepRoles {
+  readonly images: string
+  readonly labels: string
+  readonly learningRate: string
+  readonly loss: string
+  readonly correct: string
+  readonly gates?: { readonly name: string }
+}
+
+/** Inputs of a run of several steps, beside the data set, its labels, learning rates, gates and the state. */
+export const cutNames = { indices: 'indices', crops: 'crops', flips: 'flips' } as const
+
+/**
+ * State of half-precision training, float32 []: the loss is multiplied by `scale` to keep small gradients from vanishing;
+ * `steady` counts the steps since it last changed, `skipped` those whose gradients overflowed and that were not taken.
+ */
+export const lossScaling = {
+  scale: 'loss_scale',
+  steady: 'loss_scale.steady_steps',
+  skipped: 'loss_scale.skipped_steps',
+} as const
+
+/** Output of half-precision training, float32 [steps]: the loss scale of each step. */
+export const LOSS_SCALES = 'loss_scales'
+
+/** PyTorch's GradScaler: begins at 2^16, doubles after 2000 steady steps, halves at an overflow. */
+const scaling = { initial: 2 ** 16, interval: 2000, up: 2, down: 0.5 }
+
+/** First values of the state that half precision adds; none for `fp32`. */
+export const scalingState = (precision: Precision): Readonly<Record<string, number>> =>
+  precision === 'fp16'
+    ? { [lossScaling.scale]: scaling.initial, [lossScaling.steady]: 0, [lossScaling.skipped]: 0 }
+    : {}
+
+const NEXT = '.next'
+
+type Named = Readonly<Record<string, Value>>
+
+export interface TrainingSteps {
+  /**
+   * Inputs: the data set uint8 [count, C, H, W] and its labels int64 [count], both by the names that the step has for a
+   * batch; `indices`, `crops` and `flips` (Cuts); learning rates [steps], gates [steps, G] where there are any; the state.
+   * Outputs: loss float32 [steps], correct int64 [steps], and the state after the last step.
+   */
+  readonly graph: Graph
+  /** Output name → the input that it replaces: the step's own state, and what half precision adds. */
+  readonly carried: Readonly<Record<string, string>>
+}
+
+export interface StepsOptions {
+  readonly precision?: Precision
+}
+
+/** The outputs of `evaluationSteps`. */
+export const LOGITS = 'logits'
+
+const nameOf = ({ origin }: Value): string => ('name' in origin ? origin.name : '')
+const byName = ({ inputs }: Graph) => new Map(inputs.map((value) => [nameOf(value), value]))
+
+/**
+ * Puts training steps into a loop.
+ * @param step one training step, primitives not yet expanded, its state as inputs
+ * @param carried output name → the state input that it replaces
+ */
+export function trainingSteps(
+  step: Graph,
+  roles: StepRoles,
+  carried: Readonly<Record<string, string>>,
+  { precision = 'fp32' }: StepsOptions = {},
+): TrainingSteps {
+  const perBatch = input('images_per_batch', 'float32', [])
+  const scalars = Object.keys(scalingState(precision)).map((name) => input(name, 'float32', []))
+  const [lossScale] = scalars
+  const added = [perBatch, ...(lossScale ? [lossScale] : [])]
+  const lowered = lowerNetwork(graph(step.name, [...step.inputs, ...added], step.outputs), {
+    precision,
+    images: perBatch,
+    ...(lossScale ? { lossScale } : {}),
+  })
+  const { graph: apart, packs } = packState(lowered, carried)
+  const packedStep = share(expandPrimitives(apart, portable))
+
+  const own = byName(step)
+  const taken = (name: string) => own.get(name)!
+  const batched = [roles.images, roles.labels, roles.learningRate, ...(roles.gates ? [roles.gates.name] : [])]
+  const dataset = input(roles.images, 'uint8', ['count', ...taken(roles.images).shape.slice(1)])
+  const labels = input(roles.labels, 'int64', ['count'])
+  const cuts: Cuts = {
+    indices: input(cutNames.indices, 'int64', ['steps', 'batch']),
+    crops: input(cutNames.crops, 'int64', ['steps', 'batch', 2]),
+    flips: input(cutNames.flips, 'bool', ['steps', 'batch']),
+  }
+  // What is one number or one vector a step comes in a row a step.
+  const rows = batched.slice(2).map((name) => input(name, taken(name).dtype, ['steps', ...taken(name).shape]))
+
+  const results = rootScope('', () => {
+    const sizes = shapeOf(cuts.indices)
+    const count = gather(sizes, constant('int64', 0))
+    const images = cast(gather(sizes, constant('int64', 1)), 'float32')
+    const initial = Object.fromEntries([
+      ...packs.map((pack): [string, Value] => [pack.name, packed(pack)]),
+      ...scalars.map((value): [string, Value] => [nameOf(value), value]),
+    ])
+    const { carried: last, stacked } = loop(count, initial, (iteration, state) => {
+      const given: Record<string, Value> = { ...state, [nameOf(perBatch)]: images }
+      rootScope('batch', () => {
+        given[roles.images] = cutBatch(dataset, cuts, iteration)
+        given[roles.labels] = gather(labels, gather(cuts.indices, iteration))
+        for (const row of rows) given[nameOf(row)] = gather(row, iteration)
+      })
+      const leaves = new Map(
+        [...byName(packedStep)].flatMap(([name, value]) => (given[name] ? [[value, given[name]]] : [])),
+      )
+      const outputs = rewriteOutputs(packedStep, () => undefined, { leaves })
+      const next = Object.fromEntries(packs.map(({ name }) => [name, outputs.get(`${name}${NEXT}`)!]))
+      return {
+        carried: lossScale ? rootScope('loss_scale', () => guarded(state, next)) : next,
+        stacked: {
+          [roles.loss]: outputs.get(roles.loss)!,
+          [roles.correct]: outputs.get(roles.correct)!,
+          ...(lossScale ? { [LOSS_SCALES]: state[lossScaling.scale]! } : {}),
+        },
+      }
+    })
+    return new Map([
+      ...Object.entries(stacked),
+      ...packs.flatMap((pack) => [...unpacked(pack, last[pack.name]!)]),
+      ...scalars.map((value): [string, Value] => [`${nameOf(value)}${NEXT}`, last[nameOf(value)]!]),
+    ])
+  })
+
+  const kept = step.inputs.filter((value) => !batched.includes(nameOf(value)))
+  return {
+    graph: graph(step.name, [dataset, labels, ...Object.values(cuts), ...rows, ...kept, ...scalars], results),
+    carried: { ...carried, ...Object.fromEntries(scalars.map((value) => [`${nameOf(value)}${NEXT}`, nameOf(value)])) },
+  }
+}
+
+/**
+ * Puts the evaluation of batch after batch into a loop.
+ * @param network an inference graph with an input of images and an output `logits` [batch, classes]; its parameters are inputs
+ * @returns a graph that takes the data set uint8 [count, C, H, W] by the name of the images, `indices` int64 [steps, batch]
+ *   and the parameters, and gives `logits` [steps, batch, classes]
+ */
+export function evaluationSteps(network: Graph, images: string): Graph {
+  const lowered = lowerNetwork(network, {})
+  const { shape } = byName(network).get(images)!
+  const dataset = input(images, 'uint8', ['count', ...shape.slice(1)])
+  const indices = input(cutNames.indices, 'int64', ['steps', shape[0]!])
+  const logits = rootScope('', () => {
+    const count = gather(shapeOf(indices), constant('int64', 0))
+    const { stacked } = loop(count, {}, (iteration) => {
+      const batch = gather(dataset, gather(indices, iteration))
+      const outputs = rewriteOutputs(lowered, () => undefined, {
+        leaves: new Map([[byName(lowered).get(images)!, batch]]),
+      })
+      return { carried: {}, stacked: { [LOGITS]: outputs.get(LOGITS)! } }
+    })
+    return stacked[LOGITS]!
+  })
+  const parameters = network.inputs.filter((value) => nameOf(value) !== images)
+  return graph(network.name, [dataset, indices, ...parameters], { [LOGITS]: logits })
+}
+
+/** A step whose new state is not finite is not taken; the loss scale follows (PyTorch's GradScaler). */
+function guarded(state: Named, next: Named): Named {
+  const sizes = Object.values(next).map((vector) => reduceL1(vector, [0], { keepdims: 0 }))
+  const finite = less(
+    sizes.reduce((a, b) => add(a, b)),
+    Number.POSITIVE_INFINITY,
+  )
+  const [scale, steady, skipped] = Object.values(lossScaling).map((name) => state[name]!) as [Value, Value, Value]
+  const more = add(steady, 1)
+  const grown = greaterOrEqual(more, scaling.interval)
+  const kept = Object.entries(next).map(([name, value]): [string, Value] => [name, where(finite, value, state[name]!)])
+  return {
+    ...Object.fromEntries(kept),
+    [lossScaling.scale]: where(finite, where(grown, mul(scale, scaling.up), scale), mul(scale, scaling.down)),
+    [lossScaling.steady]: where(finite, where(grown, 0, more), 0),
+    [lossScaling.skipped]: where(finite, skipped, add(skipped, 1)),
+  }
+}
+
+/** The nodes of one step of a graph that `trainingSteps` made. */
+export function stepNodes({ nodes }: Graph): Graph['nodes'] {
+  const body = nodes.find(({ operator }) => operator === Loop)?.attributes.body
+  return typeof body === 'object' && 'graph' in body ? body.graph.nodes : nodes
+}

@@ -1,0 +1,213 @@
+// Several training steps in one run: what single steps give, one after the other, on batches that the host cuts.
+import { describe, expect, it } from 'vitest'
+import { cropImage } from '../../src/data/augment.js'
+import { evaluate } from '../../src/graph/evaluate.js'
+import type { Graph } from '../../src/graph/graph.js'
+import { graph } from '../../src/graph/graph.js'
+import { type DType, type Tensor, tensor } from '../../src/graph/tensor.js'
+import { input } from '../../src/graph/value.js'
+import { parametersAsInputs } from '../../src/model/write.js'
+import { randomStream } from '../../src/random.js'
+import { cutBatch } from '../../src/targets/ort-cuda/augment.js'
+import type { Precision } from '../../src/targets/ort-cuda/index.js'
+import { stepNodes, trainingSteps } from '../../src/targets/ort-cuda/steps.js'
+import { isPrimitive } from '../../src/targets/target.js'
+import { trainingStep } from '../../src/training/step.js'
+import { disturbed, type TinyName, tinyNames, tinyNetwork } from '../support/networks.js'
+import { expectClose, modelOf, openModel, relativeError, type Tensors } from '../support/runtime.js'
+
+const IMAGES = 11
+const STEPS = 3
+const BATCH = 4
+
+interface Cut {
+  readonly index: number
+  readonly top: number
+  readonly left: number
+  readonly flip: boolean
+}
+
+const numbers = (dtype: DType, shape: readonly number[], next: (i: number) => number): Tensor =>
+  tensor(
+    dtype,
+    shape,
+    Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => next(i)),
+  )
+
+const drawCut = (random: ReturnType<typeof randomStream>): Cut => ({
+  index: random.below(IMAGES),
+  top: random.below(9),
+  left: random.below(9),
+  flip: random.below(2) === 1,
+})
+
+/** The images of a batch as the driver's own augmentation makes them. */
+function cutOnHost(dataset: Tensor, cuts: readonly Cut[]): Tensor {
+  const [, channels, height, width] = dataset.shape as readonly [number, number, number, number]
+  const size = channels * height * width
+  const bytes = Uint8Array.from(dataset.data)
+  const data = new Uint8Array(cuts.length * size)
+  cuts.forEach(({ index, ...crop }, i) => {
+    const from = bytes.subarray(index * size, (index + 1) * size)
+    cropImage(from, data.subarray(i * size, (i + 1) * size), height, width, crop)
+  })
+  return tensor('uint8', [cuts.length, channels, height, width], Float64Array.from(data))
+}
+
+const feedsOfCuts = (cuts: readonly (readonly Cut[])[]): Map<string, Tensor> => {
+  const all = cuts.flat()
+  const shape = [cuts.length, cuts[0]!.length]
+  return new Map([
+    ['indices', numbers('int64', shape, (i) => all[i]!.index)],
+    ['crops', numbers('int64', [...shape, 2], (i) => (i % 2 === 0 ? all[i >> 1]!.top : all[(i - 1) >> 1]!.left) - 4)],
+    ['flips', numbers('bool', shape, (i) => Number(all[i]!.flip))],
+  ])
+}
+
+describe('batches cut in the graph', () => {
+  it.each([
+    [1, 9, 6],
+    [3, 5, 8],
+  ])('of %i × %i × %i images are those that the driver cuts', async (channels, height, width) => {
+    const random = randomStream(3, 'cuts', channels)
+    const dataset = numbers('uint8', [IMAGES, channels, height, width], () => random.below(256))
+    const cuts = Array.from({ length: 5 }, () => Array.from({ length: 7 }, () => drawCut(random)))
+    // The corners, and the image as it is.
+    cuts[0] = [0, 8].flatMap((top) => [0, 8].map((left) => ({ index: 2, top, left, flip: top === left })))
+    cuts[0].push({ index: 10, top: 4, left: 4, flip: false }, { index: 0, top: 4, left: 4, flip: true }, cuts[1]![0]!)
+    const images = input('images', 'uint8', ['count', channels, height, width])
+    const named = {
+      indices: input('indices', 'int64', ['steps', 'batch']),
+      crops: input('crops', 'int64', ['steps', 'batch', 2]),
+      flips: input('flips', 'bool', ['steps', 'batch']),
+    }
+    const step = input('step', 'int64', [])
+    const cut = cutBatch(images, named, step)
+    const source = graph('cut', [images, ...Object.values(named), step], { cut })
+    const model = await openModel(modelOf(source, 'inline'))
+    for (const [k, expected] of cuts.entries()) {
+      const feeds = new Map([...feedsOfCuts(cuts), ['images', dataset], ['step', tensor('int64', [], [k])]])
+      const wanted = cutOnHost(dataset, expected)
+      expect(evaluate(source, feeds).get('cut')).toEqual(wanted)
+      expect((await model.run(feeds)).get('cut')).toEqual(wanted)
+    }
+    await model.close()
+  })
+})
+
+const stepOf = (name: TinyName) =>
+  trainingStep(tinyNetwork(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
+
+const roles = (gates: boolean) => ({
+  images: 'images',
+  labels: 'labels',
+  learningRate: 'learning_rate',
+  loss: 'loss',
+  correct: 'correct',
+  ...(gates ? { gates: { name: 'gates' } } : {}),
+})
+
+/** A little data set, and what some steps on it are fed with. */
+function trainingData(name: TinyName) {
+  const step = stepOf(name)
+  const open = parametersAsInputs(step.graph, step.graph.parameters)
+  const random = randomStream(5, 'data', name)
+  const [images] = tinyNetwork(name).inputs
+  const dataset = numbers('uint8', [IMAGES, ...(images!.shape.slice(1) as number[])], () => random.below(256))
+  const labels = numbers('int64', [IMAGES], () => random.below(10))
+  const rates = numbers('float32', [STEPS], (i) => Math.fround(0.1 / (i + 1)))
+  const gates = step.survival.length > 0
+  const open1 = numbers('float32', [STEPS, step.survival.length], (i) => Number(i % 3 !== 0))
+  const carried = Object.fromEntries([...step.updates].map(([state, output]) => [output, state]))
+  const state = disturbed(step.graph, 5)
+  return { step, open, random, dataset, labels, rates, gates: gates ? open1 : undefined, carried, state }
+}
+
+/** The float64 reference of single steps, one after the other. */
+function singleSteps(data: ReturnType<typeof trainingData>, cuts: readonly (readonly Cut[])[]) {
+  const { step, dataset, labels, rates, gates } = data
+  let state: Tensors = data.state
+  const loss: number[] = []
+  const correct: number[] = []
+  for (const [k, batch] of cuts.entries()) {
+    const feeds = new Map([
+      ...state,
+      ['images', cutOnHost(dataset, batch)],
+      ['labels', numbers('int64', [batch.length], (i) => labels.data[batch[i]!.index]!)],
+      ['learning_rate', tensor('float32', [], [rates.data[k]!])],
+    ])
+    const count = step.survival.length
+    if (gates) feeds.set('gates', tensor('float32', [count], gates.data.slice(k * count, (k + 1) * count)))
+    const outputs = evaluate(step.graph, feeds)
+    loss.push(outputs.get('loss')!.data[0]!)
+    correct.push(outputs.get('correct')!.data[0]!)
+    state = new Map([...step.updates].map(([name, output]) => [name, outputs.get(output)!]))
+  }
+  return { loss, correct, state }
+}
+
+function stepsOf(data: ReturnType<typeof trainingData>, precision: Precision = 'fp32') {
+  return trainingSteps(data.open, roles(data.gates !== undefined), data.carried, { precision })
+}
+
+function runFeeds(data: ReturnType<typeof trainingData>, cuts: readonly (readonly Cut[])[]): Map<string, Tensor> {
+  const { dataset, labels, rates, gates, state, step } = data
+  const n = cuts.length
+  return new Map([
+    ...state,
+    ...feedsOfCuts(cuts),
+    ['images', dataset],
+    ['labels', labels],
+    ['learning_rate', tensor('float32', [n], rates.data.slice(0, n))],
+    ...(gates
+      ? [
+          [
+            'gates',
+            tensor('float32', [n, step.survival.length], gates.data.slice(0, n * step.survival.length)),
+          ] as const,
+        ]
+      : []),
+  ])
+}
+
+/** Some momenta have gradients that are nothing but rounding: their floor is a tenth of the largest that there are here. */
+const floorOf = (name: string) => (name.endsWith('.momentum') ? 0.05 : 1e-3)
+
+const operatorsOf = (nodes: Graph['nodes']) => nodes.map(({ operator }) => operator.name)
+
+describe.each(tinyNames)('%s', (name) => {
+  const data = trainingData(name)
+  const steps = stepsOf(data)
+  const cuts = Array.from({ length: STEPS }, () => Array.from({ length: BATCH }, () => drawCut(data.random)))
+  const expected = singleSteps(data, cuts)
+
+  const check = (outputs: Tensors, tolerance: number, wanted = expected) => {
+    expect(
+      relativeError(outputs.get('loss')!, tensor('float32', [wanted.loss.length], wanted.loss), 1e-3),
+    ).toBeLessThan(tolerance)
+    expect([...outputs.get('correct')!.data]).toEqual(wanted.correct)
+    for (const [output, state] of Object.entries(steps.carried))
+      expectClose(outputs.get(output)!, wanted.state.get(state)!, output, tolerance, floorOf(state))
+  }
+
+  it('gives in float64 what single steps give', () => {
+    check(evaluate(steps.graph, runFeeds(data, cuts)), 1e-8)
+  })
+
+  it('gives in ONNX Runtime what single steps give, whatever the number of steps and of images', async () => {
+    const model = await openModel(modelOf(steps.graph, 'inline'))
+    check(await model.run(runFeeds(data, cuts)), 1e-4)
+    const smaller = [cuts[0]!.slice(0, 3)]
+    check(await model.run(runFeeds(data, smaller)), 1e-4, singleSteps(data, smaller))
+    await model.close()
+  })
+
+  it('updates all weights together, and holds nothing that waits for its target', () => {
+    const nodes = stepNodes(steps.graph)
+    expect(nodes.filter(isPrimitive)).toEqual([])
+    expect(operatorsOf(nodes).filter((operator) => operator === 'Split')).toHaveLength(1)
+    // Of the optimizer's five to eight nodes a weight, one set is left.
+    const updates = nodes.filter(({ outputs: [y] }) => y!.shape.length === 1 && Number(y!.shape[0]) > 500)
+    expect(updates.length).toBeLessThan(16)
+  })
+})
