@@ -70,7 +70,7 @@ function readOptions() {
     target: oneOf('target', ['ort-cuda', 'portable']),
     precision: values.target === 'portable' ? 'fp32' : oneOf('precision', ['fp32', 'fp16']),
     batch: values.batch === undefined ? (small ? 16 : 128) : countOf(values, 'batch'),
-    stepsPerRun: values['steps-per-run'] === undefined ? undefined : countOf(values, 'steps-per-run'),
+    stepsPerRun: values['steps-per-run'] === undefined ? (small ? 2 : undefined) : countOf(values, 'steps-per-run'),
     seedsArch: values['seeds-arch'],
     seconds: countOf(values, 'seconds'),
     small,

@@ -9,7 +9,7 @@ import { runFiles } from '../dist/src/fit/runFolder.js'
 import { keys } from '../dist/src/model/metadata.js'
 import { decodeModel } from '../dist/src/onnx/tensors.js'
 import { fail, temporaryFolder } from './common.mjs'
-import { eventsOf, ours, Processes } from './gpu/processes.mjs'
+import { Events, ours, Processes } from './gpu/processes.mjs'
 import { findData } from './gpu/settings.mjs'
 
 const DEFAULT_NETWORK = 'rdm83'
@@ -167,7 +167,7 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal).on(signal, stop)
 
   const slice = new Slice()
-  for await (const event of eventsOf(child)) {
+  for await (const event of new Events(child)) {
     slice.add(event)
     if (event.event === 'epoch')
       console.log(`epoch ${event.epoch + 1}: test error ${percent(event.testError)}, ${duration(event.ms / 1000)}`)

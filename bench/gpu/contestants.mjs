@@ -3,7 +3,7 @@
 
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { eventsOf, ours, python } from './processes.mjs'
+import { Events, ours, python } from './processes.mjs'
 import { paceOf, Runs } from './runs.mjs'
 import { LEARNING_RATE, precisions, stepOptions } from './settings.mjs'
 
@@ -22,13 +22,13 @@ class Contestant {
 
   /** The next object that the process prints; throws when it has ended. */
   async next() {
-    const { value, done } = await this.events.next()
-    if (!done) return value
+    const event = await this.events.next()
+    if (event) return event
     const { reason } = await this.child.ended
     throw new Error(`it has ended: ${reason}`)
   }
 
-  async pause() {
+  pause() {
     this.child.kill('SIGSTOP')
   }
 
@@ -46,7 +46,7 @@ export class Ours extends Contestant {
     const rate = ['--lr', LEARNING_RATE, '--epochs', 100_000, '--checkpoint-seconds', 1e6]
     const options = [model, '--data', data, '--out', folder, '--json', ...rate, ...stepOptions(settings, precision)]
     super(processes, ours('rdm-fit', options))
-    this.events = eventsOf(this.child)
+    this.events = new Events(this.child)
   }
 
   async start(warmUp) {
@@ -57,32 +57,34 @@ export class Ours extends Contestant {
       if (losses.length < CHECKED) losses.push(loss)
       steps++
     }
+    await this.#settle()
     return { losses }
   }
 
-  /** Between two runs, or early in one: what the last one gave has been printed by then. */
-  async pause() {
-    await setTimeout(PRINTING)
-    await super.pause()
-  }
-
-  /** Steps for so many seconds: ms a step of each run of ONNX Runtime, and images a second with all that lies between. */
+  /** Steps for so many seconds: ms a step of each run of ONNX Runtime, and images by ms with all that lies between. */
   async turn(seconds) {
     const runs = new Runs()
     const begun = performance.now()
-    for (;;) {
+    for (let ends = 0; ; ) {
       const event = await this.next()
-      if (event.at < begun) continue
-      runs.add(event)
-      // The first run was stopped on the way. Three: one for that, one to count from, one that counts.
-      if (event.at - begun >= 1000 * seconds && runs.complete.length >= 3) break
+      ends = runs.add(event)
+      // The first run was stopped on the way: only its end counts.
+      if (event.at - begun >= 1000 * seconds && ends >= 2) break
     }
-    const timed = runs.complete.slice(1)
+    await this.#settle(runs)
+    const all = runs.close()
+    const timed = all.slice(1)
     return {
       ms: timed.map(({ ms }) => ms),
       stepsPerRun: Math.max(...timed.map(({ steps }) => steps)),
-      ...paceOf(timed),
+      ...paceOf(all),
     }
+  }
+
+  /** Takes what the run that has just ended still prints, so that nothing of it is left for the next turn. */
+  async #settle(runs) {
+    await setTimeout(PRINTING)
+    for (const event of this.events.take()) runs?.add(event)
   }
 }
 
@@ -91,7 +93,7 @@ export class Torch extends Contestant {
     const device = settings.ep === 'cuda' ? 'cuda' : 'cpu'
     const group = settings.small ? ['--group', '2'] : []
     super(processes, python('torch_gpu.py', ['--case', folder, '--device', device, ...group, ...options]))
-    this.events = eventsOf(this.child)
+    this.events = new Events(this.child)
     this.batch = settings.batch
   }
 

@@ -1,14 +1,14 @@
 // bench/gpuLowerings.mjs as a part of the GPU benchmark: in a process of its own, its rows taken as they come.
 
 import { fileURLToPath } from 'node:url'
-import { eventsOf } from './processes.mjs'
+import { Events } from './processes.mjs'
 
 const script = fileURLToPath(new URL('../gpuLowerings.mjs', import.meta.url))
 
 export async function lowerings(report, processes, { ep, small }) {
   report.results = []
   const child = processes.spawn([process.execPath, [script, '--ep', ep, ...(small ? ['--small'] : [])]])
-  for await (const { at, ...row } of eventsOf(child)) {
+  for await (const { at, ...row } of new Events(child)) {
     if (row.study === undefined) Object.assign(report, row)
     else report.results.push(row)
   }

@@ -1,5 +1,6 @@
 // What the machine is: the doctor's findings, nvidia-smi's facts, PyTorch's version.
 
+import { short } from '../common.mjs'
 import { ours, python } from './processes.mjs'
 
 const facts = ['name', 'driver_version', 'memory.total', 'power.limit', 'clocks.max.sm', 'clocks.sm']
@@ -32,9 +33,16 @@ export async function machine(report, processes) {
   )
 }
 
-/** Names with what they say, one a row: an answer within an answer as JSON. */
-export const machineTable = ({ doctor, gpu, python }) =>
-  Object.entries({ doctor, gpu, python }).map(([name, found]) => [
-    name,
-    JSON.stringify(found ?? 'not finished').slice(0, 600),
-  ])
+const said = ({ failed, ...found }, of = Object.values(found).join(', ')) => failed ?? of
+
+/** A line for each that answered. */
+export function machineTable({ doctor = {}, gpu = {}, python = {} }) {
+  const trials = Object.entries(doctor.trials ?? {}).map(([name, trial]) => `${name}: ${trial?.said ?? 'not tried'}`)
+  const { torch, cuda, cudnn, gpu: sees } = python
+  return [
+    ['nvidia-smi', said(gpu)],
+    ['PyTorch', said(python, `${torch}, CUDA ${cuda}, cuDNN ${cudnn}, ${sees ? 'sees a GPU' : 'sees no GPU'}`)],
+    ['ONNX Runtime', said(doctor, `${doctor.runtime?.version}; ${trials.join('; ')}`)],
+    ['doctor', said(doctor, [...(doctor.diagnosis?.problems ?? []), ...(doctor.diagnosis?.advice ?? [])].join('; '))],
+  ].map(([name, text]) => [name, short(text)])
+}

@@ -78,25 +78,40 @@ export class Processes {
   }
 }
 
-/** The objects that a process prints, one a line, each with when it arrived, in ms, however late it is asked for. */
-export async function* eventsOf(child) {
-  const waiting = []
-  let wake = () => {}
-  let ended = false
-  createInterface({ input: child.stdout })
-    .on('line', (line) => {
-      if (line.startsWith('{')) waiting.push({ ...JSON.parse(line), at: performance.now() })
-      wake()
-    })
-    .on('close', () => {
-      ended = true
-      wake()
-    })
-  for (;;) {
-    while (waiting.length > 0) yield waiting.shift()
-    if (ended) return
-    await new Promise((resolve) => {
-      wake = resolve
-    })
+/** The objects that a process prints, one a line, each with when it arrived, `at` in ms, however late it is asked for. */
+export class Events {
+  #waiting = []
+  #wake = () => {}
+  #ended = false
+
+  constructor(child) {
+    createInterface({ input: child.stdout })
+      .on('line', (line) => {
+        if (line.startsWith('{')) this.#waiting.push({ ...JSON.parse(line), at: performance.now() })
+        this.#wake()
+      })
+      .on('close', () => {
+        this.#ended = true
+        this.#wake()
+      })
+  }
+
+  /** The next one; undefined after the last. */
+  async next() {
+    while (this.#waiting.length === 0 && !this.#ended) {
+      await new Promise((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    return this.#waiting.shift()
+  }
+
+  /** Those that have arrived and were not asked for. */
+  take() {
+    return this.#waiting.splice(0)
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (let event = await this.next(); event; event = await this.next()) yield event
   }
 }

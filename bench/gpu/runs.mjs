@@ -8,19 +8,28 @@ export class Runs {
   complete = []
   #open
 
-  /** Takes an event of rdm-fit with the time `at` of its arrival in ms; `ms` of a step is that of its run by its steps. */
+  /**
+   * Takes an event of rdm-fit with the time `at` of its arrival in ms; `ms` of a step is that of its run by its steps.
+   * @returns how many runs have ended, that of this step included
+   */
   add({ event, at, ms, images }) {
-    if (event === 'epoch') {
-      if (this.#open) this.#open.epoch = true
-      return
+    if (event === 'epoch' && this.#open) this.#open.epoch = true
+    if (event === 'step') {
+      if (this.#open && at - this.#open.last < Math.max(1, ms / 2)) {
+        Object.assign(this.#open, { last: at, steps: this.#open.steps + 1, images: this.#open.images + images })
+      } else {
+        this.close()
+        this.#open = { at, last: at, ms, steps: 1, images, epoch: false }
+      }
     }
-    if (event !== 'step') return
-    if (this.#open && at - this.#open.last < Math.max(1, ms / 2)) {
-      Object.assign(this.#open, { last: at, steps: this.#open.steps + 1, images: this.#open.images + images })
-      return
-    }
+    return this.complete.length + Number(this.#open !== undefined)
+  }
+
+  /** All runs, the last one complete by now. */
+  close() {
     if (this.#open) this.complete.push(this.#open)
-    this.#open = { at, last: at, ms, steps: 1, images, epoch: false }
+    this.#open = undefined
+    return this.complete
   }
 }
 

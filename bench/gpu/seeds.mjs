@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { exportModel, residualNetwork } from 'rdm-onnx'
 import { short } from '../common.mjs'
 import { Monitor } from './monitor.mjs'
-import { eventsOf, ours } from './processes.mjs'
+import { Events, ours } from './processes.mjs'
 import { paceOf, Runs } from './runs.mjs'
 import { LEARNING_RATE, network, stepOptions, threadsOf } from './settings.mjs'
 
@@ -68,7 +68,7 @@ async function measure(row, processes, settings, { model, precision, size }) {
   const child = processes.spawn(ours('rdm-fit', fit))
   const monitor = new Monitor(processes)
   const throughput = new Throughput(seeds, WARM_UP_STEPS[size], WINDOW_SECONDS[size])
-  for await (const event of eventsOf(child)) {
+  for await (const event of new Events(child)) {
     if (!throughput.add(event)) continue
     Object.assign(row, { imagesPerSecond: throughput.imagesPerSecond, gpu: monitor.over([throughput.span]) })
     child.kill('SIGKILL')

@@ -75,7 +75,7 @@ async function startAll(report, entries, turnSeconds, timeLeft) {
     try {
       const begun = performance.now()
       const { losses, version, device } = await within(limit, contestant.start(warmUp))
-      await contestant.pause()
+      contestant.pause()
       expected ??= losses
       const difference = apart(losses, expected)
       Object.assign(row, { version, device, losses, difference, startSeconds: (performance.now() - begun) / 1000 })
@@ -101,7 +101,7 @@ async function round(running, turnSeconds, first) {
       const turn = await contestant.turn(turnSeconds)
       row.ms.push(...turn.ms)
       row.turns.push({ ...turn, span: [begin, performance.now()] })
-      await contestant.pause()
+      contestant.pause()
     } catch ({ message }) {
       contestant.end()
       row.verdict = `failed: ${message}`
@@ -128,7 +128,7 @@ async function profile(running) {
     if (!contestant.profile || row.median === undefined) continue
     contestant.goOn()
     const { kernelMs, kernels } = await contestant.profile().catch(() => ({}))
-    await contestant.pause()
+    contestant.pause()
     if (kernelMs !== undefined) Object.assign(row, { kernelMs, kernels, outsideKernels: 1 - kernelMs / row.median })
   }
 }
@@ -169,8 +169,11 @@ export async function stepTimes(arch, report, processes, settings, timeLeft) {
   const turnSeconds = settings.small ? TURN_SECONDS.small : TURN_SECONDS.full
   const running = await startAll(report, contestants(processes, settings, { folder, data }), turnSeconds, timeLeft)
   // Each round begins with another one, so that none always follows the same.
-  for (let i = 0; i < ROUNDS && (i === 0 || timeLeft() > running.length * turnSeconds * 1500); i++)
+  for (let i = 0, taken = 0; i < ROUNDS && timeLeft() > 1.2 * taken; i++) {
+    const begun = performance.now()
     await round(running, turnSeconds, i)
+    taken = performance.now() - begun
+  }
   for (const row of report.results) summarize(row, monitor)
   await profile(running)
   for (const row of report.results) {
