@@ -4,10 +4,10 @@ import { type Command, Option } from 'commander'
 import { readDataset } from '../data/cifar.js'
 import { UserError } from '../errors.js'
 import { type FitOverrides, newConfig } from '../fit/config.js'
-import type { FitEvent } from '../fit/events.js'
 import { checkData, fit } from '../fit/fit.js'
-import { jsonReporter, textReporter } from '../fit/progress.js'
+import { jsonReporter, type ProgressReporter, textReporter } from '../fit/progress.js'
 import { readRunInfo, runFiles } from '../fit/runFolder.js'
+import { type SeedsReporter, seedsJsonReporter, seedsTextReporter } from '../fit/seedsProgress.js'
 import { readTrainableModel } from '../model/read.js'
 import { type Schedule, scheduleText } from '../model/schedule.js'
 import { type Provider, providers } from '../runtime/protocol.js'
@@ -16,6 +16,7 @@ import { type TargetName, targetNames } from '../tuning/plan.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
+import { chosenSeeds, printSummary, seedList, trainSeeds } from './seeds.js'
 
 interface FitFlags {
   readonly data?: string
@@ -24,6 +25,8 @@ interface FitFlags {
   readonly batch?: number
   readonly lr?: Schedule
   readonly seed?: number
+  readonly seeds?: readonly number[]
+  readonly jobs?: number
   readonly steps?: number
   readonly threads?: number
   readonly ep?: Provider
@@ -49,6 +52,8 @@ const fitCommand = (): Command =>
     'rdm-fit --resume --out runs/rdm8',
     'rdm-fit --resume --out runs/rdm8 --epochs 10',
     'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/gpu --ep cuda --precision fp16',
+    'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/five --seeds 1..5 --jobs 2',
+    'rdm-fit --resume --out runs/five --seeds 1..8',
     'rdm-fit model.onnx --explain',
     'rdm-fit model.onnx --data cifar-10-batches-bin --profile',
   ])
@@ -70,10 +75,29 @@ const fitCommand = (): Command =>
       "learning rate: epoch:rate pairs, or one rate (default: the model's recipe)",
       parsedBy(scheduleText),
     )
-    .option('--seed <number>', 'seed of order, augmentation and gates (default: 1)', parsedBy(seedNumber))
+    .option(
+      '--seed <number>',
+      'seed of order, augmentation and gates (default: 1); the first weights are those in the file',
+      parsedBy(seedNumber),
+    )
+    .option(
+      '--seeds <list>',
+      'a run for each seed, 1..5 or 1,2,7, in the folder seed-<number> of --out; each draws first weights of its own, ' +
+        'by the initialization in the file, and the end is the median of their test errors',
+      parsedBy(seedList),
+    )
+    .option(
+      '--jobs <count>',
+      'how many of the runs of --seeds at a time (default: all of them with --ep cuda, else 1)',
+      parsedBy(wholeNumber(1, 1024)),
+    )
     .option('--steps <count>', 'end after so many steps in all', parsedBy(wholeNumber(1, Number.MAX_SAFE_INTEGER)))
     .option('--no-augment', 'take the images as they are, without random crops and flips')
-    .option('--threads <count>', 'threads (default: all cores)', parsedBy(wholeNumber(1, 1024)))
+    .option(
+      '--threads <count>',
+      'threads of a run (default: all cores, divided by --jobs)',
+      parsedBy(wholeNumber(1, 1024)),
+    )
     .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
     .option('--device <number>', 'GPU to train on, counted from 0 (default: 0)', parsedBy(wholeNumber(0, 1023)))
     .addOption(
@@ -107,6 +131,17 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   const resume = flags.resume ?? false
   const { out } = flags
   if (out === undefined) throw new UserError('where to? Give a folder for the run with --out')
+  const seeds = await chosenSeeds(out, flags)
+  if (seeds) {
+    const { data: dataPath, jobs, json = false } = flags
+    const request = { modelPath, dataPath, out, seeds, jobs, resume, config: overridesOf(flags) }
+    const output = { out: process.stdout, err: process.stderr, folder: out }
+    const summary = await reporting(json ? seedsJsonReporter(output) : seedsTextReporter(output), (signal, onEvent) =>
+      trainSeeds({ ...request, signal, onEvent }),
+    )
+    printSummary(summary, out, json)
+    return
+  }
   const info = resume ? await readRunInfo(out) : undefined
   const dataPath = flags.data ?? info?.data.path ?? undefined
   if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
@@ -127,7 +162,7 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   }
   const data = await readDataset(dataPath)
 
-  await reporting(flags, out, async (signal, onEvent) => {
+  await reporting(reporterFor(flags, out), async (signal, onEvent) => {
     const result = await fit({
       model,
       data,
@@ -143,14 +178,16 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   })
 }
 
-/** Runs what takes long: shows its events, and stops it by the first signal. */
-async function reporting(
-  flags: FitFlags,
-  folder: string,
-  work: (signal: AbortSignal, onEvent: (event: FitEvent) => void) => Promise<void>,
-): Promise<void> {
+const reporterFor = (flags: FitFlags, folder: string): ProgressReporter => {
   const output = { out: process.stdout, err: process.stderr, folder }
-  const reporter = flags.json ? jsonReporter(output) : textReporter(output)
+  return flags.json ? jsonReporter(output) : textReporter(output)
+}
+
+/** Runs what takes long: shows its events, and stops it by the first signal. */
+async function reporting<T>(
+  reporter: SeedsReporter,
+  work: (signal: AbortSignal, onEvent: SeedsReporter['onEvent']) => Promise<T>,
+): Promise<T> {
   const stopping = new AbortController()
   const stop = (signal: keyof typeof signalExitCodes) => {
     reporter.stop()
@@ -161,7 +198,7 @@ async function reporting(
   // `once`: the second signal finds no handler and ends the process as signals do.
   process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop)
   try {
-    await work(stopping.signal, reporter.onEvent)
+    return await work(stopping.signal, reporter.onEvent)
   } finally {
     reporter.stop()
     process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop)
@@ -174,14 +211,14 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
   if (flags.explain && flags.profile !== undefined)
     throw new UserError('--explain and --profile print different things: give one of them')
   if (modelPath === undefined) throw new UserError('which model? Give its file, or - to read standard input')
-  if (flags.resume || flags.out !== undefined)
-    throw new UserError(`${option} trains nothing: leave out ${flags.resume ? '--resume' : '--out'}`)
+  const training = (['resume', 'out', 'seeds', 'jobs'] as const).find((name) => flags[name] !== undefined)
+  if (training) throw new UserError(`${option} trains nothing: leave out --${training}`)
   if (!flags.explain && flags.data === undefined) throw new UserError('which data? Give their folder with --data')
   const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
   const config = newConfig(model.recipe, overridesOf(flags))
   const data = flags.explain ? undefined : await readDataset(flags.data!)
   if (data) checkData(model, data)
-  await reporting(flags, '', async (signal, onEvent) => {
+  await reporting(reporterFor(flags, ''), async (signal, onEvent) => {
     const options = { model, config, json: flags.json ?? false, signal, onEvent }
     const steps = typeof flags.profile === 'number' ? flags.profile : 5
     const text = data ? await profile(options, data, steps) : await explain(options)

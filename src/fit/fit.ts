@@ -9,7 +9,7 @@ import type { TrainableModel } from '../model/trainable.js'
 import { openTrainingSession, type TrainingSession } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { LOSS_SCALES, lossScaling } from '../targets/ort-cuda/steps.js'
-import { planStep } from '../tuning/plan.js'
+import { planStep, type StepPlan } from '../tuning/plan.js'
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, stepsPerRunOf } from './config.js'
 import { type Evaluator, loopEvaluator, sessionEvaluator } from './evaluator.js'
@@ -29,6 +29,8 @@ export interface FitOptions {
   readonly config?: FitOverrides
   /** Goes on with the run in the folder; its configuration is kept, and `config` must agree with it. */
   readonly resume?: boolean
+  /** How to write the step, for a run that has not decided it yet and whose configuration names no other target. */
+  readonly plan?: StepPlan | undefined
   /** Where the data came from, for config.json. */
   readonly dataPath?: string
   /** Stops the run after the step in progress, with a checkpoint. */
@@ -60,7 +62,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const unlock = lockFolder(folder)
   try {
     const { model, data, dataPath, config = {} } = options
-    const { checkpoint, notice, plan: earlier } = await openRun({ folder, model, data, dataPath, config, resume })
+    const opened = await openRun({ folder, model, data, dataPath, config, resume })
+    const { checkpoint, notice, plan: earlier = options.plan } = opened
     const tell = (message: string) => options.onEvent?.({ event: 'notice', message })
     if (notice !== undefined) tell(notice)
     const { threads, provider, device, target, precision, batchSize } = checkpoint.config

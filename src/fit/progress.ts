@@ -72,7 +72,7 @@ export function textReporter(output: ProgressOutput): ProgressReporter {
   }
 }
 
-const percent = (fraction: number) => `${(fraction * 100).toFixed(2)} %`
+export const percent = (fraction: number) => `${(fraction * 100).toFixed(2)} %`
 
 /** A time as one would say it: 45 s, 12 min, 3 h 20 min. */
 export function duration(ms: number): string {
@@ -115,7 +115,7 @@ function tunes(err: ProgressOutput['err'], { done, total }: TuningEvent, bar?: S
   return undefined
 }
 
-const barOptions = (stream: NodeJS.WritableStream, format: string): Options => ({
+export const barOptions = (stream: NodeJS.WritableStream, format: string): Options => ({
   stream,
   format,
   barCompleteChar: '=',

@@ -13,6 +13,7 @@ import { readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { multiplyAdds } from './cost.js'
+import { seededInitialization } from './initialization.js'
 import { keys, readMetadata, type StepNames } from './metadata.js'
 import { paperRecipe } from './recipe.js'
 import type { EncodeOptions, StepSignature, TrainableModel } from './trainable.js'
@@ -214,6 +215,11 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
         checkState(state, given)
         return encodeModel(inferenceModel(proto, given))
       },
+      initialization: (seed) =>
+        naming(source, () => {
+          const { graph, initial } = seededInitialization(model, seed)
+          return { model: encodeModel(writeModel({ graph, weights: model.initializationWeights })), initial }
+        }),
       ...(isKnown(symbol) ? { fixedBatch: symbol } : {}),
       multiplyAdds: multiplyAdds(model.inference),
       fingerprint: fingerprintOf(proto, state),

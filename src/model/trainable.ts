@@ -55,6 +55,12 @@ export interface TrainableModel {
   withState(state: HostTensors): Uint8Array
   /** The inference graph alone with these weights as constants: images uint8 in, `logits` [batch, classes] out. */
   inference(state: HostTensors): Uint8Array
+  /**
+   * A plain model without inputs that draws first values of the state: the file's initialization, its random operators
+   * seeded by `seed`. `initial`: output → state tensor.
+   * @throws UserError when the file has no initialization, or one that draws nothing
+   */
+  initialization(seed: number): { readonly model: Uint8Array; readonly initial: Readonly<Record<string, string>> }
   /** The only batch size that the step takes, where the file fixes one. */
   readonly fixedBatch?: number
   /** Multiply-adds of the network for one image, forward. */

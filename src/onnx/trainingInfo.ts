@@ -22,6 +22,8 @@ export interface ReadTrainingModel extends ReadModel {
    */
   readonly step: Graph
   readonly initialization: Graph
+  /** Values of the initialization's own initializers. */
+  readonly initializationWeights: ReadonlyMap<string, Tensor>
   /** What the step replaces, in the order of the bindings; it need not use all of it. */
   readonly state: readonly Parameter[]
   /** Initializer → output of the step that replaces it. */
@@ -111,10 +113,20 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
   const step = reader.read(algorithm, values, inference.inputs)
   const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
-  const first = new GraphReader(model.functions ?? []).read(initialization ?? {})
+  const firstReader = new GraphReader(model.functions ?? [])
+  const first = firstReader.read(initialization ?? {})
   if (first.inputs.length > 0)
     throw new UserError('training_info.initialization: the graph has inputs; expected none, its values are drawn')
   checkBindings(initial, initializers, first.outputs, 'training_info.initialization_binding')
   const state = [...updates.keys()].map((name) => initializers.get(name)!)
-  return { inference, step, initialization: first, state, updates, initial, weights: reader.weights }
+  return {
+    inference,
+    step,
+    initialization: first,
+    initializationWeights: firstReader.weights,
+    state,
+    updates,
+    initial,
+    weights: reader.weights,
+  }
 }

@@ -29,19 +29,18 @@ const cacheSchema = z.strictObject({
 type Machine = z.infer<typeof machineSchema>
 type CacheFile = z.infer<typeof cacheSchema>
 
-/** What timings depend on besides the call itself. */
-export interface MachineKey {
-  readonly threads: number
-  readonly block: number
-}
+/** What timings depend on besides the call itself: of a CPU its threads and blocks, of a GPU which it is. */
+export type MachineKey = { readonly threads: number; readonly block: number } | { readonly device: number }
 
 function runtimeVersion(): string {
   const file = createRequire(import.meta.url).resolve('onnxruntime-node/package.json')
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
-const describe = ({ threads, block }: MachineKey): string =>
-  `onnxruntime-node ${runtimeVersion()}, ${cpus()[0]?.model.trim() ?? process.arch}, ${threads} threads, blocks of ${block}`
+function describe(key: MachineKey): string {
+  const used = 'device' in key ? `GPU ${key.device}` : `${key.threads} threads, blocks of ${key.block}`
+  return `onnxruntime-node ${runtimeVersion()}, ${cpus()[0]?.model.trim() ?? process.arch}, ${used}`
+}
 
 export const tuningFile = (): string => join(envPaths('rdm-onnx', { suffix: '' }).cache, 'tuning.json')
 

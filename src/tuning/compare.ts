@@ -67,10 +67,11 @@ export async function compareSteps(
   candidate: Uint8Array,
   batch: number,
   settings: SessionSettings,
+  candidateSettings = settings,
 ): Promise<string | undefined> {
   const feeds = someBatch(model, batch)
   const expected = await outputsOf(reference, feeds, settings)
-  const actual = await outputsOf(candidate, feeds, settings)
+  const actual = await outputsOf(candidate, feeds, candidateSettings)
   const change = (outputs: HostTensors, output: string): number =>
     distance(outputs[output]!, model.state[model.carried[output]!]!)
   const largest = Math.max(...Object.keys(model.carried).map((output) => change(expected, output)))

@@ -3,14 +3,17 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
-import type { Graph } from '../graph/graph.js'
+import { type Graph, graph } from '../graph/graph.js'
+import { constant } from '../graph/value.js'
 import type { TrainableModel } from '../model/trainable.js'
+import { encodeModel } from '../onnx/tensors.js'
+import { writeModel } from '../onnx/write.js'
 import type { SessionSettings } from '../runtime/protocol.js'
-import type { StepModels } from '../runtime/session.js'
+import { openSession, type StepModels } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import type { Call } from '../targets/ort-cpu/candidates.js'
 import { ortCpu } from '../targets/ort-cpu/index.js'
-import type { Precision } from '../targets/ort-cuda/index.js'
+import { ortCuda, type Precision } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
 import { portable } from '../targets/portable/index.js'
 import { fingerprint, TuningCache } from './cache.js'
@@ -111,25 +114,57 @@ const targetOf = ({ block, choices }: CpuPlan) =>
  * Decides how the step is written: probes the machine, times what has not been timed yet, compares the result with the
  * portable step, and falls back to that one, saying why, where anything fails.
  * @returns undefined when the signal stops it
- * @throws UserError when `ort-cpu` is asked for and does not run here
+ * @throws UserError when the provider is not there, or the target that is asked for does not run here
  */
 export async function planStep(options: PlanOptions): Promise<PlannedStep | undefined> {
-  const { model, wanted, provider = 'cpu', earlier } = options
+  const { model, wanted, provider = 'cpu', precision = 'fp32', earlier } = options
+  if (provider !== 'cpu') await requireProvider(options)
   if (wanted === 'portable') return portableStep(model)
-  if (wanted === 'ort-cuda' || (wanted === 'auto' && provider === 'cuda')) return cudaSteps(options)
-  if (wanted === 'auto' && earlier?.target === 'portable') return portableStep(model)
+  const target = wanted !== 'auto' ? wanted : provider === 'cuda' ? 'ort-cuda' : 'ort-cpu'
+  if (wanted === 'auto' && target === 'ort-cpu' && earlier?.target === 'portable') return portableStep(model)
   let problem: string
   try {
+    if (target === 'ort-cuda') return await planForCuda(options)
     if (provider !== 'cpu') throw new UserError(`it is for the cpu provider, not ${provider}`)
     return await planForCpu(options)
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     problem = messageOf(error)
   }
-  if (wanted === 'ort-cpu')
-    throw new UserError(`target ort-cpu does not train this model here: ${problem}; use --target portable`)
+  if (wanted === target || precision !== 'fp32')
+    throw new UserError(`target ${target} does not train this model here: ${problem}; use --target portable`)
   options.onNotice?.(`training with the portable step, which is slower: ${problem}`)
   return portableStep(model)
+}
+
+/** @throws UserError saying what to install when ONNX Runtime cannot compute there */
+export async function requireProvider({ provider = 'cpu', device = 0 }: SessionSettings): Promise<void> {
+  const something = graph('something', [], { one: constant('float32', 1) })
+  const bytes = encodeModel(writeModel({ graph: something, weights: new Map() }))
+  const session = await openSession(bytes, { provider, device, threads: 1 })
+  await session.close()
+}
+
+/** A loss scale for the comparison of one step: large enough for gradients of an average over a few images. */
+const COMPARISON_SCALE = 1024
+
+async function planForCuda(options: PlanOptions): Promise<PlannedStep> {
+  const { model, threads, provider, device = 0, precision = 'fp32' } = options
+  const planned = cudaSteps(options)
+  // The CPU provider computes the step by the same kernels as everything else; a GPU's kernels are others.
+  if (provider !== 'cuda') return planned
+  const cache = await TuningCache.open({ device }, options.cacheFile)
+  const proof = fingerprint(model.fingerprint, 'ort-cuda', precision)
+  if (cache.isVerified(proof)) return planned
+  const lossScale = precision === 'fp16' ? { lossScale: constant('float32', COMPARISON_SCALE) } : {}
+  const few = model.fixedBatch ?? 16
+  const candidate = model.step(ortCuda({ precision, ...lossScale }), few)
+  const onCpu = { ...(threads === undefined ? {} : { threads }), optimize: false }
+  const problem = await compareSteps(model, model.step(portable, few), candidate, few, onCpu, { provider, device })
+  if (problem) throw new UserError(`its step on the GPU is not the portable step on the CPU (${problem})`)
+  cache.keepVerified(proof)
+  await cache.save()
+  return planned
 }
 
 async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined> {

@@ -263,7 +263,9 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     ['--arch rdm56 --widths 16,32', '3 stages of blocks need as many widths, got 2'],
     ['--depth 8 --image-size 30', 'images of 30 cannot be halved 2 times; use a multiple of 4'],
     ['--blocks 0,1,1', 'blocks.0: Too small: expected number to be >=1'],
-    ['--depth 8 --target ort-cpu', '--target ort-cpu writes a training step for this machine alone: add --part train'],
+    ['--depth 8 --target ort-cpu', '--target ort-cpu writes a training step for one runtime alone: add --part train'],
+    ['--depth 8 --target ort-cuda', '--target ort-cuda writes a training step for one runtime alone: add --part train'],
+    ['--depth 8 --precision fp16', '--precision fp16 is for target ort-cuda: add --target ort-cuda, or leave it out'],
     [
       '--depth 8 --part train --batch 8',
       'the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu',

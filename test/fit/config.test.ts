@@ -1,5 +1,6 @@
 // The configuration of a run: recipe, overrides, and what may change when a run goes on.
 import { expect, it } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { type FitOverrides, newConfig, resumedConfig } from '../../src/fit/config.js'
 import type { Recipe } from '../../src/model/recipe.js'
 
@@ -23,9 +24,30 @@ it('takes the recipe, and overrides where they are given', () => {
     steps: null,
     threads: 2,
     provider: 'cpu',
+    device: 0,
     target: 'auto',
+    precision: 'fp32',
+    stepsPerRun: null,
     checkpointSeconds: 60,
   })
+})
+
+it('refuses settings that only another target or provider knows', () => {
+  const refusal = (overrides: FitOverrides) => {
+    expect(() => newConfig(recipe, overrides)).toThrow(UserError)
+    try {
+      newConfig(recipe, overrides)
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const advice = 'add --ep cuda or --target ort-cuda, or leave it out'
+  expect(refusal({ precision: 'fp16' })).toBe(`--precision fp16 is for target ort-cuda: ${advice}`)
+  expect(refusal({ precision: 'fp16', provider: 'cuda', target: 'portable' })).toMatch(/^--precision fp16 is for/)
+  expect(refusal({ stepsPerRun: 4, target: 'ort-cpu' })).toBe(`--steps-per-run 4 is for target ort-cuda: ${advice}`)
+  expect(refusal({ device: 1 })).toBe('--device 1 is a GPU: add --ep cuda, or leave it out')
+  for (const fits of [{ provider: 'cuda' }, { target: 'ort-cuda' }] as const)
+    expect(newConfig(recipe, { ...fits, precision: 'fp16', stepsPerRun: 3 })).toMatchObject({ precision: 'fp16' })
 })
 
 it('refuses values that do not fit and unknown keys', () => {

@@ -334,7 +334,7 @@ describe('a run that is refused', () => {
   it('when the step does not give what its signature says', async () => {
     const signature = { ...model.signature, loss: 'nothing' }
     expect(await refusal(run(newFolder(), { model: { ...model, signature } }))).toBe(
-      'the training step gives no single value "nothing"',
+      'the training step gives no value "nothing" for each step',
     )
   })
 })

@@ -180,6 +180,7 @@ export function tinyModel(options: TinyOptions = {}): TrainableModel {
     step: () => step,
     graph: noGraph,
     network: noGraph,
+    initialization: noGraph,
     encode: noGraph,
     multiplyAdds: 0,
     carried: Object.fromEntries(Object.keys(state).map((name) => [`${name}.next`, name])),

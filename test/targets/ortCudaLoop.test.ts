@@ -10,7 +10,7 @@ import { parametersAsInputs } from '../../src/model/write.js'
 import { randomStream } from '../../src/random.js'
 import { cutBatch } from '../../src/targets/ort-cuda/augment.js'
 import type { Precision } from '../../src/targets/ort-cuda/index.js'
-import { stepNodes, trainingSteps } from '../../src/targets/ort-cuda/steps.js'
+import { evaluationSteps, lossScaling, stepNodes, trainingSteps } from '../../src/targets/ort-cuda/steps.js'
 import { isPrimitive } from '../../src/targets/target.js'
 import { trainingStep } from '../../src/training/step.js'
 import { disturbed, type TinyName, tinyNames, tinyNetwork } from '../support/networks.js'
@@ -209,5 +209,101 @@ describe.each(tinyNames)('%s', (name) => {
     // Of the optimizer's five to eight nodes a weight, one set is left.
     const updates = nodes.filter(({ outputs: [y] }) => y!.shape.length === 1 && Number(y!.shape[0]) > 500)
     expect(updates.length).toBeLessThan(16)
+  })
+})
+
+describe('half precision', () => {
+  const data = trainingData('RDM basic')
+  const steps = stepsOf(data, 'fp16')
+  const cuts = Array.from({ length: STEPS }, () => Array.from({ length: BATCH }, () => drawCut(data.random)))
+  const expected = singleSteps(data, cuts)
+  const scalar = (value: number) => tensor('float32', [], [value])
+  const withScale = (scale: number, steady = 0) =>
+    new Map([
+      ...runFeeds(data, cuts),
+      [lossScaling.scale, scalar(scale)],
+      [lossScaling.steady, scalar(steady)],
+      [lossScaling.skipped, scalar(0)],
+    ])
+  const opened = openModel(modelOf(steps.graph, 'inline'))
+  const numberOf = (outputs: Tensors, name: string) => outputs.get(`${name}.next`)!.data[0]
+  const norm = (values: Float64Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
+
+  it('is in float64 the same training', () => {
+    const outputs = evaluate(steps.graph, withScale(1024))
+    for (const [output, state] of Object.entries(data.carried))
+      expectClose(outputs.get(output)!, expected.state.get(state)!, output, 1e-8, floorOf(state))
+    expect([...outputs.get('loss_scales')!.data]).toEqual([1024, 1024, 1024])
+  })
+
+  it('rounds, and goes the same way', async () => {
+    const outputs = await (await opened).run(withScale(1024))
+    outputs.get('loss')!.data.forEach((loss, k) => {
+      // Half precision has eleven bits: what it loses shows in the fourth digit of a step, not in the second.
+      expect(Math.abs(loss / expected.loss[k]! - 1)).toBeLessThan(0.02)
+    })
+    expect([...outputs.get('loss')!.data]).not.toEqual(expected.loss.map(Math.fround))
+    for (const [output, state] of Object.entries(data.carried).filter(([, state]) => /conv\d.weight$/.test(state))) {
+      const moved = (values: Tensor) => values.data.map((value, i) => value - data.state.get(state)!.data[i]!)
+      const [actual, wanted] = [moved(outputs.get(output)!), moved(expected.state.get(state)!)]
+      expect(norm(actual.map((value, i) => value - wanted[i]!)) / norm(wanted), output).toBeLessThan(0.05)
+    }
+    expect(numberOf(outputs, lossScaling.scale)).toBe(1024)
+    expect(numberOf(outputs, lossScaling.steady)).toBe(3)
+    expect(numberOf(outputs, lossScaling.skipped)).toBe(0)
+  })
+
+  it('takes no step whose gradients overflow, counts them, and halves the scale', async () => {
+    const outputs = await (await opened).run(withScale(2 ** 40, 7))
+    for (const [output, state] of Object.entries(data.carried))
+      expect([...outputs.get(output)!.data], output).toEqual([...data.state.get(state)!.data])
+    expect(outputs.get('loss')!.data.every(Number.isFinite)).toBe(true)
+    expect([...outputs.get('loss_scales')!.data]).toEqual([2 ** 40, 2 ** 39, 2 ** 38])
+    expect(numberOf(outputs, lossScaling.scale)).toBe(2 ** 37)
+    expect(numberOf(outputs, lossScaling.steady)).toBe(0)
+    expect(numberOf(outputs, lossScaling.skipped)).toBe(3)
+  })
+
+  it('doubles the scale after two thousand steady steps', async () => {
+    const outputs = await (await opened).run(withScale(64, 1998))
+    expect([...outputs.get('loss_scales')!.data]).toEqual([64, 64, 128])
+    expect(numberOf(outputs, lossScaling.scale)).toBe(128)
+    expect(numberOf(outputs, lossScaling.steady)).toBe(1)
+  })
+
+  it('computes every convolution and product in half precision, and nothing else', () => {
+    const nodes = stepNodes(steps.graph)
+    const half = nodes.filter(({ outputs }) => outputs.some(({ dtype }) => dtype === 'float16'))
+    const heavy = ['Conv', 'ConvTranspose', 'FusedMatMul', 'Gemm']
+    const moves = ['Cast', 'Reshape', 'Split', 'Pad', 'Gather', 'Flatten']
+    expect(half.filter(({ operator }) => ![...heavy, ...moves].includes(operator.name))).toEqual([])
+    const single = nodes.filter(({ operator, outputs: [y] }) => heavy.includes(operator.name) && y!.dtype !== 'float16')
+    expect(single).toEqual([])
+    // Weights are made half precision all at once.
+    const weights = half.filter(({ operator, inputs: [x] }) => operator.name === 'Cast' && x!.origin.kind === 'input')
+    expect(weights).toHaveLength(1)
+  })
+})
+
+describe('evaluation in a loop', () => {
+  it('gives the logits of the network, batch after batch', async () => {
+    const network = tinyNetwork('RDM basic, stochastic depth')
+    const random = randomStream(9, 'evaluation')
+    const [images] = network.inputs
+    const dataset = numbers('uint8', [IMAGES, ...(images!.shape.slice(1) as number[])], () => random.below(256))
+    const state = disturbed(network, 3)
+    const source = evaluationSteps(parametersAsInputs(network, network.parameters), 'images')
+    const model = await openModel(modelOf(source, 'inline'))
+    const order = [3, 10, 0, 0, 7, 1]
+    const feeds = new Map([...state, ['images', dataset], ['indices', tensor('int64', [3, 2], order)]])
+    const { logits } = Object.fromEntries(await model.run(feeds))
+    await model.close()
+    const size = dataset.data.length / IMAGES
+    const picked = order.flatMap((index) => [...dataset.data.subarray(index * size, (index + 1) * size)])
+    const all = evaluate(
+      network,
+      new Map([...state, ['images', tensor('uint8', [6, ...dataset.shape.slice(1)], picked)]]),
+    )
+    expectClose(logits!, tensor('float32', [3, 2, 10], all.get('logits')!.data), 'logits')
   })
 })

@@ -1,0 +1,21 @@
+// What several runs of a model come to, as papers say it: median (mean ± standard deviation).
+
+export interface Spread {
+  /** The middle value; of an even count the mean of the two in the middle. */
+  readonly median: number
+  readonly mean: number
+  /** Of the sample, with n − 1; null for a single value, which has none. */
+  readonly std: number | null
+}
+
+/** Null for no values. */
+export function spreadOf(values: readonly number[]): Spread | null {
+  const count = values.length
+  if (count === 0) return null
+  const sorted = [...values].sort((a, b) => a - b)
+  const median = (sorted[Math.floor((count - 1) / 2)]! + sorted[Math.floor(count / 2)]!) / 2
+  // In their order, so that the rounding does not depend on which run ended first.
+  const mean = sorted.reduce((sum, value) => sum + value, 0) / count
+  const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return { median, mean, std: count === 1 ? null : Math.sqrt(squares / (count - 1)) }
+}
