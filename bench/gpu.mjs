@@ -36,7 +36,7 @@ const parts = {
     work: (...args) => stepTimes('rdm83', ...args),
     table: stepsTable,
   },
-  seeds: { title: 'seeds side by side', seconds: 130, work: seedsSideBySide, table: seedsTable },
+  seeds: { title: 'seeds side by side', seconds: 150, work: seedsSideBySide, table: seedsTable },
   lowerings: { title: 'ways to write pieces of the step', seconds: 100, work: lowerings, table: loweringsTable },
 }
 

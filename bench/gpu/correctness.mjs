@@ -2,6 +2,7 @@
 // batches: the portable target on the CPU provider against the provider and target that are asked for.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { exportModel, readTrainableModel, residualNetwork } from 'rdm-onnx'
 import { short } from '../common.mjs'
@@ -104,7 +105,10 @@ function comparisons(report, processes, settings, { name, architecture, recipe }
   })
 }
 
-export async function correctness(report, processes, settings) {
+export async function correctness(report, processes, given) {
+  // On a GPU all run at once, beside PyTorch's compiler.
+  const threads = given.ep === 'cpu' ? availableParallelism() : Math.ceil(availableParallelism() / 4)
+  const settings = { ...given, threads }
   report.steps = STEPS
   report.learningRate = LEARNING_RATE
   report.results = []

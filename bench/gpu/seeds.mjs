@@ -10,7 +10,8 @@ import { paceOf, Runs } from './runs.mjs'
 import { LEARNING_RATE, network, stepOptions, threadsOf } from './settings.mjs'
 
 const COUNTS = { full: [1, 8, 2, 4], small: [1, 2] }
-const WARM_UP_STEPS = { full: 100, small: 2 }
+/** As many as a run takes: with more, eight seeds of a run each would take long. */
+const STEPS_PER_RUN = { full: 50, small: 2 }
 const WINDOW_SECONDS = { full: 10, small: 2 }
 /** With less time left the next count is left out. */
 const RESERVE = 20_000
@@ -56,7 +57,9 @@ export class Throughput {
   }
 }
 
-async function measure(row, processes, settings, { model, precision, size }) {
+async function measure(row, processes, given, { model, precision, size }) {
+  const steps = given.stepsPerRun ?? STEPS_PER_RUN[size]
+  const settings = { ...given, stepsPerRun: steps }
   const { seeds } = row
   const threads = Math.max(1, Math.floor(threadsOf(settings) / seeds))
   const out = join(settings.scratch, `seeds-${seeds}`)
@@ -67,10 +70,14 @@ async function measure(row, processes, settings, { model, precision, size }) {
   const fit = [model, '--data', settings.data, '--out', out, ...long, ...options, ...several]
   const child = processes.spawn(ours('rdm-fit', fit))
   const monitor = new Monitor(processes)
-  const throughput = new Throughput(seeds, WARM_UP_STEPS[size], WINDOW_SECONDS[size])
+  const throughput = new Throughput(seeds, steps, WINDOW_SECONDS[size])
   for await (const event of new Events(child)) {
     if (!throughput.add(event)) continue
-    Object.assign(row, { imagesPerSecond: throughput.imagesPerSecond, gpu: monitor.over([throughput.span]) })
+    Object.assign(row, {
+      stepsPerRun: steps,
+      imagesPerSecond: throughput.imagesPerSecond,
+      gpu: monitor.over([throughput.span]),
+    })
     child.kill('SIGKILL')
     return
   }

@@ -34,7 +34,7 @@ export async function dataFolder({ small }, scratch) {
 export const network = (arch, { small }) => networkOf({ arch, ...(small ? { blocks: '1,1,1' } : {}) })
 
 /** Threads of everything that is measured; at small size one, since the machine may be a small one. */
-export const threadsOf = ({ small }) => (small ? 1 : availableParallelism())
+export const threadsOf = ({ small, threads = availableParallelism() }) => (small ? 1 : threads)
 
 /**
  * rdm-fit's options for our step.
