@@ -4,11 +4,10 @@
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Where the caller says so, or which has PyTorch: its own environment beside the peers, then the usual one.
+# The caller's, or one that has PyTorch: that of the environment beside the peers, then the usual one.
 find_python() {
   local candidate
-  for candidate in "${PYTHON:-}" "$here/peers/.venv-torch/bin/python" python3; do
-    [[ -n $candidate ]] || continue
+  for candidate in "$here/peers/.venv-torch/bin/python" python3; do
     if "$candidate" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' 2>/dev/null; then
       echo "$candidate"
       return
@@ -28,7 +27,7 @@ PYTHON
 }
 
 command -v node >/dev/null || { echo "${0##*/}: there is no node on the PATH" >&2; exit 2; }
-PYTHON=$(find_python)
+PYTHON=${PYTHON:-$(find_python)}
 libraries=$(nvidia_libraries)
 LD_LIBRARY_PATH=${libraries}${libraries:+${LD_LIBRARY_PATH:+:}}${LD_LIBRARY_PATH:-}
 export PYTHON LD_LIBRARY_PATH
