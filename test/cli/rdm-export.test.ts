@@ -228,9 +228,9 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
   const refusals: readonly (readonly [argv: string, message: string])[] = [
     [
       '',
-      'no network is given: name one with --arch (see --list), or describe one with --block and --depth or --blocks',
+      'no network is given: name one with --arch (see rdm-export --list), or describe one with --block and --depth or --blocks',
     ],
-    ['--arch rdm65', "there is no network 'rdm65'; nearest are rdm56, rdm83, rdm56-sd (--list shows all)"],
+    ['--arch rdm65', "there is no network 'rdm65'; nearest are rdm56, rdm83, rdm56-sd (rdm-export --list shows all)"],
     [
       '--depth 10',
       '--depth 10 is not possible for basic blocks in 3 equal stages: expected 6n + 2, nearest are 8 and 14; or give the blocks of each stage with --blocks',
