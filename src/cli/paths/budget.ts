@@ -15,7 +15,6 @@ import {
 } from '../../paths/budget.js'
 import { effectivePaths, type LayerRange, pathLengths } from '../../paths/lengths.js'
 import { multiplicity } from '../../paths/multiplicity.js'
-import { budgetSvg } from '../../paths/pictures.js'
 import { architectureFrom, type NetworkOptions } from '../architecture.js'
 import { grouped, table } from '../table.js'
 import { type Counted, checkRange, formatCount, formatRange } from './format.js'
@@ -87,11 +86,10 @@ function costByBudget({ kind }: Budget, options: NetworkOptions): { cost: Cost; 
 /** @throws UserError for a budget that nothing fits, or one beyond what is counted */
 function checkBudget({ kind, limit }: Budget, cost: Cost): void {
   const smallest = costOf(cost, 1, 1)
-  const things = kind === 'edges' ? 'edges' : 'parameters'
   if (limit < smallest)
     throw new UserError(
-      `no network fits ${grouped(limit)} ${things}: the smallest, one function a block and ` +
-        `${cost.blocksPerUnit === 1 ? '1 block' : `${cost.blocksPerUnit} blocks`}, has ${grouped(smallest)}`,
+      `no network fits --budget ${kind}=${limit}: the smallest, one function a block and ` +
+        `${cost.blocksPerUnit === 1 ? 'one block' : `${cost.blocksPerUnit} blocks`}, takes ${smallest}`,
     )
   if (kind === 'edges' && limit > mostEdges)
     throw new UserError(`a budget of ${grouped(limit)} edges is too large: expected at most ${grouped(mostEdges)}`)
@@ -132,7 +130,7 @@ export function countBudget(budget: Budget, options: NetworkOptions, { range, al
       range: range ?? null,
       networks: networks.map(({ cost: used, ...rest }) => ({ ...rest, [things]: used })),
     },
-    picture: () =>
+    picture: ({ budgetSvg }) =>
       budgetSvg({
         title,
         subtitle: winners.join('; '),

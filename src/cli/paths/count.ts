@@ -47,6 +47,7 @@ async function run({ budget: limit, all, range, out, json, ...network }: CountOp
   if (out !== undefined && !/\.svg$/i.test(out))
     throw new UserError(`--out ${out}: the picture is SVG, expected a name that ends in .svg`)
   const counted = limit ? countBudget(limit, network, { range, all: all === true }) : countNetwork(network, range)
-  if (out !== undefined) await writeFileAtomic(out, counted.picture())
+  // Loaded where it is needed: the library for charts takes longer to start than all the rest.
+  if (out !== undefined) await writeFileAtomic(out, counted.picture(await import('../../paths/pictures.js')))
   process.stdout.write(json ? jsonLine(counted.json) : counted.text)
 }

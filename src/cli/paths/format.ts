@@ -2,13 +2,14 @@
 import { z } from 'zod'
 import { UserError } from '../../errors.js'
 import type { LayerRange } from '../../paths/lengths.js'
+import type * as Pictures from '../../paths/pictures.js'
 import { rounded } from '../table.js'
 
 /** What a count prints, and its picture. */
 export interface Counted {
   readonly text: string
   readonly json: unknown
-  readonly picture: () => string
+  readonly picture: (pictures: typeof Pictures) => string
 }
 
 /** Whole numbers that a JSON number cannot hold exactly become strings. */

@@ -3,7 +3,6 @@ import { convolutionsOf, depthOf, residualNetwork, totalBlocks } from '../../../
 import { parameterCount } from '../../model/cost.js'
 import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../paths/lengths.js'
 import { multiplicity } from '../../paths/multiplicity.js'
-import { lengthsSvg } from '../../paths/pictures.js'
 import { architectureFrom, formatFunctions, type NetworkOptions } from '../architecture.js'
 import { grouped, table } from '../table.js'
 import { type Counted, checkRange, formatCount, formatRange, fraction, percent } from './format.js'
@@ -56,7 +55,7 @@ export function countNetwork(options: NetworkOptions, range: LayerRange | undefi
       lengths: lengths.map((paths, k) => ({ functions: k, layers: k * layersPerFunction, paths })),
       effective: range ? { ...range, paths: effective, share: fraction(effective!, count.multiplicity) } : null,
     },
-    picture: () =>
+    picture: ({ lengthsSvg }) =>
       lengthsSvg({
         title: `${name}: ${1 + r}^${blocks} = ${formatCount(count.multiplicity)} paths`,
         lengths,
