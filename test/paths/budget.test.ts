@@ -5,7 +5,7 @@ import { type Architecture, residualNetwork } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
 import { parameterCount } from '../../src/model/cost.js'
 import { type Cost, configurationsWithin, costFrom, costOf, edgeCost, ranks, unitsFor } from '../../src/paths/budget.js'
-import { pathLengths } from '../../src/paths/lengths.js'
+import { effectivePaths, pathLengths } from '../../src/paths/lengths.js'
 import { multiplicity } from '../../src/paths/multiplicity.js'
 
 type Shape = Partial<Pick<Architecture, 'block' | 'widths' | 'classes' | 'shortcut' | 'activation'>>
@@ -213,5 +213,22 @@ describe('what the paper says of parameters', () => {
     // Through two functions: 1431 paths, and 3 · 23² with 23 functions a block.
     expect(first![2]).toBe(1431n)
     expect(others.at(-1)![2]).toBe(1587n)
+  })
+
+  it('within 1.7M, r = 1 has the most effective paths of every range that reaches 6 layers', () => {
+    const filled = configurationsWithin(basic, 1_749_999).filter((network) => network.full)
+    const [first, ...others] = filled.map(({ r, blocks }) => pathLengths(r, blocks))
+    for (let from = 0; from <= 108; from++) {
+      for (let to = Math.max(6, from + 1); to <= 108; to++) {
+        const most = effectivePaths(first!, { from, to }, 2)
+        for (const lengths of others) expect(effectivePaths(lengths, { from, to }, 2) < most).toBe(true)
+      }
+    }
+  })
+
+  it('within as many edges as Pre-ResNet-110 has, r = 3 has the most paths of 10 to 34 layers', () => {
+    const filled = configurationsWithin(edgeCost, 108).filter((network) => network.full)
+    const counts = filled.map(({ r, blocks }) => effectivePaths(pathLengths(r, blocks), { from: 10, to: 34 }, 2))
+    expect(filled[ranks(counts).indexOf(1)]).toMatchObject({ r: 3, blocks: 27 })
   })
 })
