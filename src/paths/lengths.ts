@@ -5,12 +5,13 @@
 // shortcuts do not count (the paper, Appendix B).
 
 /**
- * Paths by length: entry k is the number of those through exactly k functions, C(b, k) · r^k, for k = 0 … b. With all
- * paths alike likely, k ~ Bin(b, r / (1 + r)) (Appendix B).
+ * Paths by length: entry k is the number of those through exactly k functions, C(b, k) · r^k, for k = 0 … b or up to `longest`.
+ * With all paths alike likely, k ~ Bin(b, r / (1 + r)) (Appendix B).
  */
-export function pathLengths(r: number, blocks: number): bigint[] {
+export function pathLengths(r: number, blocks: number, longest = blocks): bigint[] {
   const counts = [1n]
-  for (let k = 0; k < blocks; k++) counts.push((counts[k]! * BigInt(r) * BigInt(blocks - k)) / BigInt(k + 1))
+  for (let k = 0; k < Math.min(blocks, longest); k++)
+    counts.push((counts[k]! * BigInt(r) * BigInt(blocks - k)) / BigInt(k + 1))
   return counts
 }
 

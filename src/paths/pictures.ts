@@ -1,4 +1,4 @@
-// Pictures of counted paths. Counts span many decades: axes are of their decimal logarithm.
+// Pictures of counted paths. Counts, beyond what a number holds, and edges are drawn by their logarithms.
 import { LineChart, ScatterChart } from 'echarts/charts'
 import {
   GridComponent,
@@ -134,7 +134,7 @@ export function budgetSvg({ title, subtitle, cost, limit, networks, range }: Bud
   const curve = edges
     // Without functions there would be no parameters, and no end of blocks.
     .filter((k) => edgesAlone || k >= 2)
-    .map((k) => [k, unitsFor(cost, limit, k - 1) * cost.blocksPerUnit * Math.log10(k)])
+    .map((k) => [Math.log2(k), unitsFor(cost, limit, k - 1) * cost.blocksPerUnit * Math.log10(k)])
   const labels = labelsFor(networks, doublings)
   const points = (key: 'multiplicity' | 'effectivePaths') =>
     networks.flatMap((network) => {
@@ -143,7 +143,7 @@ export function budgetSvg({ title, subtitle, cost, limit, networks, range }: Bud
       // Below the lower point of a network.
       const lower = network.effectivePaths ? 'effectivePaths' : 'multiplicity'
       const name = key === lower ? (labels.get(network.r) ?? '') : ''
-      return [{ name, value: [network.r + 1, log10(count)] }]
+      return [{ name, value: [Math.log2(1 + network.r), log10(count)] }]
     })
   const scatter = {
     ...still,
@@ -173,12 +173,13 @@ export function budgetSvg({ title, subtitle, cost, limit, networks, range }: Bud
     grid,
     xAxis: {
       ...axisStyle,
-      type: 'log',
-      logBase: 2,
+      type: 'value',
       name: 'edges of a block, k = 1 + r',
       nameGap: 32,
-      min: 1,
-      max: 2 ** Math.ceil(doublings),
+      min: 0,
+      max: Math.ceil(doublings),
+      interval: Math.ceil(doublings / 8),
+      axisLabel: { ...axisStyle.axisLabel, formatter: (exponent: number) => `${2 ** exponent}` },
     },
     yAxis: countAxis('paths'),
     series: [
@@ -195,7 +196,7 @@ export function budgetSvg({ title, subtitle, cost, limit, networks, range }: Bud
           silent: true,
           lineStyle: { type: 'dashed', color: colours.line, width: 1 },
           label: { formatter: '{b}', fontSize: 11, color: '#777777' },
-          data: edgesAlone ? [{ xAxis: Math.E, name: 'k = e' }] : [],
+          data: edgesAlone ? [{ xAxis: Math.log2(Math.E), name: 'k = e' }] : [],
         },
       },
       {

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { base } from '../../graphs/entry.js'
+import { residualNetwork } from '../../graphs/residual.js'
 import { budget } from '../../src/cli/paths/budget.js'
+import { parameterCount } from '../../src/model/cost.js'
 import { run, runAll } from './support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'rdm-paths-'))
@@ -73,6 +76,9 @@ describe('one network', () => {
     const result = schema.parse(JSON.parse(text))
     expect(result).toMatchObject({ functions: ['11', '11', '01'], blocks: 4, multiplicity: 256n, effective: null })
     expect(result.lengths.map(({ paths }) => Number(paths))).toEqual([1, 12, 54, 108, 81])
+    const shape = { block: 'basic' as const, blocks: [1, 2, 1], widths: [4, 4, 8], classes: 100 }
+    const built = residualNetwork({ ...base, name: 'own', ...shape, functions: ['11', '11', '01'] })
+    expect(result.parameters).toBe(parameterCount(built))
     expect(readFileSync(out, 'utf8')).toContain('4^4 = 256 paths')
   })
 
@@ -151,6 +157,10 @@ describe('a budget', () => {
       [3, 2],
       [7, 1],
     ])
+  })
+
+  it('says where no network has an effective path', () => {
+    expect(printed('--budget edges=8 --range 3:3')).toContain('most effective paths, of 3 to 3 layers: none has any\n')
   })
 
   it('takes widths and classes', () => {

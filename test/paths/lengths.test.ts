@@ -21,6 +21,7 @@ describe('closed forms', () => {
     const lengths = pathLengths(r, b)
     expect(lengths).toEqual(pascal(b).map((choices, k) => choices * BigInt(r) ** BigInt(k)))
     expect(sum(lengths)).toBe(multiplicity(r, b))
+    expect(pathLengths(r, b, 3)).toEqual(lengths.slice(0, 4))
     // The mean of Bin(b, r / (1 + r)) is b · r / (1 + r), here times (1 + r)^(b + 1).
     const functions = sum(lengths.map((count, k) => count * BigInt(k)))
     expect(functions * BigInt(1 + r)).toBe(BigInt(b * r) * multiplicity(r, b))

@@ -13,7 +13,7 @@ import {
   ranks,
   unitsFor,
 } from '../../paths/budget.js'
-import { effectivePaths, type LayerRange, pathLengths } from '../../paths/lengths.js'
+import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../paths/lengths.js'
 import { multiplicity } from '../../paths/multiplicity.js'
 import { architectureFrom, type NetworkOptions } from '../architecture.js'
 import { grouped, table } from '../table.js'
@@ -120,7 +120,11 @@ export function countBudget(budget: Budget, options: NetworkOptions, { range, al
   const things = kind === 'edges' ? 'edges' : 'parameters'
   const title = `${block} blocks within ${grouped(limit)} ${things}`
   const winners = [`most paths: ${placedFirst(networks, 'rank')}`]
-  if (range) winners.push(`most effective paths, of ${formatRange(range)}: ${placedFirst(networks, 'effectiveRank')}`)
+  if (range) {
+    const some = networks.some(({ effectivePaths: count }) => count)
+    const first = some ? placedFirst(networks, 'effectiveRank') : 'none has any'
+    winners.push(`most effective paths, of ${formatRange(range)}: ${first}`)
+  }
   return {
     text: `${title}\n${winners.join('\n')}\n\n${networkTable(networks, things, range !== undefined)}`,
     json: {
@@ -157,7 +161,11 @@ interface Ranked extends Configuration {
 function ranked(found: readonly Configuration[], layersPerFunction: number, range: LayerRange | undefined): Ranked[] {
   const paths = found.map(({ r, blocks }) => multiplicity(r, blocks))
   const effective =
-    range && found.map(({ r, blocks }) => effectivePaths(pathLengths(r, blocks), range, layersPerFunction))
+    range &&
+    found.map(({ r, blocks }) => {
+      const lengths = pathLengths(r, blocks, lengthsWithin(range, layersPerFunction).last)
+      return effectivePaths(lengths, range, layersPerFunction)
+    })
   const [places, effectivePlaces] = [ranks(paths), effective && ranks(effective)]
   return found
     .map((configuration, i) => ({

@@ -1,5 +1,5 @@
 // rdm-paths count, of one network.
-import { convolutionsOf, depthOf, residualNetwork, totalBlocks } from '../../../graphs/residual.js'
+import { type Architecture, convolutionsOf, depthOf, residualNetwork, totalBlocks } from '../../../graphs/residual.js'
 import { parameterCount } from '../../model/cost.js'
 import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../paths/lengths.js'
 import { multiplicity } from '../../paths/multiplicity.js'
@@ -20,7 +20,7 @@ export function countNetwork(options: NetworkOptions, range: LayerRange | undefi
     depth: depthOf(architecture),
     r,
     functions,
-    parameters: parameterCount(residualNetwork(architecture)),
+    parameters: parametersOf(architecture),
     blocks,
     edges: blocks * (1 + r),
     layersPerFunction,
@@ -63,4 +63,13 @@ export function countNetwork(options: NetworkOptions, range: LayerRange | undefi
         within,
       }),
   }
+}
+
+/** Parameters are linear in r, whatever ReLUs are dropped: two networks tell those of a thousand functions a block. */
+function parametersOf(architecture: Architecture): number {
+  const [mask] = architecture.functions
+  const count = (r: number) =>
+    parameterCount(residualNetwork({ ...architecture, functions: new Array<string>(r).fill(mask!) }))
+  const [one, two] = [count(1), count(2)]
+  return one + (two - one) * (architecture.functions.length - 1)
 }
