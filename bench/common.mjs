@@ -63,14 +63,18 @@ export function temporaryFolder() {
   return folder
 }
 
+/** A long message as a table can hold it. */
+export const short = (text) => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
+
 /** Columns side by side, flush right. */
 export function printTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
   for (const row of rows) console.log(row.map((cell, column) => cell.padStart(widths[column])).join('   '))
 }
 
+/** Into bench/results, or the folder that RESULTS names. */
 export function writeResult(name, text) {
-  const folder = fileURLToPath(new URL('results', import.meta.url))
+  const folder = process.env.RESULTS || fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, name), text)
 }

@@ -8,8 +8,8 @@ import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { exportModel, findNetwork, readTrainableModel, recipes, residualNetwork, synthesize } from 'rdm-onnx'
-import { encodeSafetensors } from '../dist/src/fit/safetensors.js'
+import { findNetwork, recipes, synthesize } from 'rdm-onnx'
+import { writeCase, writeTensors } from './case.mjs'
 import { Contestant, contestants, isInstalled, oursBy, sgemm } from './contestants.mjs'
 import { stepFlops } from './flops.mjs'
 import { verdicts } from './verdicts.mjs'
@@ -66,22 +66,14 @@ function readOptions() {
   return { architecture, recipe: recipes[entry.recipe ?? 'paper'], batch, threads, rounds, starts, names }
 }
 
-/** Writes what every contestant is given: the network as each wants it, the weights, one batch. */
-function writeCase(folder, { architecture, recipe, batch, threads }) {
-  const write = (name, bytes) => writeFileSync(join(folder, name), bytes)
-  const network = residualNetwork(architecture)
-  const model = exportModel(network, { recipe, seed: SEED, architecture })
-  const weights = Object.entries(readTrainableModel(model).state).filter(([name]) => !name.endsWith('.momentum'))
+/** Writes what every contestant is given, one batch in it; returns the FLOPs of a step. */
+function writeStep(folder, { architecture, recipe, batch, threads }) {
+  const network = writeCase(folder, { architecture, recipe, learningRate: LEARNING_RATE, batch, threads })
   const { train } = synthesize({ train: batch, test: 10, seed: SEED })
-  const tensors = {
+  writeTensors(folder, 'batch.safetensors', {
     images: { dtype: 'uint8', shape: [batch, train.channels, train.height, train.width], data: train.images },
     labels: { dtype: 'int64', shape: [batch], data: BigInt64Array.from(train.labels, BigInt) },
-  }
-  write('model.onnx', model)
-  write('infer.onnx', exportModel(network, { recipe, seed: SEED, part: 'infer' }))
-  write('weights.safetensors', encodeSafetensors({ tensors: Object.fromEntries(weights), metadata: {} }))
-  write('batch.safetensors', encodeSafetensors({ tensors, metadata: {} }))
-  write('case.json', JSON.stringify({ architecture, recipe, learningRate: LEARNING_RATE, batch, threads }))
+  })
   return stepFlops(network, recipe, batch)
 }
 
@@ -131,7 +123,7 @@ const median = (values) => quantile(values, 0.5)
 
 async function measure(options, folder) {
   const { architecture, names, rounds, starts, batch } = options
-  const flops = writeCase(folder, options)
+  const flops = writeStep(folder, options)
   const gflopAnImage = flops / batch / 1e9
   console.log(
     `${architecture.name}, batch ${batch}, ${options.threads} threads; ${gflopAnImage.toFixed(3)} GFLOP an image`,

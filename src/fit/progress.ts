@@ -101,7 +101,6 @@ export function endLine({ reason, step, loss, error, testError }: EndEvent, fold
   return `${done} after ${step} steps: ${result}; the trained model is ${folder}/model.onnx`
 }
 
-/** The bar of one epoch; what it says of the time left is about the whole run. */
 /** Says once that convolutions are timed; on a terminal, how far that is. */
 function tunes(err: ProgressOutput['err'], { done, total }: TuningEvent, bar?: SingleBar): SingleBar | undefined {
   if (done === 0) err.write(`timing ${total} convolutions on this machine, once\n`)
@@ -128,6 +127,7 @@ export const barOptions = (stream: NodeJS.WritableStream, format: string): Optio
   gracefulExit: false,
 })
 
+/** The bar of one epoch; what it says of the time left is about the whole run. */
 class Bar {
   readonly #bar: SingleBar
   readonly #start: StartEvent

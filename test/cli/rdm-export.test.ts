@@ -13,6 +13,7 @@ import { keys } from '../../src/model/metadata.js'
 import { readTrainableModel } from '../../src/model/read.js'
 import { decodeModel } from '../../src/onnx/tensors.js'
 import { readModel } from '../../src/onnx/trainingInfo.js'
+import { dtypeOf } from '../../src/ops/elementwise.js'
 import { commandFile, runAll } from './support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'rdm-export-'))
@@ -221,6 +222,35 @@ it('--target ort-cpu writes the step that rdm-fit runs here: blocked operators, 
     [keys.carried]: { 'stem.weight.next': 'stem.weight' },
     [keys.step]: { images: 'images', loss: 'loss' },
   })
+})
+
+it('--target ort-cuda writes many steps a run, and says how to go on', async () => {
+  const argv = ['--blocks', '1,1', '--widths', '4,6', '--functions', '11,01', '--part', 'train', '--target', 'ort-cuda']
+  const proto = decodeModel(await printed(...argv, '--precision', 'fp16'))
+  const types = Object.fromEntries(
+    proto.graph!.input!.map(({ name, type }) => {
+      const { elemType, shape } = type!.tensorType!
+      const dims = shape!.dim!.map(({ dimParam, dimValue }) => dimParam || Number(dimValue))
+      return [name, `${dtypeOf(elemType!)}[${dims.join(', ')}]`]
+    }),
+  )
+  expect(types).toMatchObject({
+    images: 'uint8[count, 3, 32, 32]',
+    labels: 'int64[count]',
+    indices: 'int64[steps, batch]',
+    crops: 'int64[steps, batch, 2]',
+    flips: 'bool[steps, batch]',
+    learning_rate: 'float32[steps]',
+    'stem.weight': 'float32[4, 3, 3, 3]',
+    loss_scale: 'float32[]',
+  })
+  expect(proto.graph!.node!.filter(({ opType }) => opType === 'Loop')).toHaveLength(1)
+  expect(proto.opsetImport!.map(({ domain }) => domain)).toEqual(['', 'com.microsoft'])
+  const { value } = proto.metadataProps!.find(({ key }) => key === keys.carried)!
+  expect(JSON.parse(value!)).toMatchObject({ 'stem.weight.next': 'stem.weight', 'loss_scale.next': 'loss_scale' })
+  // Without --precision, single precision: no scale.
+  const single = decodeModel(await printed(...argv))
+  expect(single.graph!.input!.map(({ name }) => name)).not.toContain('loss_scale')
 })
 
 describe('bad input: one line, exit code 2, nothing on standard output', () => {

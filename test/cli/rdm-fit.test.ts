@@ -168,6 +168,14 @@ describe('bad input', () => {
     ['--explain of no model', () => ['--explain'], /^which model\?/],
     ['an unknown target', () => [model, '--target', 'fast'], /Allowed choices are auto, portable, ort-cpu/],
     [
+      'half precision elsewhere',
+      () => [model, '--precision', 'fp16', '--explain'],
+      /^--precision fp16 is for target ort-cuda/,
+    ],
+    ['steps a run elsewhere', () => [model, '--steps-per-run', '4', '--explain'], /^--steps-per-run 4 is for target/],
+    ['a GPU for the CPU', () => [model, '--device', '1', '--explain'], /^--device 1 is a GPU: add --ep cuda/],
+    ['an unknown precision', () => [model, '--precision', 'bf16'], /Allowed choices are fp32, fp16/],
+    [
       'ort-cpu on another provider',
       () => [model, '--target', 'ort-cpu', '--ep', 'cuda', '--explain'],
       /target ort-cpu does not train this model here: it is for the cpu provider, not cuda/,
@@ -212,6 +220,18 @@ describe('what it tells without training', () => {
     expect(run('rdm-fit', [...argv, '--target', 'portable']).out).toBe(
       'target portable: one way for every machine, nothing to choose\n',
     )
+  })
+
+  it('--explain of target ort-cuda: how many nodes a step has, and which', () => {
+    const { out } = run('rdm-fit', [model, '--explain', '--target', 'ort-cuda', '--precision', 'fp16'])
+    expect(out).toMatch(/^target ort-cuda: up to 10 steps a run, fp16; a step is \d+ nodes, of which \d+ are work/)
+    const explained = JSON.parse(run('rdm-fit', [model, '--explain', '--target', 'ort-cuda', '--json']).out)
+    const counts = Object.values<number>(explained.operators)
+    expect(explained).toMatchObject({ target: 'ort-cuda', precision: 'fp32', stepsPerRun: 10 })
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(explained.nodes)
+    expect(explained.kernels).toBeLessThan(explained.nodes)
+    // One input gradient for each convolution but the first.
+    expect(explained.operators.Conv - explained.operators.ConvTranspose).toBe(1)
   })
 
   it('--profile: where the time of a step goes', () => {

@@ -4,6 +4,7 @@ import { cropImage } from '../../src/data/augment.js'
 import { evaluate } from '../../src/graph/evaluate.js'
 import type { Graph } from '../../src/graph/graph.js'
 import { graph } from '../../src/graph/graph.js'
+import { specialize } from '../../src/graph/specialize.js'
 import { type DType, type Tensor, tensor } from '../../src/graph/tensor.js'
 import { input } from '../../src/graph/value.js'
 import { parametersAsInputs } from '../../src/model/write.js'
@@ -200,6 +201,12 @@ describe.each(tinyNames)('%s', (name) => {
     const smaller = [cuts[0]!.slice(0, 3)]
     check(await model.run(runFeeds(data, smaller)), 1e-4, singleSteps(data, smaller))
     await model.close()
+  })
+
+  it('gives the same for a step that takes batches of one size alone', () => {
+    const fixed = trainingSteps(specialize(data.open, { batch: BATCH }), roles(data.gates !== undefined), data.carried)
+    expect(fixed.graph.inputs.flatMap(({ shape }) => shape)).not.toContain('batch')
+    check(evaluate(fixed.graph, runFeeds(data, cuts)), 1e-8)
   })
 
   it('updates all weights together, and holds nothing that waits for its target', () => {

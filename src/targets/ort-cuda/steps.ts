@@ -3,6 +3,7 @@
 
 import { type Graph, graph } from '../../graph/graph.js'
 import { rewriteOutputs } from '../../graph/rewrite.js'
+import type { Dim } from '../../graph/shape.js'
 import { share } from '../../graph/share.js'
 import { constant, input, rootScope, type Value } from '../../graph/value.js'
 import { add, cast, gather, greaterOrEqual, Loop, less, loop, mul, reduceL1, shapeOf, where } from '../../ops/index.js'
@@ -72,6 +73,52 @@ export const LOGITS = 'logits'
 const nameOf = ({ origin }: Value): string => ('name' in origin ? origin.name : '')
 const byName = ({ inputs }: Graph) => new Map(inputs.map((value) => [nameOf(value), value]))
 
+/** What the steps of a run are fed from, in place of one batch, one learning rate and the gates of one step. */
+interface Source {
+  readonly inputs: readonly Value[]
+  /** Steps in the run, int64 [], and images in a batch, float32 []. */
+  readonly count: Value
+  readonly images: Value
+  /** The inputs of one step, by their names in it. */
+  of(iteration: Value): Record<string, Value>
+}
+
+function sourceOf(step: Graph, roles: StepRoles): Source {
+  const own = byName(step)
+  const [batch, ...image] = own.get(roles.images)!.shape as readonly [Dim, ...Dim[]]
+  const dataset = input(roles.images, 'uint8', ['count', ...image])
+  const labels = input(roles.labels, 'int64', ['count'])
+  const cuts: Cuts = {
+    indices: input(cutNames.indices, 'int64', ['steps', batch]),
+    crops: input(cutNames.crops, 'int64', ['steps', batch, 2]),
+    flips: input(cutNames.flips, 'bool', ['steps', batch]),
+  }
+  // What is a number or a vector in one step comes as a row a step.
+  const rows = [roles.learningRate, ...(roles.gates ? [roles.gates.name] : [])].map((name) => {
+    const { dtype, shape } = own.get(name)!
+    return input(name, dtype, ['steps', ...shape])
+  })
+  const sizes = shapeOf(cuts.indices)
+  return {
+    inputs: [dataset, labels, ...Object.values(cuts), ...rows],
+    count: gather(sizes, constant('int64', 0)),
+    images: cast(gather(sizes, constant('int64', 1)), 'float32'),
+    of: (iteration) => ({
+      [roles.images]: cutBatch(dataset, cuts, iteration),
+      [roles.labels]: gather(labels, gather(cuts.indices, iteration)),
+      ...Object.fromEntries(rows.map((row) => [nameOf(row), gather(row, iteration)])),
+    }),
+  }
+}
+
+/** A graph's outputs with these values for its inputs. */
+function applied(source: Graph, given: Named): ReadonlyMap<string, Value> {
+  const leaves = new Map(
+    [...byName(source)].flatMap(([name, value]) => (Object.hasOwn(given, name) ? [[value, given[name]!]] : [])),
+  )
+  return rewriteOutputs(source, () => undefined, { leaves })
+}
+
 /**
  * Puts training steps into a loop.
  * @param step one training step, primitives not yet expanded, its state as inputs
@@ -83,50 +130,24 @@ export function trainingSteps(
   carried: Readonly<Record<string, string>>,
   { precision = 'fp32' }: StepsOptions = {},
 ): TrainingSteps {
-  const perBatch = input('images_per_batch', 'float32', [])
+  // What a single step does not have: they become values of the loop.
+  const images = input('images_per_batch', 'float32', [])
   const scalars = Object.keys(scalingState(precision)).map((name) => input(name, 'float32', []))
   const [lossScale] = scalars
-  const added = [perBatch, ...(lossScale ? [lossScale] : [])]
-  const lowered = lowerNetwork(graph(step.name, [...step.inputs, ...added], step.outputs), {
-    precision,
-    images: perBatch,
-    ...(lossScale ? { lossScale } : {}),
-  })
+  const open = graph(step.name, [...step.inputs, images, ...(lossScale ? [lossScale] : [])], step.outputs)
+  const lowered = lowerNetwork(open, { precision, images, ...(lossScale ? { lossScale } : {}) })
   const { graph: apart, packs } = packState(lowered, carried)
-  const packedStep = share(expandPrimitives(apart, portable))
+  const body = share(expandPrimitives(apart, portable))
 
-  const own = byName(step)
-  const taken = (name: string) => own.get(name)!
-  const batched = [roles.images, roles.labels, roles.learningRate, ...(roles.gates ? [roles.gates.name] : [])]
-  const dataset = input(roles.images, 'uint8', ['count', ...taken(roles.images).shape.slice(1)])
-  const labels = input(roles.labels, 'int64', ['count'])
-  const cuts: Cuts = {
-    indices: input(cutNames.indices, 'int64', ['steps', 'batch']),
-    crops: input(cutNames.crops, 'int64', ['steps', 'batch', 2]),
-    flips: input(cutNames.flips, 'bool', ['steps', 'batch']),
-  }
-  // What is one number or one vector a step comes in a row a step.
-  const rows = batched.slice(2).map((name) => input(name, taken(name).dtype, ['steps', ...taken(name).shape]))
-
-  const results = rootScope('', () => {
-    const sizes = shapeOf(cuts.indices)
-    const count = gather(sizes, constant('int64', 0))
-    const images = cast(gather(sizes, constant('int64', 1)), 'float32')
+  return rootScope('', () => {
+    const source = sourceOf(step, roles)
     const initial = Object.fromEntries([
-      ...packs.map((pack): [string, Value] => [pack.name, packed(pack)]),
-      ...scalars.map((value): [string, Value] => [nameOf(value), value]),
-    ])
-    const { carried: last, stacked } = loop(count, initial, (iteration, state) => {
-      const given: Record<string, Value> = { ...state, [nameOf(perBatch)]: images }
-      rootScope('batch', () => {
-        given[roles.images] = cutBatch(dataset, cuts, iteration)
-        given[roles.labels] = gather(labels, gather(cuts.indices, iteration))
-        for (const row of rows) given[nameOf(row)] = gather(row, iteration)
-      })
-      const leaves = new Map(
-        [...byName(packedStep)].flatMap(([name, value]) => (given[name] ? [[value, given[name]]] : [])),
-      )
-      const outputs = rewriteOutputs(packedStep, () => undefined, { leaves })
+      ...packs.map((pack) => [pack.name, packed(pack)]),
+      ...scalars.map((value) => [nameOf(value), value]),
+    ]) as Named
+    const { carried: last, stacked } = loop(source.count, initial, (iteration, state) => {
+      const batch = rootScope('batch', () => source.of(iteration))
+      const outputs = applied(body, { ...state, ...batch, [nameOf(images)]: source.images })
       const next = Object.fromEntries(packs.map(({ name }) => [name, outputs.get(`${name}${NEXT}`)!]))
       return {
         carried: lossScale ? rootScope('loss_scale', () => guarded(state, next)) : next,
@@ -137,18 +158,19 @@ export function trainingSteps(
         },
       }
     })
-    return new Map([
+    const results = new Map([
       ...Object.entries(stacked),
       ...packs.flatMap((pack) => [...unpacked(pack, last[pack.name]!)]),
       ...scalars.map((value): [string, Value] => [`${nameOf(value)}${NEXT}`, last[nameOf(value)]!]),
     ])
+    const fed = new Set(source.inputs.map(nameOf))
+    const kept = step.inputs.filter((value) => !fed.has(nameOf(value)))
+    const added = scalars.map((value) => [`${nameOf(value)}${NEXT}`, nameOf(value)])
+    return {
+      graph: graph(step.name, [...source.inputs, ...kept, ...scalars], results),
+      carried: { ...carried, ...Object.fromEntries(added) },
+    }
   })
-
-  const kept = step.inputs.filter((value) => !batched.includes(nameOf(value)))
-  return {
-    graph: graph(step.name, [dataset, labels, ...Object.values(cuts), ...rows, ...kept, ...scalars], results),
-    carried: { ...carried, ...Object.fromEntries(scalars.map((value) => [`${nameOf(value)}${NEXT}`, nameOf(value)])) },
-  }
 }
 
 /**
@@ -166,10 +188,7 @@ export function evaluationSteps(network: Graph, images: string): Graph {
     const count = gather(shapeOf(indices), constant('int64', 0))
     const { stacked } = loop(count, {}, (iteration) => {
       const batch = gather(dataset, gather(indices, iteration))
-      const outputs = rewriteOutputs(lowered, () => undefined, {
-        leaves: new Map([[byName(lowered).get(images)!, batch]]),
-      })
-      return { carried: {}, stacked: { [LOGITS]: outputs.get(LOGITS)! } }
+      return { carried: {}, stacked: { [LOGITS]: applied(lowered, { [images]: batch }).get(LOGITS)! } }
     })
     return stacked[LOGITS]!
   })
