@@ -52,6 +52,7 @@ export { learningRateAt, parseSchedule, type Schedule } from './model/schedule.j
 export type { EncodeOptions, StepSignature, TrainableModel } from './model/trainable.js'
 export { type ExportOptions, exportGraph, exportModel, type Part } from './model/write.js'
 export * from './ops/index.js'
+export { effectivePaths, type LayerRange, pathLengths } from './paths/lengths.js'
 export { multiplicity } from './paths/multiplicity.js'
 export type { Profile } from './profile/aggregate.js'
 export { nominalFlops } from './profile/flops.js'

@@ -1,13 +1,15 @@
 // The network that rdm-export's options describe: one of the zoo by name, or any other by its parts.
 
+import { type Command, Option } from 'commander'
 import leven from 'leven'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { base } from '../../graphs/entry.js'
 import { pixelStatistics } from '../../graphs/pixels.js'
 import type { RecipeName } from '../../graphs/recipes.js'
 import { type Architecture, architectureSchema, convolutionsOf, depthOf } from '../../graphs/residual.js'
 import { findNetwork, networkNames } from '../../graphs/zoo.js'
 import { UserError } from '../errors.js'
+import { parsedBy, wholeNumber } from './command.js'
 
 export interface NetworkOptions {
   readonly arch?: string
@@ -24,6 +26,38 @@ export interface NetworkOptions {
   readonly shortcut?: Architecture['shortcut']
   readonly stochasticDepth?: number
   readonly pixels?: keyof typeof pixelStatistics
+}
+
+const numberList = z
+  .string()
+  .regex(/^\d{1,6}(,\d{1,6})*$/, { error: 'Expected whole numbers with commas between them, such as 9,9,9' })
+  .transform((text) => text.split(',').map(Number))
+const maskList = z
+  .string()
+  .regex(/^[01]+(,[01]+)*$/, { error: 'Expected masks with commas between them, such as 11,01' })
+  .transform((text) => text.split(','))
+
+/** Gives a command the options that say which network is meant: its blocks, functions, widths and classes. */
+export function addNetworkOptions(command: Command): Command {
+  const kinds = 'two 3×3 convolutions, or 1×1, 3×3, 1×1 (default: by --functions, else basic)'
+  return command
+    .option('--arch <name>', 'a network of the zoo')
+    .addOption(new Option('--block <kind>', kinds).choices(['basic', 'bottleneck']))
+    .option(
+      '--depth <layers>',
+      'layers of the network: 6n + 2 (basic) or 9n + 2 (bottleneck)',
+      parsedBy(wholeNumber(2, 100_000)),
+    )
+    .option('--blocks <counts>', 'blocks of each stage, instead of --depth', parsedBy(numberList))
+    .option('--r <count>', 'residual functions a block (default: 1)', parsedBy(wholeNumber(1, 1000)))
+    .option(
+      '--relu-drop <count>',
+      'how many of them drop their first ReLUs (default: 0)',
+      parsedBy(wholeNumber(0, 1000)),
+    )
+    .option('--functions <masks>', 'each residual function: 1 keeps a ReLU, 0 drops it (11,01)', parsedBy(maskList))
+    .option('--widths <channels>', 'width of each stage (default: 16,32,64)', parsedBy(numberList))
+    .option('--classes <count>', 'classes (default: 10)', parsedBy(wholeNumber(2, 256)))
 }
 
 /** The names most like a wrong one. */
@@ -66,7 +100,7 @@ function fromParts(options: NetworkOptions): Architecture {
   if (depth !== undefined && blocks) throw new UserError('--depth and --blocks say the same: give one of them')
   if (depth === undefined && !blocks) {
     throw new UserError(
-      'no network is given: name one with --arch (see --list), or describe one with --block and --depth or --blocks',
+      'no network is given: name one with --arch (see rdm-export --list), or describe one with --block and --depth or --blocks',
     )
   }
   const widths = [...(options.widths ?? base.widths)]
@@ -92,7 +126,7 @@ export function architectureFrom(options: NetworkOptions): { architecture: Archi
   const entry = options.arch === undefined ? undefined : findNetwork(options.arch)
   if (options.arch !== undefined && !entry) {
     throw new UserError(
-      `there is no network '${options.arch}'; nearest are ${nearest(options.arch, networkNames()).join(', ')} (--list shows all)`,
+      `there is no network '${options.arch}'; nearest are ${nearest(options.arch, networkNames()).join(', ')} (rdm-export --list shows all)`,
     )
   }
   const clash = entry && describing.find((key) => options[key] !== undefined)
@@ -112,3 +146,15 @@ export function architectureFrom(options: NetworkOptions): { architecture: Archi
 
 const describeIssue = ({ path, message }: z.core.$ZodIssue) =>
   path.length > 0 ? `${path.join('.')}: ${message}` : message
+
+/** Masks as they come; more than two equal ones in a row are counted: 23 × 11. */
+export function formatFunctions(functions: readonly string[]): string {
+  const runs: { mask: string; count: number }[] = []
+  for (const mask of functions) {
+    const last = runs.at(-1)
+    if (last?.mask === mask) last.count++
+    else runs.push({ mask, count: 1 })
+  }
+  const texts = runs.flatMap(({ mask, count }) => (count > 2 ? `${count} × ${mask}` : new Array(count).fill(mask)))
+  return texts.join(',')
+}

@@ -2,7 +2,6 @@
 
 import { Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
-import { z } from 'zod'
 import { pixelStatistics } from '../../graphs/pixels.js'
 import { type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
 import { type Architecture, depthOf, residualNetwork, totalBlocks } from '../../graphs/residual.js'
@@ -19,9 +18,9 @@ import { multiplicity } from '../paths/multiplicity.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
 import { planStep, type TargetName } from '../tuning/plan.js'
-import { architectureFrom, type NetworkOptions } from './architecture.js'
+import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
-import { grouped, table } from './table.js'
+import { grouped, rounded, table } from './table.js'
 
 interface Options extends NetworkOptions {
   readonly seed: number
@@ -42,14 +41,6 @@ interface Options extends NetworkOptions {
   readonly describe?: true
 }
 
-const numberList = z
-  .string()
-  .regex(/^\d{1,6}(,\d{1,6})*$/, { error: 'Expected whole numbers with commas between them, such as 9,9,9' })
-  .transform((text) => text.split(',').map(Number))
-const maskList = z
-  .string()
-  .regex(/^[01]+(,[01]+)*$/, { error: 'Expected masks with commas between them, such as 11,01' })
-  .transform((text) => text.split(','))
 const choice = (flags: string, description: string, values: readonly string[]) =>
   new Option(flags, description).choices(values)
 
@@ -64,29 +55,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
-  program
-    .option('--arch <name>', 'a network of the zoo')
-    .addOption(
-      choice('--block <kind>', 'two 3×3 convolutions, or 1×1, 3×3, 1×1 (default: by --functions, else basic)', [
-        'basic',
-        'bottleneck',
-      ]),
-    )
-    .option(
-      '--depth <layers>',
-      'layers of the network: 6n + 2 (basic) or 9n + 2 (bottleneck)',
-      parsedBy(wholeNumber(2, 100_000)),
-    )
-    .option('--blocks <counts>', 'blocks of each stage, instead of --depth', parsedBy(numberList))
-    .option('--r <count>', 'residual functions a block (default: 1)', parsedBy(wholeNumber(1, 1000)))
-    .option(
-      '--relu-drop <count>',
-      'how many of them drop their first ReLUs (default: 0)',
-      parsedBy(wholeNumber(0, 1000)),
-    )
-    .option('--functions <masks>', 'each residual function: 1 keeps a ReLU, 0 drops it (11,01)', parsedBy(maskList))
-    .option('--widths <channels>', 'width of each stage (default: 16,32,64)', parsedBy(numberList))
-    .option('--classes <count>', 'classes (default: 10)', parsedBy(wholeNumber(2, 256)))
+  addNetworkOptions(program)
     .option('--image-size <pixels>', 'height and width of the images (default: 32)', parsedBy(wholeNumber(1, 1024)))
     .addOption(
       choice('--activation <order>', 'BN and ReLU before or after the convolution (default: pre)', ['pre', 'post']),
@@ -225,13 +194,7 @@ function describeNetwork(architecture: Architecture, recipe: RecipeName) {
 
 const listing = () => zoo.map(({ architecture, recipe = 'paper' }) => describeNetwork(architecture, recipe))
 
-/** 11 × 23 for many equal masks, else the masks. */
-const formatFunctions = (functions: readonly string[]): string =>
-  functions.length > 2 ? `${functions.length} × ${functions[0]}` : functions.join(',')
-
-/** Exact up to ten digits, then rounded: 3^27 = 7.63e12. */
-const formatMultiplicity = (m: string): string =>
-  m.length <= 10 ? grouped(BigInt(m)) : Number(m).toExponential(2).replace('+', '')
+const formatMultiplicity = (m: string): string => rounded(BigInt(m), 10)
 
 function listTable(): string {
   const header = ['name', 'block', 'depth', 'r', 'functions', 'parameters', 'multiply-adds', 'multiplicity', 'recipe']

@@ -14,3 +14,13 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** 1234567 → 1,234,567 */
 export const grouped = (value: number | bigint): string => value.toLocaleString('en-US')
+
+/** Exact up to so many digits, then rounded to three: 3^27 = 7.63e12. */
+export function rounded(value: bigint, mostDigits: number): string {
+  const digits = value.toString()
+  if (digits.length <= mostDigits) return grouped(value)
+  const head = (BigInt(digits.slice(0, 4)) + 5n) / 10n
+  // 999.5 is rounded to a digit more.
+  const [mantissa, exponent] = head === 1000n ? ['100', digits.length] : [`${head}`, digits.length - 1]
+  return `${mantissa[0]}.${mantissa.slice(1)}e${exponent}`
+}

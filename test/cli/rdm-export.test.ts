@@ -14,7 +14,7 @@ import { readTrainableModel } from '../../src/model/read.js'
 import { decodeModel } from '../../src/onnx/tensors.js'
 import { readModel } from '../../src/onnx/trainingInfo.js'
 import { dtypeOf } from '../../src/ops/elementwise.js'
-import { commandFile } from './support.js'
+import { commandFile, runAll } from './support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'rdm-export-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -258,9 +258,9 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
   const refusals: readonly (readonly [argv: string, message: string])[] = [
     [
       '',
-      'no network is given: name one with --arch (see --list), or describe one with --block and --depth or --blocks',
+      'no network is given: name one with --arch (see rdm-export --list), or describe one with --block and --depth or --blocks',
     ],
-    ['--arch rdm65', "there is no network 'rdm65'; nearest are rdm56, rdm83, rdm56-sd (--list shows all)"],
+    ['--arch rdm65', "there is no network 'rdm65'; nearest are rdm56, rdm83, rdm56-sd (rdm-export --list shows all)"],
     [
       '--depth 10',
       '--depth 10 is not possible for basic blocks in 3 equal stages: expected 6n + 2, nearest are 8 and 14; or give the blocks of each stage with --blocks',
@@ -333,24 +333,11 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       expect([code, bytes.toString(), err]).toEqual([2, '', `rdm-export: ${message}\n`])
     }
   })
-  it('all of it, in one process', async () => {
-    // What a failed command leaves behind for the end of the process must not end the next one's.
-    const script = `const { main } = await import('./dist/src/cli/rdm-export.js')
-      process.exit = () => {}
-      const results = []
-      for (const argv of JSON.parse(process.argv[1])) {
-        let printed = ''
-        for (const stream of [process.stdout, process.stderr]) stream.write = (text) => { printed += text }
-        process.exitCode = 0
-        await main(argv)
-        results.push(process.exitCode + ' ' + printed)
-      }
-      process.exitCode = 0
-      for (const stream of [process.stdout, process.stderr]) delete stream.write
-      process.stdout.write(JSON.stringify(results))`
-    const all = refusals.map(([argv]) => argv.split(' ').filter((part) => part))
-    const { code, bytes, err } = await node('--input-type=module', '-e', script, JSON.stringify(all))
-    expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(JSON.parse(bytes.toString())).toEqual(refusals.map(([, message]) => `2 rdm-export: ${message}\n`))
+  it('all of it, in one process', () => {
+    const printed = runAll(
+      'rdm-export',
+      refusals.map(([argv]) => argv.split(' ').filter((part) => part)),
+    )
+    expect(printed).toEqual(refusals.map(([, message]) => `2 rdm-export: ${message}\n`))
   })
 })

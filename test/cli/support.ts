@@ -46,6 +46,33 @@ export function run(name: string, argv: readonly string[], input?: Uint8Array): 
   return { code: status, signal, out: stdout, err: stderr }
 }
 
+/**
+ * What each of the command lines prints, both streams together, behind its exit code. All of them in one process, one after
+ * another: what a failed command leaves behind for the end of the process must not end the next one's.
+ */
+export function runAll(name: string, lines: readonly (readonly string[])[]): string[] {
+  const script = `const { main } = await import('./dist/src/cli/${name}.js')
+    process.exit = () => {}
+    const results = []
+    for (const argv of JSON.parse(process.argv[1])) {
+      let printed = ''
+      for (const stream of [process.stdout, process.stderr]) stream.write = (text) => { printed += text }
+      process.exitCode = 0
+      await main(argv)
+      results.push(process.exitCode + ' ' + printed)
+    }
+    process.exitCode = 0
+    for (const stream of [process.stdout, process.stderr]) delete stream.write
+    process.stdout.write(JSON.stringify(results))`
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', script, JSON.stringify(lines)],
+    { cwd: fileURLToPath(new URL('../..', import.meta.url)), encoding: 'utf8' },
+  )
+  if (status !== 0 || stderr !== '') throw new Error(`code ${status}: ${stderr}`)
+  return JSON.parse(stdout)
+}
+
 /** Writes a small residual network to `folder` and returns the file's path. */
 export function exportTiny(folder: string, ...argv: string[]): string {
   const path = join(folder, 'tiny.onnx')

@@ -57,6 +57,23 @@ describe('README.md', () => {
     expect(stdout).toBe(listed)
   })
 
+  it('counts paths as rdm-paths does', async () => {
+    const [counted] = (await blocks('README.md', 'text')).filter((block) => block.startsWith('basic blocks '))
+    const [line] = (await blocks('README.md', 'sh')).filter((block) =>
+      block.startsWith('npx rdm-paths count --budget p'),
+    )
+    const argv = line!.trim().split(' ').slice(2)
+    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-paths.js'), ...argv])
+    expect(stdout).toBe(counted)
+  })
+
+  it('shows the picture that rdm-paths draws', async () => {
+    const out = join(folder, 'edges.svg')
+    const argv = ['count', '--budget', 'edges=54', '--out', out]
+    await run(process.execPath, [join(root, 'bin', 'rdm-paths.js'), ...argv])
+    expect(await readFile(out, 'utf8')).toBe(await readFile(join(root, 'docs', 'paths-edges.svg'), 'utf8'))
+  })
+
   it('gives an example whose every command runs, at a smaller size', async () => {
     const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!
     const small: readonly (readonly [string | RegExp, string])[] = [
