@@ -242,6 +242,16 @@ const statistics = (c, h, batch) => {
           const mean = (value) => b.op('ReduceMean', [value, overAll(b)], { keepdims: 0 })
           return stacked(b, mean(x), mean(b.op('Mul', [x, x])))
         },
+      'ReduceSum over places, then over images': ({ x }, before) => {
+        const share = before.floats([1 / count], [])
+        return (b) => {
+          const mean = (operator) => {
+            const image = b.op(operator, [x, b.ints([2, 3])], { keepdims: 0 })
+            return b.op('Mul', [b.op('ReduceSum', [image, b.ints([0])], { keepdims: 0 }), share])
+          }
+          return stacked(b, mean('ReduceSum'), mean('ReduceSumSquare'))
+        }
+      },
       'ReduceMean over places, then over images':
         ({ x }) =>
         (b) => {
