@@ -10,9 +10,11 @@
 //   }
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
 import { ownPackage } from '../package.js'
+
+export { decimalNumber, seedNumber, wholeNumber } from '../text.js'
 
 /** What a command ends with. 130, the end by Ctrl-C, is the business of the command that handles it. */
 export const exitCodes = { ok: 0, internalError: 1, badInput: 2 } as const
@@ -102,26 +104,3 @@ export function parsedBy<T>(schema: z.ZodType<T, string>): (text: string) => T {
     throw new InvalidArgumentError(result.error.issues.map((issue) => oneLine(issue.message)).join('; '))
   }
 }
-
-/** Text of a whole number in [min, max], both included. */
-export function wholeNumber(min: number, max: number): z.ZodType<number, string> {
-  const error = `Expected a whole number from ${min} to ${max}`
-  return z
-    .string()
-    .regex(/^-?\d{1,16}$/, { error, abort: true })
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, { error })
-}
-
-/** Text of a decimal number in [min, max], both included; an exponent (1e-4) may follow. */
-export function decimalNumber(min: number, max: number): z.ZodType<number, string> {
-  const error = `Expected a number from ${min} to ${max}`
-  return z
-    .string()
-    .regex(/^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, { error, abort: true })
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, { error })
-}
-
-/** Text of a seed of random streams; the same seed gives the same draws. */
-export const seedNumber = wholeNumber(0, Number.MAX_SAFE_INTEGER)

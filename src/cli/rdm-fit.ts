@@ -12,11 +12,12 @@ import { readTrainableModel } from '../model/read.js'
 import { type Schedule, scheduleText } from '../model/schedule.js'
 import { type Provider, providers } from '../runtime/protocol.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
+import { seedList } from '../text.js'
 import { type TargetName, targetNames } from '../tuning/plan.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
-import { chosenSeeds, printSummary, seedList, trainSeeds } from './seeds.js'
+import { chosenSeeds, printSummary, trainSeeds } from './seeds.js'
 
 interface FitFlags {
   readonly data?: string

@@ -1,6 +1,5 @@
 // rdm-fit --seeds: which runs there are to be, from what they are trained, and what is printed of them at the end.
 import { join } from 'node:path'
-import { z } from 'zod'
 import { readDataset } from '../data/cifar.js'
 import { messageOf, UserError } from '../errors.js'
 import { runFiles } from '../fit/runFolder.js'
@@ -16,30 +15,6 @@ import {
 import { readTrainableModel } from '../model/read.js'
 import { readInput } from './input.js'
 import { table } from './table.js'
-
-/** More folders than anybody means to have. */
-const mostSeeds = 1000
-
-/** Text like `1..5`, `1,2,7` or `1..3,9` to seeds, rising. */
-export const seedList: z.ZodType<readonly number[], string> = z.string().transform((text, context) => {
-  const fail = (reason: string): never => {
-    context.addIssue(reason)
-    return z.NEVER
-  }
-  const seeds = new Set<number>()
-  for (const part of text.split(',')) {
-    const match = /^\s*(\d{1,15})\s*(?:\.\.\s*(\d{1,15})\s*)?$/.exec(part)
-    if (!match) return fail(`"${part}" is no seed and no range of seeds: write whole numbers, as in 1..5 or 1,2,7`)
-    const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])]
-    if (last < first) return fail(`the range ${part} ends before it begins: write ${last}..${first}`)
-    if (last - first >= mostSeeds) return fail(`${part} are more than ${mostSeeds} runs`)
-    for (let seed = first; seed <= last; seed++) {
-      if (seeds.has(seed)) return fail(`the seed ${seed} is there twice: expected each once`)
-      seeds.add(seed)
-    }
-  }
-  return seeds.size > mostSeeds ? fail(`${text} are more than ${mostSeeds} runs`) : [...seeds].sort((a, b) => a - b)
-})
 
 export interface SeedsFlags {
   readonly seed?: number

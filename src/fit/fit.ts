@@ -36,6 +36,11 @@ export interface FitOptions {
   /** Stops the run after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: FitEvent) => void
+  /**
+   * Awaited after each checkpoint, when everything that follows from it is written too: for who keeps a copy of the
+   * folder elsewhere. The run fails with it.
+   */
+  readonly onSaved?: () => Promise<void>
 }
 
 export interface FitResult {
@@ -134,6 +139,7 @@ class Run {
   readonly #stepsPerEpoch: number
   readonly #feeds: Feeds
   readonly #emit: (event: FitEvent) => void
+  readonly #saved: () => Promise<void>
   #progress: Progress
   #savedAt = performance.now()
 
@@ -157,6 +163,7 @@ class Run {
     this.#stepsPerEpoch = batches.stepsPerEpoch
     this.#feeds = new Feeds(options.model.signature, batches, this.#config, stepsPerRun)
     this.#emit = options.onEvent ?? (() => {})
+    this.#saved = options.onSaved ?? (async () => {})
   }
 
   get #aborted(): boolean {
@@ -172,8 +179,10 @@ class Run {
     const started = performance.now()
     this.#emitStart()
     // What the files say of complete epochs follows from the checkpoint; a crash may have come between the two.
-    if (this.#progress.epochStep === 0 && this.#progress.epoch > 0) await this.#publish(this.#checkpoint.state)
-    else await this.#writeMetrics()
+    if (this.#progress.epochStep === 0 && this.#progress.epoch > 0) {
+      await this.#publish(this.#checkpoint.state)
+      await this.#saved()
+    } else await this.#writeMetrics()
     const reason = await this.#train()
     const state = await this.#session.readState()
     this.#emitEnd(reason, performance.now() - started)
@@ -188,7 +197,9 @@ class Run {
         if (this.#progress.step >= this.#lastStep) return this.#stopAtStep()
         await this.#advance()
         if (this.#aborted) return this.#interrupt()
-        if (performance.now() - this.#savedAt >= this.#config.checkpointSeconds * 1000) await this.#save()
+        if (performance.now() - this.#savedAt < this.#config.checkpointSeconds * 1000) continue
+        await this.#save()
+        await this.#saved()
       }
       const trained = performance.now()
       const state = await this.#goodState()
@@ -199,6 +210,7 @@ class Run {
       await this.#publish(state)
       const ended = performance.now()
       await this.#writeTiming(epoch, this.#stepsPerEpoch - epochStep, trained - begun, ended - trained)
+      await this.#saved()
       this.#emit({ event: 'epoch', ...metrics, ms: Math.round(ended - begun) })
     }
     return this.#progress.step >= this.#config.epochs * this.#stepsPerEpoch ? 'finished' : 'steps'
@@ -286,11 +298,13 @@ class Run {
     const state = await this.#goodState()
     await this.#save(state)
     await writeAtomically(join(this.#folder, runFiles.model), this.#options.model.withState(state))
+    await this.#saved()
     return 'steps'
   }
 
   async #interrupt(): Promise<EndReason> {
     await this.#save()
+    await this.#saved()
     return 'interrupted'
   }
 

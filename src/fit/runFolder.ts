@@ -78,6 +78,9 @@ export function dataFingerprint({ train, test }: Dataset): string {
   return hash.digest('hex')
 }
 
+/** Whether there is a run in the folder to go on with. */
+export const hasRun = (folder: string): boolean => existsSync(join(folder, runFiles.config))
+
 /**
  * Reads config.json of a run folder.
  * @throws UserError when there is none, or one that is damaged.

@@ -1,23 +1,20 @@
 // Several runs of one model, each from first weights and a seed of its own, in a run folder of its own: one after the
 // other, or side by side where one run does not fill the machine.
-import { existsSync, statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import pLimit from 'p-limit'
 import type { Dataset } from '../data/imageSet.js'
 import { messageOf, UserError } from '../errors.js'
-import { readTrainableModel } from '../model/read.js'
 import type { TrainableModel } from '../model/trainable.js'
 import { planStep, requireProvider, type StepPlan } from '../tuning/plan.js'
-import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
-import { type FitConfig, type FitOverrides, newConfig, resumedConfig } from './config.js'
+import { checkpointFiles } from './checkpoint.js'
+import { type FitConfig, newConfig, resumedConfig } from './config.js'
 import type { FitEvent } from './events.js'
-import { drawState } from './firstState.js'
-import { checkData, type FitOptions, type FitResult, fit } from './fit.js'
+import { checkData } from './fit.js'
 import { lockFolder } from './lock.js'
-import { startOfRun } from './metrics.js'
-import { ensureFolder, readRunInfo, runFiles } from './runFolder.js'
+import { ensureFolder, runFiles } from './runFolder.js'
+import { type SeedRun, type SeedsOverrides, trainSeed } from './seedRun.js'
 import {
   type BegunRun,
   firstBegunRun,
@@ -30,9 +27,6 @@ import {
   writeSummary,
 } from './seedsFolder.js'
 import { spreadOf } from './statistics.js'
-
-/** What a user may set for all runs. */
-export type SeedsOverrides = Omit<FitOverrides, 'seed'>
 
 export interface SeedsOptions {
   readonly model: TrainableModel
@@ -86,12 +80,12 @@ export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
     const plan = fresh === undefined ? undefined : await planOnce(options, config, first)
     const train = async (seed: number): Promise<SeedOutcome> => {
       try {
-        const run = { options, folder: seedFolder(out, seed), seed, plan }
-        const standing: SeedOutcome = goesOn(seed)
-          ? await standingOf(run)
-          : { seed, end: 'waiting', ...standingAt(startOfRun) }
-        if (standing.end === 'finished' || standing.end === 'steps' || signal?.aborted) return standing
-        return goesOn(seed) ? await resumeOne(run) : await startOne(run, config)
+        const run: SeedRun = {
+          ...{ model, data, dataPath: options.dataPath, folder: seedFolder(out, seed), seed, plan, signal },
+          onEvent: (event) => options.onEvent?.(event, seed),
+        }
+        const overrides = goesOn(seed) ? options.config : config
+        return { seed, ...(await trainSeed({ ...run, config: overrides }, goesOn(seed))) }
       } catch (error) {
         options.onEvent?.({ event: 'notice', message: `failed: ${messageOf(error)}` }, seed)
         return { seed, end: 'failed', error }
@@ -161,70 +155,4 @@ async function planOnce(
     onProgress: (done, total) => onEvent?.({ event: 'tuning', done, total }),
   })
   return planned?.plan
-}
-
-interface OneRun {
-  readonly options: SeedsOptions
-  readonly folder: string
-  readonly seed: number
-  readonly plan: StepPlan | undefined
-}
-
-async function startOne({ options, folder, seed, plan }: OneRun, config: FitConfig): Promise<SeedOutcome> {
-  const model = { ...options.model, state: await drawState(options.model, seed) }
-  // The plan says more than `auto`, and gives way to a target that is named.
-  const target = config.target === 'auto' ? undefined : config.target
-  return trainOne(options, { model, out: folder, config: { ...config, target, seed }, plan }, seed)
-}
-
-async function resumeOne({ options, folder, seed, plan }: OneRun): Promise<SeedOutcome> {
-  const initial = join(folder, runFiles.initial)
-  const begins = !checkpointFiles.some((name) => existsSync(join(folder, name)))
-  // Without a checkpoint it goes on from its own first weights.
-  const { state } = begins ? readTrainableModel(await readFile(initial), initial) : options.model
-  const model = { ...options.model, state }
-  return trainOne(options, { model, out: folder, config: { ...options.config, seed }, resume: true, plan }, seed)
-}
-
-async function trainOne(
-  { data, dataPath, signal, onEvent }: SeedsOptions,
-  own: Pick<FitOptions, 'model' | 'out' | 'config' | 'resume' | 'plan'>,
-  seed: number,
-): Promise<SeedOutcome> {
-  const { reason, ...result } = await fit({
-    ...own,
-    data,
-    ...(dataPath === undefined ? {} : { dataPath }),
-    ...(signal ? { signal } : {}),
-    onEvent: (event) => onEvent?.(event, seed),
-  })
-  return { seed, end: reason, ...standingAt(result) }
-}
-
-const standingAt = ({ step, history }: Pick<FitResult, 'step' | 'history'>) => ({
-  step,
-  epochs: history.length,
-  testError: history.at(-1)?.testError ?? null,
-})
-
-/** Where a run stands by its files: at its end only if nothing of it is left to do, not even to write. */
-async function standingOf({ options, folder, seed }: OneRun): Promise<SeedOutcome> {
-  const { model, config: overrides = {} } = options
-  const info = await readRunInfo(folder)
-  const { epochs, steps } = resumedConfig(info.config, { ...overrides, seed }, folder)
-  const loaded = info.model === model.fingerprint ? await loadCheckpoint(folder) : undefined
-  if (!loaded) return { seed, end: 'interrupted', ...standingAt(startOfRun) }
-  const { progress } = loaded.checkpoint
-  const end = progress.epoch >= epochs ? 'finished' : progress.step >= (steps ?? Infinity) ? 'steps' : undefined
-  const written = loaded.damaged === undefined && (await isPublished(folder, model, loaded.checkpoint))
-  return { seed, end: end && written ? end : 'interrupted', ...standingAt(progress) }
-}
-
-/** Whether the folder's model is that of its checkpoint, and its curves, which are written last, are no older. */
-async function isPublished(folder: string, model: TrainableModel, { state, progress }: Checkpoint): Promise<boolean> {
-  const [modelFile, curves] = [join(folder, runFiles.model), join(folder, runFiles.curves)]
-  const within = progress.epochStep > 0
-  if (!existsSync(modelFile) || !(within || existsSync(curves))) return false
-  if (!within && statSync(curves).mtimeMs < statSync(modelFile).mtimeMs) return false
-  return (await readFile(modelFile)).equals(model.withState(state))
 }

@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
-import type { EndReason } from './events.js'
 import { writeAtomically } from './files.js'
-import { type RunInfo, readRunInfo, runFiles } from './runFolder.js'
+import { hasRun, type RunInfo, readRunInfo } from './runFolder.js'
+import type { RunStanding } from './seedRun.js'
 import type { Spread } from './statistics.js'
 
 /** Names of the files beside the runs' folders, besides the lock. */
@@ -21,7 +21,7 @@ export const seedsFiles = {
 export const seedFolder = (out: string, seed: number): string => join(out, `seed-${seed}`)
 
 /** Whether there is a run to go on with. */
-export const hasBegun = (out: string, seed: number): boolean => existsSync(join(seedFolder(out, seed), runFiles.config))
+export const hasBegun = (out: string, seed: number): boolean => hasRun(seedFolder(out, seed))
 
 const seedsSchema = z.strictObject({
   format: z.literal('rdm-onnx seeds 1'),
@@ -84,18 +84,8 @@ export async function firstBegunRun(out: string, seeds: readonly number[]): Prom
   throw failure ?? new UserError(`${out} holds no runs to resume: leave out --resume to start them`)
 }
 
-/** How a run ended; `waiting`: stopped before it began. */
 export type SeedOutcome =
-  | {
-      readonly seed: number
-      readonly end: EndReason | 'waiting'
-      /** Steps done in all. */
-      readonly step: number
-      /** Complete epochs. */
-      readonly epochs: number
-      /** Fraction of the test images that were classified wrong after the last complete epoch; null before there is one. */
-      readonly testError: number | null
-    }
+  | ({ readonly seed: number } & RunStanding)
   | { readonly seed: number; readonly end: 'failed'; readonly error: unknown }
 
 export interface SeedsSummary {

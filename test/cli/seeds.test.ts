@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { seedList, spreadLine } from '../../src/cli/seeds.js'
+import { spreadLine } from '../../src/cli/seeds.js'
+import { seedList } from '../../src/text.js'
 import { exportTiny, type Finished, run, start, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-seeds-'))
