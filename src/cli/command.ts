@@ -55,7 +55,11 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
 function prepare(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => {} })
   command.option('--verbose', 'when something fails, print the stack trace too')
-  if (command.commands.length > 0) command.helpCommand(false).usage('<command> [options]')
+  if (command.commands.length > 0) {
+    command.helpCommand(false)
+    // One that does something itself, besides its subcommands, says how it is used.
+    if (command.registeredArguments.length === 0) command.usage('<command> [options]')
+  }
   for (const child of command.commands) prepare(child)
 }
 

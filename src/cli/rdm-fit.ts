@@ -7,19 +7,19 @@ import { type FitOverrides, newConfig } from '../fit/config.js'
 import { checkData, fit } from '../fit/fit.js'
 import { jsonReporter, type ProgressReporter, textReporter } from '../fit/progress.js'
 import { readRunInfo, runFiles } from '../fit/runFolder.js'
-import { type SeedsReporter, seedsJsonReporter, seedsTextReporter } from '../fit/seedsProgress.js'
+import { seedsJsonReporter, seedsTextReporter } from '../fit/seedsProgress.js'
 import { readTrainableModel } from '../model/read.js'
 import { type Schedule, scheduleText } from '../model/schedule.js'
-import { type Provider, providers } from '../runtime/protocol.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { seedList } from '../text.js'
-import { type TargetName, targetNames } from '../tuning/plan.js'
-import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
+import { addMachineOptions, type MachineFlags, machineSettings } from './machine.js'
+import { reporting } from './reporting.js'
 import { chosenSeeds, printSummary, trainSeeds } from './seeds.js'
 
-interface FitFlags {
+interface FitFlags extends MachineFlags {
   readonly data?: string
   readonly out?: string
   readonly epochs?: number
@@ -29,22 +29,13 @@ interface FitFlags {
   readonly seeds?: readonly number[]
   readonly jobs?: number
   readonly steps?: number
-  readonly threads?: number
-  readonly ep?: Provider
-  readonly device?: number
-  readonly target?: TargetName
   readonly precision?: Precision
-  readonly stepsPerRun?: number
   readonly augment: boolean
-  readonly checkpointSeconds?: number
   readonly resume?: true
   readonly profile?: number | true
   readonly explain?: true
   readonly json?: true
 }
-
-/** What a shell reports of a process that the signal ended. */
-const signalExitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 const fitCommand = (): Command =>
   createProgram('rdm-fit', 'Train a model with ONNX Runtime, by the training step that is in its file.', [
@@ -94,28 +85,8 @@ const fitCommand = (): Command =>
     )
     .option('--steps <count>', 'end after so many steps in all', parsedBy(wholeNumber(1, Number.MAX_SAFE_INTEGER)))
     .option('--no-augment', 'take the images as they are, without random crops and flips')
-    .option(
-      '--threads <count>',
-      'threads of a run (default: all cores, divided by --jobs)',
-      parsedBy(wholeNumber(1, 1024)),
-    )
-    .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
-    .option('--device <number>', 'GPU to train on, counted from 0 (default: 0)', parsedBy(wholeNumber(0, 1023)))
-    .addOption(
-      new Option('--target <name>', 'how the step is written for the runtime (default: auto)').choices(targetNames),
-    )
     .addOption(
       new Option('--precision <name>', 'of convolutions, with target ort-cuda (default: fp32)').choices(precisions),
-    )
-    .option(
-      '--steps-per-run <count>',
-      'steps in one run, with target ort-cuda (default: 100 on a GPU, 10 elsewhere)',
-      parsedBy(wholeNumber(1, 1_000_000)),
-    )
-    .option(
-      '--checkpoint-seconds <seconds>',
-      'time between checkpoints within an epoch (default: 60)',
-      parsedBy(decimalNumber(0, 1e6)),
     )
     .option('--resume', 'go on with the run in the folder; model, data and settings are taken from it')
     .option(
@@ -184,28 +155,6 @@ const reporterFor = (flags: FitFlags, folder: string): ProgressReporter => {
   return flags.json ? jsonReporter(output) : textReporter(output)
 }
 
-/** Runs what takes long: shows its events, and stops it by the first signal. */
-async function reporting<T>(
-  reporter: SeedsReporter,
-  work: (signal: AbortSignal, onEvent: SeedsReporter['onEvent']) => Promise<T>,
-): Promise<T> {
-  const stopping = new AbortController()
-  const stop = (signal: keyof typeof signalExitCodes) => {
-    reporter.stop()
-    process.stderr.write('stopping after this step; once more to stop at once\n')
-    process.exitCode = signalExitCodes[signal]
-    stopping.abort()
-  }
-  // `once`: the second signal finds no handler and ends the process as signals do.
-  process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop)
-  try {
-    return await work(stopping.signal, reporter.onEvent)
-  } finally {
-    reporter.stop()
-    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop)
-  }
-}
-
 /** --profile and --explain: the model is looked at, and no run is made. */
 async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<void> {
   const option = flags.explain ? '--explain' : '--profile'
@@ -229,22 +178,17 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
 
 function overridesOf(flags: FitFlags): FitOverrides {
   return {
+    ...machineSettings(flags),
     epochs: flags.epochs,
     batchSize: flags.batch,
     learningRate: flags.lr?.map(([epoch, rate]): [number, number] => [epoch, rate]),
     seed: flags.seed,
     steps: flags.steps,
-    threads: flags.threads,
-    provider: flags.ep,
-    device: flags.device,
-    target: flags.target,
     precision: flags.precision,
-    stepsPerRun: flags.stepsPerRun,
-    checkpointSeconds: flags.checkpointSeconds,
     augment: flags.augment ? undefined : false,
   }
 }
 
 export async function main(argv: string[]): Promise<void> {
-  await runProgram(fitCommand(), argv)
+  await runProgram(addMachineOptions(fitCommand()), argv)
 }

@@ -8,7 +8,7 @@ import type { HostTensors } from '../runtime/tensor.js'
 import { type FitConfig, fitConfigSchema } from './config.js'
 import { syncFolder, writeBeside } from './files.js'
 import { type Progress, progressSchema } from './metrics.js'
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js'
+import { decodeSafetensors, encodeSafetensors, readMetadataOf } from './safetensors.js'
 
 /** The two files, newest first. */
 export const checkpointFiles = ['checkpoint.safetensors', 'checkpoint.previous.safetensors'] as const
@@ -63,13 +63,17 @@ export function encodeCheckpoint({ state, progress, config, recipe, model, data 
 /** @throws UserError when it is no checkpoint, or a damaged one. */
 export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   const { tensors, metadata } = decodeSafetensors(bytes, path)
+  return { state: tensors, ...checkedMetadata(metadata, path) }
+}
+
+function checkedMetadata(metadata: Readonly<Record<string, string>>, path: string): Omit<Checkpoint, 'state'> {
   const result = metadataSchema.safeParse(metadata)
   if (!result.success) {
     const reasons = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     throw new UserError(`${path} is damaged or no checkpoint: ${reasons.join('; ')}`)
   }
   const { format, ...rest } = result.data
-  return { state: tensors, ...rest }
+  return rest
 }
 
 /**
@@ -107,5 +111,22 @@ export async function loadCheckpoint(
     }
   }
   if (failures.length > 0) throw failures[0]
+  return undefined
+}
+
+/**
+ * How far the run in a folder is by its newest checkpoint whose header can be read; undefined where there is none. Reads
+ * no tensors: for looking at many runs, often, while others write them.
+ */
+export async function readProgress(folder: string): Promise<Progress | undefined> {
+  for (const name of checkpointFiles) {
+    const path = join(folder, name)
+    try {
+      return checkedMetadata(await readMetadataOf(path), path).progress
+    } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      if (!missing && !(error instanceof UserError)) throw error
+    }
+  }
   return undefined
 }

@@ -53,6 +53,13 @@ function readOwner(path: string): { text: string; owner: Owner | undefined } | u
   }
 }
 
+/** The process that has the folder locked: one on this machine only while it lives, one on another whatever it does. */
+export function holderOf(folder: string): { readonly pid: number; readonly host: string } | undefined {
+  const owner = readOwner(join(folder, 'lock'))?.owner
+  if (!owner || (owner.host === hostname() && !alive(owner))) return undefined
+  return { pid: owner.pid, host: owner.host }
+}
+
 /**
  * Locks the folder for this process; the function returned unlocks it.
  * @throws UserError when a living process holds it.

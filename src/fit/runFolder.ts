@@ -114,15 +114,19 @@ async function startRun({ folder, model, data, dataPath, config: overrides }: Op
       `${folder} holds a run already: add --resume to go on with it, or choose another folder for a new one`,
     )
   }
+  const initial = join(folder, runFiles.initial)
+  const first = Buffer.from(model.withState(model.state))
+  // What a process that was killed before it wrote the configuration leaves.
+  const own = has(runFiles.initial) && first.equals(await readFile(initial))
   // A run that ended before its first checkpoint has nothing to lose; files that no run of ours put there have.
-  const foreign = Object.values(runFiles).find(has)
+  const foreign = Object.values(runFiles).find((name) => has(name) && !(own && name === runFiles.initial))
   if (foreign !== undefined && !has(runFiles.config)) {
     throw new UserError(`${folder} holds a ${foreign} that belongs to no run: choose another folder, or move it away`)
   }
   const config = newConfig(model.recipe, overrides)
   const sha256 = dataFingerprint(data)
   await rm(join(folder, runFiles.timing), { force: true })
-  await writeAtomically(join(folder, runFiles.initial), model.withState(model.state))
+  await writeAtomically(initial, first)
   await writeInfo(folder, {
     format: 'rdm-onnx run 1',
     model: model.fingerprint,

@@ -1,6 +1,7 @@
 // The safetensors file format (https://github.com/huggingface/safetensors): 8 bytes with the length of the header,
 // little-endian; the header, JSON with dtype, shape and data offsets of each tensor and a string map `__metadata__`;
 // then the data, without holes. Reading is strict, for a file may come from anywhere.
+import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import { messageOf, UserError } from '../errors.js'
 import { type HostDType, type HostTensors, hostArrays, sizeOf } from '../runtime/tensor.js'
@@ -107,6 +108,30 @@ export function decodeSafetensors(file: Uint8Array, path: string): SafetensorsFi
     return [name, { dtype, shape, data: new hostArrays[dtype](copy, 0, sizeOf(shape)) }] as const
   })
   return { tensors: Object.fromEntries(tensors), metadata }
+}
+
+/**
+ * The metadata of a file, without its tensors.
+ * @throws UserError when its header is not as the format says; the error of the system when it cannot be read
+ */
+export async function readMetadataOf(path: string): Promise<Readonly<Record<string, string>>> {
+  const fail = (reason: string): never => {
+    throw new UserError(`${path} is damaged or no safetensors file: ${reason}`)
+  }
+  const file = await open(path, 'r')
+  try {
+    const read = async (position: number, length: number) => {
+      const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(length), position, length })
+      return bytesRead === length ? buffer : fail(`it ends within its header`)
+    }
+    const length = Number((await read(0, 8)).readBigUInt64LE())
+    const { size } = await file.stat()
+    if (length > maxHeader || 8 + length > size) fail(`a header of ${length} bytes does not fit a file of ${size}`)
+    const { __metadata__: metadata = {} } = parseHeader(await read(8, length), fail)
+    return metadataSchema.safeParse(metadata).data ?? fail('its metadata is not a map of strings')
+  } finally {
+    await file.close()
+  }
 }
 
 function parseHeader(bytes: Uint8Array, fail: (reason: string) => never): Record<string, unknown> {

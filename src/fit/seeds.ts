@@ -7,12 +7,13 @@ import pLimit from 'p-limit'
 import type { Dataset } from '../data/imageSet.js'
 import { messageOf, UserError } from '../errors.js'
 import type { TrainableModel } from '../model/trainable.js'
-import { planStep, requireProvider, type StepPlan } from '../tuning/plan.js'
+import { requireProvider } from '../tuning/plan.js'
 import { checkpointFiles } from './checkpoint.js'
 import { type FitConfig, newConfig, resumedConfig } from './config.js'
 import type { FitEvent } from './events.js'
 import { checkData } from './fit.js'
 import { lockFolder } from './lock.js'
+import { planOnce } from './planOnce.js'
 import { ensureFolder, runFiles } from './runFolder.js'
 import { type SeedRun, type SeedsOverrides, trainSeed } from './seedRun.js'
 import {
@@ -77,7 +78,11 @@ export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   const unlock = lockFolder(out)
   try {
     await keepSeeds(out, resume ? await withKnownSeeds(out, seeds) : seeds)
-    const plan = fresh === undefined ? undefined : await planOnce(options, config, first)
+    const known = { named: options.config?.target, earlier: first?.info.plan }
+    const plan =
+      fresh === undefined
+        ? undefined
+        : await planOnce({ ...known, model, data, config, signal, onEvent: options.onEvent })
     const train = async (seed: number): Promise<SeedOutcome> => {
       try {
         const run: SeedRun = {
@@ -132,27 +137,4 @@ function settingsOf(
   const jobs = jobsFor(alone.provider)
   const threads = config.threads ?? Math.max(1, Math.floor(availableParallelism() / jobs))
   return { jobs, config: { ...alone, threads } }
-}
-
-/** Once for all, before any run: convolutions that are timed beside another run are timed wrong. */
-async function planOnce(
-  { model, data, config: overrides = {}, signal, onEvent }: SeedsOptions,
-  { batchSize, target, precision, threads, provider, device }: FitConfig,
-  first: BegunRun | undefined,
-): Promise<StepPlan | undefined> {
-  const earlier = first?.info.plan
-  const planned = await planStep({
-    model,
-    batch: Math.min(batchSize, data.train.count),
-    wanted: target,
-    earlier: overrides.target === undefined || overrides.target === earlier?.target ? earlier : undefined,
-    precision,
-    threads,
-    provider,
-    device,
-    signal,
-    onNotice: (message) => onEvent?.({ event: 'notice', message }),
-    onProgress: (done, total) => onEvent?.({ event: 'tuning', done, total }),
-  })
-  return planned?.plan
 }

@@ -1,0 +1,49 @@
+// The options that say how fast and where something is trained.
+import { type Command, Option } from 'commander'
+import type { MachineSettings } from '../repro/job.js'
+import { type Provider, providers } from '../runtime/protocol.js'
+import { type TargetName, targetNames } from '../tuning/plan.js'
+import { decimalNumber, parsedBy, wholeNumber } from './command.js'
+
+export interface MachineFlags {
+  readonly threads?: number
+  readonly ep?: Provider
+  readonly device?: number
+  readonly target?: TargetName
+  readonly stepsPerRun?: number
+  readonly checkpointSeconds?: number
+}
+
+/** Gives a command the options for `machineSettings`. */
+export function addMachineOptions(command: Command): Command {
+  return command
+    .option(
+      '--threads <count>',
+      'threads of a run (default: all cores, divided by --jobs)',
+      parsedBy(wholeNumber(1, 1024)),
+    )
+    .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
+    .option('--device <number>', 'GPU to train on, counted from 0 (default: 0)', parsedBy(wholeNumber(0, 1023)))
+    .addOption(
+      new Option('--target <name>', 'how the step is written for the runtime (default: auto)').choices(targetNames),
+    )
+    .option(
+      '--steps-per-run <count>',
+      'steps in one run, with target ort-cuda (default: 100 on a GPU, 10 elsewhere)',
+      parsedBy(wholeNumber(1, 1_000_000)),
+    )
+    .option(
+      '--checkpoint-seconds <seconds>',
+      'time between checkpoints within an epoch (default: 60)',
+      parsedBy(decimalNumber(0, 1e6)),
+    )
+}
+
+export const machineSettings = (flags: MachineFlags): MachineSettings => ({
+  threads: flags.threads,
+  provider: flags.ep,
+  device: flags.device,
+  target: flags.target,
+  stepsPerRun: flags.stepsPerRun,
+  checkpointSeconds: flags.checkpointSeconds,
+})

@@ -1,0 +1,41 @@
+// rdm-repro status: where the jobs of an experiment stand, once or again and again.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { modelResults, plainResults } from '../../repro/results.js'
+import { type ExperimentStatus, experimentStatus, resultsOf } from '../../repro/status.js'
+import { jobTable, modelTable } from './tables.js'
+
+export interface StatusFlags {
+  /** Seconds from one look to the next. */
+  readonly watch?: number | true
+  readonly json?: true
+}
+
+const defaultSeconds = 5
+
+export async function showStatus(out: string, { watch, json }: StatusFlags): Promise<void> {
+  const textOf = json ? jsonLine : tables
+  const seconds = watch === true ? defaultSeconds : watch
+  let shown = ''
+  for (;;) {
+    const status = await experimentStatus(out)
+    const text = textOf(status, out)
+    // A terminal shows it in place; elsewhere only what is new is printed.
+    if (text !== shown) process.stdout.write(process.stdout.isTTY && seconds !== undefined ? over(shown, text) : text)
+    shown = text
+    if (seconds === undefined || status.jobs.every(({ state }) => state === 'done')) return
+    await sleep(seconds * 1000)
+  }
+}
+
+/** Up to the first line of what is shown, and from there on nothing of it stays. */
+const over = (shown: string, text: string) =>
+  shown === '' ? text : `\u001b[${shown.split('\n').length - 1}A\u001b[0J${text}`
+
+const tables = (status: ExperimentStatus, out: string) =>
+  `${jobTable(status.jobs)}\n${modelTable(modelResults(status.plan, resultsOf(status), out))}`
+
+function jsonLine(status: ExperimentStatus, out: string): string {
+  const jobs = status.jobs.map(({ job, ...rest }) => ({ job: job.id, ...rest }))
+  const { models } = plainResults(status.plan, resultsOf(status), out)
+  return `${JSON.stringify({ event: 'status', models, jobs })}\n`
+}
