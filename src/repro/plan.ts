@@ -149,7 +149,9 @@ export async function readPlan(path: string): Promise<Plan> {
 }
 
 /** The plan of these models. */
-export function planOf(name: string, models: readonly PlanModel[]): Plan {
+export function planOf(name: string, given: readonly PlanModel[]): Plan {
+  // Parsed, their keys have one order, on which the fingerprint would depend.
+  const models = given.map((model) => planModelSchema.parse(model))
   const sorted = [...models].sort((a, b) => (a.name < b.name ? -1 : 1))
   return { name, models, jobs: jobsOf(models), fingerprint: sha256(JSON.stringify(sorted)) }
 }

@@ -8,6 +8,7 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
   loadCheckpoint,
+  readProgress,
   saveCheckpoint,
 } from '../../src/fit/checkpoint.js'
 import { writeAtomically } from '../../src/fit/files.js'
@@ -102,6 +103,24 @@ it('passes over a damaged file, and fails when both are', async () => {
   })
   writeFileSync(join(folder, 'checkpoint.previous.safetensors'), encodeSafetensors({ tensors, metadata: {} }))
   await expect(loadCheckpoint(folder)).rejects.toThrow('checkpoint.safetensors is damaged or no checkpoint: progress: ')
+})
+
+it('tells how far a run is without its tensors, by the newest file whose header is whole', async () => {
+  const folder = newFolder()
+  expect(await readProgress(folder)).toBeUndefined()
+  for (const step of [1, 2]) await saveCheckpoint(folder, checkpoint(step))
+  expect(await readProgress(folder)).toEqual(checkpoint(2).progress)
+  const newest = join(folder, 'checkpoint.safetensors')
+  const bytes = readFileSync(newest)
+  const headerOnly = bytes.subarray(0, 8 + Number(bytes.readBigUInt64LE()))
+  writeFileSync(newest, headerOnly)
+  expect(await readProgress(folder)).toEqual(checkpoint(2).progress)
+  for (const torn of [bytes.subarray(0, 5), headerOnly.subarray(0, -1), Buffer.alloc(16, 255)]) {
+    writeFileSync(newest, torn)
+    expect(await readProgress(folder)).toEqual(checkpoint(1).progress)
+  }
+  rmSync(join(folder, 'checkpoint.previous.safetensors'))
+  expect(await readProgress(folder)).toBeUndefined()
 })
 
 it.each([

@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type FitEvent, type FitOptions, fit, UserError } from 'rdm-onnx'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { decodeCheckpoint } from '../../src/fit/checkpoint.js'
+import { metricsText } from '../../src/fit/metrics.js'
 import { tinyData } from './tinyData.js'
 import { tinyModel } from './tinyModel.js'
 
@@ -142,6 +144,62 @@ describe('a run', () => {
   })
 })
 
+describe('who keeps a copy of the folder', () => {
+  it('is told of each checkpoint when all that follows from it is written, and is waited for', async () => {
+    const out = newFolder()
+    const seen: { step: number; epochStep: number }[] = []
+    let copying = false
+    const onSaved = async () => {
+      expect(copying).toBe(false)
+      copying = true
+      const { progress, state } = decodeCheckpoint(readFileSync(join(out, 'checkpoint.safetensors')), out)
+      expect(metricsText(progress.history)).toBe(readFileSync(join(out, 'metrics.jsonl'), 'utf8'))
+      if (progress.epochStep === 0)
+        expect(readFileSync(join(out, 'model.onnx')).equals(model.withState(state))).toBe(true)
+      seen.push(progress)
+      await new Promise((resolve) => setImmediate(resolve))
+      copying = false
+    }
+    await run(out, { config: { epochs: 2, checkpointSeconds: 0 }, onSaved })
+    const places = [1, 2, 3, 4, 5, 0].map((epochStep, i) => ({ epochStep, step: Math.min(i + 1, 5) }))
+    expect(seen.map(({ step, epochStep }) => ({ step, epochStep }))).toEqual(
+      [0, 5].flatMap((before) => places.map(({ epochStep, step }) => ({ epochStep, step: before + step }))),
+    )
+  })
+
+  it('is told where a run is stopped, where it ends within an epoch, and where an earlier process may not have told', async () => {
+    const out = newFolder()
+    let told = 0
+    const onSaved = async () => {
+      told++
+    }
+    await runUntil(out, 2, { config: { epochs: 2 }, onSaved })
+    expect(told).toBe(1)
+    await resume(out, { config: { steps: 4 }, onSaved })
+    expect(told).toBe(2)
+    await resume(out, { config: { steps: stepsPerEpoch }, onSaved })
+    expect(told).toBe(3)
+    await resume(out, { onSaved })
+    expect(told).toBe(4)
+  })
+
+  it('ends the run when it fails; what is saved stays', async () => {
+    const out = newFolder()
+    const failing = run(out, {
+      config: { epochs: 2 },
+      onSaved: async () => {
+        throw new UserError('the store is full')
+      },
+    })
+    await expect(failing).rejects.toThrow('the store is full')
+    expect(metricsOf(out)).toHaveLength(1)
+    const whole = newFolder()
+    await run(whole, { config: { epochs: 2 } })
+    await resume(out)
+    expect(bytesOf(out)['model.onnx']).toBe(bytesOf(whole)['model.onnx'])
+  })
+})
+
 describe('a run that goes on', () => {
   it.each([1, 5, 7])('after a stop at step %i ends in the same bytes', async (step) => {
     const [whole, stopped] = [newFolder(), newFolder()]
@@ -246,6 +304,15 @@ describe('a run that is refused', () => {
       `${out} holds a model.onnx that belongs to no run: choose another folder, or move it away`,
     )
     expect(readFileSync(join(out, 'model.onnx'), 'utf8')).toBe('precious')
+  })
+
+  it('in a folder with first weights of somebody else; not with its own, left by a process that was killed', async () => {
+    const out = newFolder()
+    mkdirSync(out)
+    writeFileSync(join(out, 'initial.onnx'), 'precious')
+    expect(await refusal(run(out))).toMatch(/ holds a initial\.onnx that belongs to no run: choose another folder/)
+    writeFileSync(join(out, 'initial.onnx'), model.withState(model.state))
+    expect(await run(out, { config: { epochs: 1 } })).toMatchObject({ reason: 'finished' })
   })
 
   it('in a folder that cannot be', async () => {

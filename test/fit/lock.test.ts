@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { lockFolder } from '../../src/fit/lock.js'
+import { holderOf, lockFolder } from '../../src/fit/lock.js'
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'rdm-lock-'))
@@ -58,4 +58,17 @@ it('leaves the lock of another alone when it ends', () => {
   writeFileSync(join(path, 'lock'), owner({ host: 'elsewhere' }))
   unlock()
   expect(existsSync(join(path, 'lock'))).toBe(true)
+})
+
+it('says who holds it, as far as that can be known', () => {
+  const path = folder()
+  expect(holderOf(path)).toBeUndefined()
+  const unlock = lockFolder(path)
+  expect(holderOf(path)).toEqual({ pid: process.pid, host: hostname() })
+  unlock()
+  expect(holderOf(path)).toBeUndefined()
+  writeFileSync(join(path, 'lock'), owner({ pid: deadPid() }))
+  expect(holderOf(path)).toBeUndefined()
+  writeFileSync(join(path, 'lock'), owner({ host: 'elsewhere', pid: 12 }))
+  expect(holderOf(path)).toEqual({ pid: 12, host: 'elsewhere' })
 })
