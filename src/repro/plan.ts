@@ -119,7 +119,8 @@ const planSchema = z.strictObject({
   models: z.array(modelSchema).min(1, { error: 'Expected at least one model' }),
 })
 
-const keysAt = (path: readonly PropertyKey[]) => Object.keys(path.length === 0 ? planSchema.shape : modelSchema.shape)
+/** The keys that a plan and each of its models may have. */
+export const planKeys = { plan: Object.keys(planSchema.shape), model: Object.keys(modelSchema.shape) } as const
 
 /**
  * Reads a plan.
@@ -130,7 +131,9 @@ export async function readPlan(path: string): Promise<Plan> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new UserError(`cannot read the plan ${path}: ${messageOf(error)}`)
   })
-  const { value, fail } = parseYaml(text, path, planSchema, keysAt)
+  const { value, fail } = parseYaml(text, path, planSchema, ({ length }) =>
+    length === 0 ? planKeys.plan : planKeys.model,
+  )
   const name = safeName.safeParse(value.name ?? basename(path, extname(path)))
   if (!name.success) fail([], `the file's name makes no folder's name: give the plan a name of its own (name: …)`)
   const models: PlanModel[] = []

@@ -74,6 +74,31 @@ describe('README.md', () => {
     expect(await readFile(out, 'utf8')).toBe(await readFile(join(root, 'docs', 'paths-edges.svg'), 'utf8'))
   })
 
+  it('runs a plan and says where it stands, at a smaller size', async () => {
+    const [example] = (await blocks('README.md', 'sh')).filter((block) => block.startsWith('npx rdm-repro'))
+    const plan = await readFile(join(root, 'graphs', 'plans', 'small.yaml'), 'utf8')
+    await writeFile(
+      join(folder, 'small.yaml'),
+      plan.replace(/^epochs: .*/m, 'epochs: 1').replace(/^lr: .*/m, 'lr: 0.01'),
+    )
+    const small: readonly (readonly [string | RegExp, string])[] = [
+      ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'small.yaml --data data/repro'],
+      [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
+    ]
+    const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
+    expect(script).not.toContain('npx')
+    await run(
+      process.execPath,
+      [join(root, 'bin', 'rdm-data.js'), 'synth', 'data/repro', '--train', '32', '--test', '16'],
+      {
+        cwd: folder,
+      },
+    )
+    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
+    expect(stdout.match(/^\w+\/seed-\d +done +1 of 1 /gm)).toHaveLength(6)
+    expect(stdout).toMatch(/^rdm8 +2 of 2 +\d+\.\d\d \(/m)
+  }, 60_000)
+
   it('gives an example whose every command runs, at a smaller size', async () => {
     const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!
     const small: readonly (readonly [string | RegExp, string])[] = [

@@ -1,6 +1,9 @@
 // The safetensors format: round trips, its layout, and files that are not what they seem.
-import { describe, expect, it } from 'vitest'
-import { decodeSafetensors, encodeSafetensors } from '../../src/fit/safetensors.js'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { decodeSafetensors, encodeSafetensors, readMetadataOf } from '../../src/fit/safetensors.js'
 import type { HostTensors } from '../../src/runtime/tensor.js'
 
 const tensors: HostTensors = {
@@ -116,4 +119,23 @@ describe('a file that is refused', () => {
     expect(Object.keys(read)).toEqual(['__proto__'])
     expect(Object.getPrototypeOf(read)).toBe(Object.prototype)
   })
+})
+
+it('gives its metadata without its tensors', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rdm-safetensors-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'x.safetensors')
+  const read = (file: Uint8Array) => {
+    writeFileSync(path, file)
+    return readMetadataOf(path)
+  }
+  const file = encodeSafetensors({ tensors, metadata: { answer: '42' } })
+  expect(await read(file)).toEqual({ answer: '42' })
+  expect(await read(fileOf('{}', 0))).toEqual({})
+  const damaged = `${path} is damaged or no safetensors file: `
+  await expect(read(file.subarray(0, 7))).rejects.toThrow(`${damaged}it ends within its header`)
+  await expect(read(file.subarray(0, 20))).rejects.toThrow(/: a header of \d+ bytes does not fit a file of 20$/)
+  await expect(read(fileOf('{"__metadata__":{"a":1}}', 0))).rejects.toThrow(`${damaged}its metadata is not a map`)
+  await expect(read(fileOf('no', 0))).rejects.toThrow(`${damaged}its header is not JSON`)
+  await expect(readMetadataOf(join(folder, 'none'))).rejects.toThrow('ENOENT')
 })

@@ -1,5 +1,5 @@
 // Plans: what a file means, what is refused and where, and that the shipped ones can be trained.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ import { residualNetwork } from '../../graphs/residual.js'
 import { table1 } from '../../graphs/table1.js'
 import { findNetwork } from '../../graphs/zoo.js'
 import { parameterCount } from '../../src/model/cost.js'
-import { type Plan, readPlan } from '../../src/repro/plan.js'
+import { type Plan, planKeys, readPlan } from '../../src/repro/plan.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-plan-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -136,6 +136,22 @@ describe('the shipped plans', () => {
       expect(residualNetwork(architecture, init).outputs.has('logits')).toBe(true)
     }
   })
+})
+
+it.each(['README.md', 'docs/plan.md'])('the plans of %s are plans', async (file) => {
+  const text = readFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), 'utf8')
+  const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1]!)
+  expect(blocks).toHaveLength(1)
+  for (const block of blocks) {
+    const { models } = await plan(block)
+    expect(models[1]).toMatchObject({ architecture: { functions: ['11', '01'] }, config: { epochs: 20 } })
+  }
+})
+
+it('every key that a plan may have is in docs/plan.md', () => {
+  const text = readFileSync(fileURLToPath(new URL('../../docs/plan.md', import.meta.url)), 'utf8')
+  const rows = [...text.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)])
+  expect(rows.map(([, key]) => key).sort()).toEqual([...new Set([...planKeys.plan, ...planKeys.model])].sort())
 })
 
 describe('is refused', () => {
