@@ -82,7 +82,7 @@ describe('README.md', () => {
       plan.replace(/^epochs: .*/m, 'epochs: 1').replace(/^lr: .*/m, 'lr: 0.01'),
     )
     const small: readonly (readonly [string | RegExp, string])[] = [
-      ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'small.yaml --data data/repro'],
+      ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'small.yaml --data data/repro --target portable'],
       [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
     ]
     const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
@@ -97,7 +97,7 @@ describe('README.md', () => {
     const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
     expect(stdout.match(/^\w+\/seed-\d +done +1 of 1 /gm)).toHaveLength(6)
     expect(stdout).toMatch(/^rdm8 +2 of 2 +\d+\.\d\d \(/m)
-  }, 60_000)
+  }, 300_000)
 
   it('gives an example whose every command runs, at a smaller size', async () => {
     const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!
