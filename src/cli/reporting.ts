@@ -12,7 +12,7 @@ export async function reporting<T, Key>(
   const stopping = new AbortController()
   const stop = (signal: keyof typeof signalExitCodes) => {
     reporter.stop()
-    process.stderr.write('stopping after this step; once more to stop at once\n')
+    process.stderr.write('stopping after the steps in progress; once more to stop at once\n')
     process.exitCode = signalExitCodes[signal]
     stopping.abort()
   }

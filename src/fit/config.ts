@@ -82,8 +82,8 @@ export const inLoop = ({ target, provider }: { readonly target: TargetName; read
   target === 'ort-cuda' || (target === 'auto' && provider === 'cuda')
 
 /**
- * How many steps a run takes at most. On a GPU a second's work or so: what passes over the bus before and after is little
- * beside it, and a run that is stopped or a progress bar does not wait long.
+ * How many steps a run takes at most. On a GPU enough that what passes over the bus before and after is little beside them;
+ * a run that is stopped and a progress bar wait for all of them.
  */
 export const stepsPerRunOf = ({ stepsPerRun, provider }: FitConfig): number =>
   stepsPerRun ?? (provider === 'cuda' ? 100 : 10)

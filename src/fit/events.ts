@@ -25,7 +25,7 @@ export interface StepEvent {
   readonly loss: number
   /** Fraction of the batch that was classified wrong, before the step. */
   readonly error: number
-  /** What the step took. */
+  /** What the step took; of steps that were taken in one run, their mean. */
   readonly ms: number
   /** Images in the batch. */
   readonly images: number

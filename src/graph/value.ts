@@ -93,6 +93,13 @@ export function parameter(
   return { dtype, shape, origin: { kind: 'parameter', name: scoped(name), trainable, initializer } }
 }
 
+/** The node that the value is an output of. */
+export const nodeOf = (value: Value | undefined): Node | undefined =>
+  value?.origin.kind === 'node' ? value.origin.node : undefined
+
+/** The name of an input or a parameter; empty for any other value. */
+export const nameOf = ({ origin }: Value): string => ('name' in origin ? origin.name : '')
+
 export function isParameter(value: Value): value is Parameter {
   return value.origin.kind === 'parameter'
 }

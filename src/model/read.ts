@@ -6,7 +6,7 @@ import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { type Dim, isKnown } from '../graph/shape.js'
 import { specialize } from '../graph/specialize.js'
-import { formatType, type Value } from '../graph/value.js'
+import { formatType, nameOf, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
 import { decodeModel, encodeModel, hostToProto, requireHost, toHost, withConstants } from '../onnx/tensors.js'
 import { readTrainingModel } from '../onnx/trainingInfo.js'
@@ -21,8 +21,6 @@ import { parametersAsInputs, stepNames } from './write.js'
 
 type ModelProto = onnxProto.onnx.IModelProto
 type GraphProto = onnxProto.onnx.IGraphProto
-
-const nameOf = (value: Value): string => (value.origin.kind === 'input' ? value.origin.name : '')
 
 /** Finds a role's input or output, and checks its type. */
 function requireRole(

@@ -3,7 +3,7 @@
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import type { Tensor } from '../graph/tensor.js'
-import { input, type Parameter, type Value } from '../graph/value.js'
+import { input, nameOf, type Parameter, type Value } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { type ExpandNode, writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
@@ -75,7 +75,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
 
   const step = trainingStep(network, recipe, { recompute })
   const [images] = network.inputs
-  const names = stepNames(images?.origin.kind === 'input' ? images.origin.name : '', step.survival)
+  const names = stepNames(images ? nameOf(images) : '', step.survival)
   const written = inline ? expandPrimitives(step.graph, portable) : step.graph
   const bodies = inline ? undefined : portableBodies
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }

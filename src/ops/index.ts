@@ -45,10 +45,13 @@ export const primitives = {
   SoftmaxCrossEntropyGrad: training.SoftmaxCrossEntropyGrad,
 }
 
+const recordsOf = (family: object): Operator[] => Object.values<unknown>({ ...family }).filter(isOperator)
+
+/** Those that take each number for itself, wherever it stands. */
+export const elementwiseOperators: readonly Operator[] = recordsOf(elementwise)
+
 /** All records, ordered by name. */
-export const operators: readonly Operator[] = families
-  .flatMap((family) => Object.values<unknown>({ ...family }).filter(isOperator))
-  .sort((a, b) => (a.name < b.name ? -1 : 1))
+export const operators: readonly Operator[] = families.flatMap(recordsOf).sort((a, b) => (a.name < b.name ? -1 : 1))
 
 const byName = new Map(operators.map((operator) => [`${operator.domain}:${operator.name}`, operator]))
 

@@ -5,7 +5,7 @@
 import type { Graph } from '../graph/graph.js'
 import { again, rewrite } from '../graph/rewrite.js'
 import { share } from '../graph/share.js'
-import { constantOf, type Node, rootScope, type Value } from '../graph/value.js'
+import { constantOf, type Node, nodeOf, rootScope, type Value } from '../graph/value.js'
 import {
   Add,
   add,
@@ -58,17 +58,18 @@ export function recompute(value: Value, after: Value): Value | undefined {
   })
 }
 
-const nodeOf = (value: Value | undefined, name: string): Node | undefined =>
-  value?.origin.kind === 'node' && value.origin.node.operator.name === name ? value.origin.node : undefined
+/** The node behind a value, if it is one of this operator. */
+const madeBy = (operator: { readonly name: string }, value: Value | undefined): Node | undefined =>
+  nodeOf(value)?.operator.name === operator.name ? nodeOf(value) : undefined
 
 /** The training batch norm whose output a node computes again, as `recompute` writes it; undefined for any other node. */
 function repeated({ operator, inputs }: Node): Node | undefined {
   if (operator.name !== BatchNormalization.name) return undefined
   const [x, scale, shift, mean, variance] = inputs
-  const norm = nodeOf(mean, BatchNormTraining.name)
-  const [own, zero] = nodeOf(scale, Add.name)?.inputs ?? []
-  const square = nodeOf(nodeOf(variance, Reciprocal.name)?.inputs[0], Mul.name)
-  const isZero = constantOf(nodeOf(zero, Mul.name)?.inputs[1])?.every((value) => value === 0)
+  const norm = madeBy(BatchNormTraining, mean)
+  const [own, zero] = madeBy(Add, scale)?.inputs ?? []
+  const square = madeBy(Mul, madeBy(Reciprocal, variance)?.inputs[0])
+  const isZero = constantOf(madeBy(Mul, zero)?.inputs[1])?.every((value) => value === 0)
   const [normX, normScale, normShift] = norm?.inputs ?? []
   const same = x === normX && own === normScale && shift === normShift && mean === norm?.outputs[3]
   return isZero && same && square?.inputs.every((value) => value === norm?.outputs[4]) ? norm : undefined

@@ -10,6 +10,7 @@ import envPaths from 'env-paths'
 import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { makeFolder } from '../folders.js'
+import type { Provider } from '../runtime/protocol.js'
 import type { Timing } from './tune.js'
 
 /** Raised when a way to write a convolution changes: what was timed before is then another thing. */
@@ -29,8 +30,10 @@ const cacheSchema = z.strictObject({
 type Machine = z.infer<typeof machineSchema>
 type CacheFile = z.infer<typeof cacheSchema>
 
-/** What timings depend on besides the call itself: of a CPU its threads and blocks, of a GPU which it is. */
-export type MachineKey = { readonly threads: number; readonly block: number } | { readonly device: number }
+/** What the findings depend on besides the call itself: of a CPU its threads and blocks, of a provider its device. */
+export type MachineKey =
+  | { readonly threads: number; readonly block: number }
+  | { readonly provider: Provider; readonly device: number }
 
 function runtimeVersion(): string {
   const file = createRequire(import.meta.url).resolve('onnxruntime-node/package.json')
@@ -38,7 +41,7 @@ function runtimeVersion(): string {
 }
 
 function describe(key: MachineKey): string {
-  const used = 'device' in key ? `GPU ${key.device}` : `${key.threads} threads, blocks of ${key.block}`
+  const used = 'device' in key ? `${key.provider} ${key.device}` : `${key.threads} threads, blocks of ${key.block}`
   return `onnxruntime-node ${runtimeVersion()}, ${cpus()[0]?.model.trim() ?? process.arch}, ${used}`
 }
 

@@ -56,8 +56,9 @@ export interface PlanOptions extends SessionSettings {
   readonly signal?: AbortSignal | undefined
   /** Where timings are kept; the user's cache folder unless given. */
   readonly cacheFile?: string
-  /** Finds the block; another one is for tests. */
+  /** Finds the block; another one is for tests, as is another comparison. */
   readonly probe?: typeof probeBlock
+  readonly compare?: typeof compareSteps
 }
 
 export interface PlannedStep {
@@ -149,26 +150,25 @@ export async function requireProvider({ provider = 'cpu', device = 0 }: SessionS
 const COMPARISON_SCALE = 1024
 
 async function planForCuda(options: PlanOptions): Promise<PlannedStep> {
-  const { model, threads, provider, device = 0, precision = 'fp32' } = options
-  const planned = cudaSteps(options)
-  // The CPU provider computes the step by the same kernels as everything else; a GPU's kernels are others.
-  if (provider !== 'cuda') return planned
-  const cache = await TuningCache.open({ device }, options.cacheFile)
+  const { model, threads, provider = 'cpu', device = 0, precision = 'fp32', compare = compareSteps } = options
+  const cache = await TuningCache.open({ provider, device }, options.cacheFile)
   const proof = fingerprint(model.fingerprint, 'ort-cuda', precision)
-  if (cache.isVerified(proof)) return planned
-  const lossScale = precision === 'fp16' ? { lossScale: constant('float32', COMPARISON_SCALE) } : {}
-  const few = model.fixedBatch ?? 16
-  const candidate = model.step(ortCuda({ precision, ...lossScale }), few)
-  const onCpu = { ...(threads === undefined ? {} : { threads }), optimize: false }
-  const problem = await compareSteps(model, model.step(portable, few), candidate, few, onCpu, { provider, device })
-  if (problem) throw new UserError(`its step on the GPU is not the portable step on the CPU (${problem})`)
-  cache.keepVerified(proof)
-  await cache.save()
-  return planned
+  if (!cache.isVerified(proof)) {
+    const lossScale = precision === 'fp16' ? { lossScale: constant('float32', COMPARISON_SCALE) } : {}
+    const few = model.fixedBatch ?? 16
+    const candidate = model.step(ortCuda({ precision, ...lossScale }), few)
+    const onCpu = { ...(threads === undefined ? {} : { threads }), optimize: false }
+    const there = provider === 'cpu' ? onCpu : { provider, device }
+    const problem = await compare(model, model.step(portable, few), candidate, few, onCpu, there)
+    if (problem) throw new UserError(`its step by the ${provider} provider is not the portable step (${problem})`)
+    cache.keepVerified(proof)
+    await cache.save()
+  }
+  return cudaSteps(options)
 }
 
 async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined> {
-  const { model, batch, earlier, probe = probeBlock, threads, signal } = options
+  const { model, batch, earlier, probe = probeBlock, compare = compareSteps, threads, signal } = options
   const settings: SessionSettings = { ...(threads === undefined ? {} : { threads }), optimize: false }
   const block = await probe(settings)
   if (block === undefined) throw new UserError('this ONNX Runtime has no blocked convolutions')
@@ -223,7 +223,7 @@ async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined
   if (!cache.isVerified(proof)) {
     // Whole blocks of images, so that the ways that need them are compared too.
     const few = model.fixedBatch ?? 2 * block
-    const problem = await compareSteps(model, model.step(portable), models(few), few, settings)
+    const problem = await compare(model, model.step(portable), models(few), few, settings)
     if (problem) throw new UserError(`its step is not the portable step (${problem})`)
     cache.keepVerified(proof)
     await cache.save()

@@ -109,7 +109,10 @@ describe('a run', () => {
     const out = join(root, 'stopped', 'run')
     const rare = [...settings.slice(0, -1), '1000']
     const { code, out: text, err } = await stopAt(7, [model, '--data', data, '--out', out, ...rare], 'SIGINT')
-    expect({ code, err }).toEqual({ code: 130, err: 'stopping after this step; once more to stop at once\n' })
+    expect({ code, err }).toEqual({
+      code: 130,
+      err: 'stopping after the steps in progress; once more to stop at once\n',
+    })
     const end = JSON.parse(text.trimEnd().split('\n').at(-1)!)
     expect(end).toMatchObject({ event: 'end', reason: 'interrupted' })
     expect(end.step).toBeGreaterThanOrEqual(7)

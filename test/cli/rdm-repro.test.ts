@@ -175,7 +175,7 @@ describe('what is cut off', () => {
       first.child.kill('SIGCONT')
     })
     const { code, err } = await first.finished
-    expect([code, err]).toEqual([130, 'stopping after this step; once more to stop at once\n'])
+    expect([code, err]).toEqual([130, 'stopping after the steps in progress; once more to stop at once\n'])
     expect(second).toMatchObject({ code: 2, out: '' })
     expect(second!.err).toBe(
       `rdm-repro: ${out} is in use by process ${first.child.pid}: wait for it, or choose another folder\n`,

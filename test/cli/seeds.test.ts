@@ -97,7 +97,10 @@ describe('--seeds', () => {
       if (seed === 2 && step === 6) running.child.kill('SIGINT')
     })
     const { code, out: text, err } = await running.finished
-    expect({ code, err }).toEqual({ code: 130, err: 'stopping after this step; once more to stop at once\n' })
+    expect({ code, err }).toEqual({
+      code: 130,
+      err: 'stopping after the steps in progress; once more to stop at once\n',
+    })
     const { runs } = JSON.parse(text.trimEnd().split('\n').at(-1)!)
     expect(runs).toHaveLength(3)
     expect(runs[1]).toMatchObject({ seed: 2, end: expect.stringMatching(/interrupted|finished/) })

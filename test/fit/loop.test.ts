@@ -1,12 +1,12 @@
 // The driver on target ort-cuda, on the CPU provider: what runs of many steps leave is what single steps leave, however many
 // a run takes and wherever it is stopped.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type FitEvent, type FitOptions, fit, readTrainableModel } from 'rdm-onnx'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { residualNetwork } from '../../graphs/residual.js'
-import { decodeCheckpoint } from '../../src/fit/checkpoint.js'
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/fit/checkpoint.js'
 import type { HostTensors } from '../../src/runtime/tensor.js'
 import { fileOf } from '../support/models.js'
 import { tinyNetworks } from '../support/networks.js'
@@ -108,6 +108,19 @@ describe('steps in a loop', () => {
     await expect(run(folder, { precision: 'fp32', epochs: 2 }, { resume: true })).rejects.toThrow(
       /has precision "fp16", not "fp32": leave out --precision/,
     )
+  })
+
+  it('end when no loss scale is small enough', async () => {
+    const folder = newFolder()
+    await run(folder, { precision: 'fp16', epochs: 1 })
+    const checkpoint = checkpointOf(folder)
+    const loss_scale = { ...checkpoint.state.loss_scale!, data: Float32Array.of(2 ** -20) }
+    const halved = encodeCheckpoint({ ...checkpoint, state: { ...checkpoint.state, loss_scale } })
+    writeFileSync(join(folder, 'checkpoint.safetensors'), halved)
+    await expect(run(folder, { precision: 'fp16', epochs: 2 }, { resume: true })).rejects.toThrow(
+      'the gradients overflow, whatever the loss is scaled by (9.5367431640625e-7) at step 6 (epoch 1, learning rate 0.05)',
+    )
+    expect(readFileSync(join(folder, 'checkpoint.safetensors'))).toEqual(Buffer.from(halved))
   })
 
   it('end when training diverges, and keep what was good', async () => {

@@ -30,6 +30,13 @@ it('is a line an epoch', () => {
   })
 })
 
+it('says how many steps half precision skipped, where it skipped any', () => {
+  const line = (skippedSteps: number) => shown(textReporter, [start, { ...epoch, skippedSteps }], false).out
+  expect(line(0)).toMatch(/test loss 1.2500, error 12.50 %; 65 s$/m)
+  expect(line(1)).toMatch(/error 12.50 %; 1 step skipped so far; 65 s$/m)
+  expect(line(3)).toMatch(/error 12.50 %; 3 steps skipped so far; 65 s$/m)
+})
+
 it('says where a run stopped, and how to go on', () => {
   const untested = { ...end, testLoss: null, testError: null }
   const all: FitEvent[] = [

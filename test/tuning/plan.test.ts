@@ -227,6 +227,33 @@ describe('without blocked operators, or with other ones than expected', () => {
   })
 })
 
+describe('many steps a run', () => {
+  it('are compared once with the portable step, by their precision', async () => {
+    const cacheFile = newCache()
+    const compared: (string | undefined)[] = []
+    const compare: typeof compareSteps = async (...args) => {
+      const problem = await compareSteps(...args)
+      compared.push(problem)
+      return problem
+    }
+    for (const precision of ['fp32', 'fp32', 'fp16'] as const)
+      await plan({ wanted: 'ort-cuda', cacheFile, compare, precision })
+    expect(compared).toEqual([undefined, undefined])
+  })
+
+  it('are not taken where they differ', async () => {
+    const compare = async () => '"conv.weight.next" differs by 50.0 %'
+    const options = { cacheFile: newCache(), compare, wanted: 'ort-cuda' } as const
+    for (let attempt = 0; attempt < 2; attempt++)
+      await expect(plan(options)).rejects.toThrow(
+        'target ort-cuda does not train this model here: its step by the cpu provider is not the portable step ' +
+          '("conv.weight.next" differs by 50.0 %); use --target portable',
+      )
+    const { plan: found } = await plan({ ...options, compare: async () => undefined })
+    expect(found).toEqual({ target: 'ort-cuda' })
+  })
+})
+
 it('a comparison sees a step of another momentum, decay or network', async () => {
   const settings = { threads: 2, optimize: false }
   const reference = model.step(portable)

@@ -5,17 +5,27 @@
 import type { Graph } from '../../graph/graph.js'
 import { rewrite } from '../../graph/rewrite.js'
 import { isStatic } from '../../graph/shape.js'
-import { apply, constant, constantOf, type Node, type Value } from '../../graph/value.js'
+import { apply, constant, constantOf, type Node, nodeOf, type Value } from '../../graph/value.js'
 import type { ConvAttributes } from '../../ops/conv.js'
-import * as elementwise from '../../ops/elementwise.js'
-import { Add, add, Mul, Reciprocal, Relu, reciprocal, Shape_, sqrt } from '../../ops/index.js'
+import {
+  Add,
+  add,
+  elementwiseOperators,
+  Gate,
+  Mul,
+  Reciprocal,
+  Relu,
+  reciprocal,
+  Shape_,
+  sqrt,
+} from '../../ops/index.js'
 import { batchNormBy } from '../batchNorm.js'
 import { portable } from '../portable/index.js'
 import { expandNode, isPrimitive, type Target } from '../target.js'
 import { blockedForms } from './batchNorm.js'
 import { type Call, type Candidate, type Choose, keyOf } from './candidates.js'
 import { convCandidates, convInputGradCandidates } from './convolution.js'
-import { type Layout, layoutBy, nodeOf } from './layout.js'
+import { type Layout, layoutBy } from './layout.js'
 import { type Nchwc, nchwc } from './nchwc.js'
 import { convWeightGradCandidates } from './weightGradient.js'
 
@@ -35,12 +45,8 @@ export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target 
   },
 })
 
-/** Operators that take each number for itself, wherever it stands. */
-const elementwiseNames = new Set(
-  Object.values(elementwise).flatMap((member) =>
-    typeof member === 'object' && 'infer' in member && member.domain === '' ? [member.name] : [],
-  ),
-)
+/** A gate is one number for all of them. */
+const byElement = new Set([Gate.name, ...elementwiseOperators.map(({ name }) => name)])
 
 type Rule = (node: Node, inputs: readonly Value[]) => readonly Value[] | undefined
 
@@ -129,14 +135,15 @@ class Lowering {
   /** On blocked operands of one shape, and scalars, the numbers may stand in any order. */
   private elementwise(node: Node, inputs: readonly Value[]): readonly Value[] | undefined {
     const { isBlocked, fits, blocked, plain } = this.layout
-    const primitive = node.operator.name === 'ReluGrad' || node.operator.name === 'Gate'
-    if (!primitive && !elementwiseNames.has(node.operator.name)) return undefined
+    if (!byElement.has(node.operator.name)) return undefined
     if (!inputs.some((value) => value && isBlocked(value))) return undefined
     const whole = inputs.filter((value) => value && value.shape.length > 0)
     const [first] = whole
     if (!whole.every((value) => fits(value) && value.shape.join() === first!.shape.join())) return undefined
     const operands = inputs.map((value) => (value && whole.includes(value) ? blocked(value) : value))
-    const outputs = primitive ? expandNode(portable, node, operands) : apply(node.operator, operands, node.attributes)
+    const outputs = isPrimitive(node)
+      ? expandNode(portable, node, operands)
+      : apply(node.operator, operands, node.attributes)
     return outputs.every(({ dtype }) => dtype === 'float32') ? outputs.map(plain) : undefined
   }
 

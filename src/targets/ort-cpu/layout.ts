@@ -3,7 +3,7 @@
 // ReorderOutput, then used by nobody, is never written. So conversions are left only where layouts really meet.
 
 import { isStatic } from '../../graph/shape.js'
-import type { Node, Value } from '../../graph/value.js'
+import { type Node, nodeOf, type Value } from '../../graph/value.js'
 import { transpose } from '../../ops/index.js'
 import type { Nchwc } from './nchwc.js'
 
@@ -20,8 +20,6 @@ export interface Layout {
   /** The blocked convolution whose result x is the plain view of. */
   convBehind(x: Value): Node | undefined
 }
-
-export const nodeOf = (x: Value): Node | undefined => (x.origin.kind === 'node' ? x.origin.node : undefined)
 
 /** A pure function of a value, computed once for each: what two consumers ask for is one node. */
 export function once<T>(compute: (x: Value) => T): (x: Value) => T {

@@ -55,7 +55,7 @@ export function lowerNetwork(source: Graph, { precision = 'fp32', images, lossSc
   const write = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] =>
     isPrimitive(node) ? expandNode(target, node, inputs) : apply(node.operator, inputs, node.attributes)
   const lowered = rewrite(kept, (node, inputs) => {
-    if (node.operator.name === SgdMomentum.name) return lossScale && [...unscaled(node, inputs, lossScale)]
+    if (node.operator.name === SgdMomentum.name) return lossScale && unscaled(node, inputs, lossScale)
     if (precision === 'fp16' && heavy.has(node.operator.name))
       return write(
         node,

@@ -3,10 +3,9 @@
 
 import { type Graph, graph, nodesBehind } from '../../graph/graph.js'
 import { rewriteOutputs } from '../../graph/rewrite.js'
-import { isStatic } from '../../graph/shape.js'
-import { apply, input, type Node, rootScope, type Value } from '../../graph/value.js'
-import * as elementwise from '../../ops/elementwise.js'
-import { Cast, cast, concat, Reshape, reshape, SgdMomentum, split } from '../../ops/index.js'
+import { isStatic, sizeOf } from '../../graph/shape.js'
+import { apply, input, nameOf, nodeOf, rootScope, type Value } from '../../graph/value.js'
+import { Cast, cast, concat, elementwiseOperators, Reshape, reshape, SgdMomentum, split } from '../../ops/index.js'
 
 /** A state tensor of the step: an input, and the output that replaces it. */
 interface Member {
@@ -26,18 +25,13 @@ export interface PackedStep {
   readonly packs: readonly Pack[]
 }
 
-const sizeOf = ({ shape }: Value): number => (shape as readonly number[]).reduce((size, dim) => size * dim, 1)
-const nodeOf = ({ origin }: Value): Node | undefined => (origin.kind === 'node' ? origin.node : undefined)
+/** Numbers in a value whose shape is known. */
+const lengthOf = ({ shape }: Value): number => sizeOf(shape) as number
 const indexOf = ({ origin }: Value): number => (origin.kind === 'node' ? origin.index : 0)
 const isScalar = ({ shape }: Value): boolean => shape.length === 0
 
 /** Operators that treat each number alike, wherever it stands: applied to vectors put together, they do the same. */
-const byElement = new Set<string>([
-  SgdMomentum.name,
-  ...Object.values(elementwise).flatMap((member) =>
-    typeof member === 'object' && 'infer' in member ? [member.name] : [],
-  ),
-])
+const byElement = new Set<string>([SgdMomentum.name, ...elementwiseOperators.map(({ name }) => name)])
 
 /** The members in one vector, outside the step. */
 export const packed = ({ members }: Pack): Value => joined(members.map(({ value }) => value))
@@ -49,7 +43,7 @@ export function unpacked({ members }: Pack, vector: Value): Map<string, Value> {
       ? [vector]
       : split(
           vector,
-          members.map(({ value }) => sizeOf(value)),
+          members.map(({ value }) => lengthOf(value)),
         )
   return new Map(members.map(({ value, output }, i) => [output, shaped(parts[i]!, value.shape as readonly number[])]))
 }
@@ -81,7 +75,7 @@ const viewed = (value: Value): Value => {
  * @param carried output name → the input that it replaces
  */
 export function packState(source: Graph, carried: Readonly<Record<string, string>>): PackedStep {
-  const inputs = new Map(source.inputs.map((value) => [value.origin.kind === 'input' ? value.origin.name : '', value]))
+  const inputs = new Map(source.inputs.map((value) => [nameOf(value), value]))
   const states = Object.entries(carried).map(([output, name]): Member => ({ name, value: inputs.get(name)!, output }))
   const patterns = new Patterns(source)
   const groups = new Map<string, Member[]>()
@@ -111,7 +105,7 @@ const roleOf = (next: Value): string => {
 
 function repack(source: Graph, packs: readonly Pack[]): Graph {
   const vectors = packs.map(({ name, members }) =>
-    input(name, members[0]!.value.dtype, [members.reduce((total, { value }) => total + sizeOf(value), 0)]),
+    input(name, members[0]!.value.dtype, [members.reduce((total, { value }) => total + lengthOf(value), 0)]),
   )
   const leaves = new Map<Value, Value>()
   /** Half precision of members, cast as one vector. */

@@ -5,7 +5,7 @@ import { type Graph, graph } from '../../graph/graph.js'
 import { rewriteOutputs } from '../../graph/rewrite.js'
 import type { Dim } from '../../graph/shape.js'
 import { share } from '../../graph/share.js'
-import { constant, input, rootScope, type Value } from '../../graph/value.js'
+import { constant, input, nameOf, rootScope, type Value } from '../../graph/value.js'
 import { add, cast, gather, greaterOrEqual, Loop, less, loop, mul, reduceL1, shapeOf, where } from '../../ops/index.js'
 import { portable } from '../portable/index.js'
 import { expandPrimitives } from '../target.js'
@@ -70,7 +70,6 @@ export interface StepsOptions {
 /** The outputs of `evaluationSteps`. */
 export const LOGITS = 'logits'
 
-const nameOf = ({ origin }: Value): string => ('name' in origin ? origin.name : '')
 const byName = ({ inputs }: Graph) => new Map(inputs.map((value) => [nameOf(value), value]))
 
 /** What the steps of a run are fed from, in place of one batch, one learning rate and the gates of one step. */
