@@ -21,6 +21,12 @@ export const stepSchema = z.strictObject({
 })
 export type StepNames = Readonly<z.infer<typeof stepSchema>>
 
+/**
+ * An input of the inference graph with a default, 1 for each: float32 [functions], what the output of each residual
+ * function is multiplied by.
+ */
+export const FUNCTION_GATES = 'function_gates'
+
 export const keys = {
   architecture: 'rdm.architecture',
   recipe: 'rdm.recipe',
