@@ -28,7 +28,8 @@ export interface NetworkOptions {
   readonly pixels?: keyof typeof pixelStatistics
 }
 
-const numberList = z
+/** Text like `9,9,9`. */
+export const numberList = z
   .string()
   .regex(/^\d{1,6}(,\d{1,6})*$/, { error: 'Expected whole numbers with commas between them, such as 9,9,9' })
   .transform((text) => text.split(',').map(Number))

@@ -17,6 +17,7 @@ import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNu
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
 import { chosenSeeds, printSummary, seedList, trainSeeds } from './seeds.js'
+import { untilSignal } from './stopping.js'
 
 interface FitFlags {
   readonly data?: string
@@ -41,9 +42,6 @@ interface FitFlags {
   readonly explain?: true
   readonly json?: true
 }
-
-/** What a shell reports of a process that the signal ended. */
-const signalExitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 const fitCommand = (): Command =>
   createProgram('rdm-fit', 'Train a model with ONNX Runtime, by the training step that is in its file.', [
@@ -188,20 +186,14 @@ async function reporting<T>(
   reporter: SeedsReporter,
   work: (signal: AbortSignal, onEvent: SeedsReporter['onEvent']) => Promise<T>,
 ): Promise<T> {
-  const stopping = new AbortController()
-  const stop = (signal: keyof typeof signalExitCodes) => {
+  const onStop = () => {
     reporter.stop()
     process.stderr.write('stopping after this step; once more to stop at once\n')
-    process.exitCode = signalExitCodes[signal]
-    stopping.abort()
   }
-  // `once`: the second signal finds no handler and ends the process as signals do.
-  process.once('SIGINT', stop).once('SIGTERM', stop).once('SIGHUP', stop)
   try {
-    return await work(stopping.signal, reporter.onEvent)
+    return await untilSignal((signal) => work(signal, reporter.onEvent), onStop)
   } finally {
     reporter.stop()
-    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop)
   }
 }
 

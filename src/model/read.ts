@@ -154,7 +154,7 @@ const printable = (text: string): string => {
 }
 
 /** Runs `read`; what it refuses names the file. */
-function naming<T>(source: string | undefined, read: () => T): T {
+export function naming<T>(source: string | undefined, read: () => T): T {
   try {
     return read()
   } catch (error) {
