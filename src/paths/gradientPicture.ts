@@ -50,7 +50,10 @@ export function gradientSvg({ name, multiplicity, lengths, range }: GradientPict
       },
       grid: panels,
       ...panelAxes([
-        { x, y: { type: 'log', name: 'gradient along one path (norm)', nameGap: 54, axisLabel: { formatter: powers } } },
+        {
+          x,
+          y: { type: 'log', name: 'gradient along one path (norm)', nameGap: 54, axisLabel: { formatter: powers } },
+        },
         { x, y: { type: 'value', name: '% of all', nameGap: 40, min: 0 } },
       ]),
       series: [
@@ -80,9 +83,7 @@ export function gradientSvg({ name, multiplicity, lengths, range }: GradientPict
             silent: true,
             itemStyle: { color: colours.first, opacity: 0.12 },
             // Half a function to either side: a range of one length is seen, too.
-            data: [
-              [{ xAxis: Math.max(0, range.from - step / 2) }, { xAxis: Math.min(longest, range.to + step / 2) }],
-            ],
+            data: [[{ xAxis: Math.max(0, range.from - step / 2) }, { xAxis: Math.min(longest, range.to + step / 2) }]],
           },
         },
         {

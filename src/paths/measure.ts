@@ -58,7 +58,12 @@ function* samplesOf(length: number, complete: boolean, options: MeasureOptions):
 }
 
 /** Images, labels and open edges of a batch of samples, for the graph of `pathGradient`. */
-export function feedsOf(batch: readonly Pick<Sample, 'path' | 'image'>[], imagesName: string, set: ImageSet, edges: number): HostTensors {
+export function feedsOf(
+  batch: readonly Pick<Sample, 'path' | 'image'>[],
+  imagesName: string,
+  set: ImageSet,
+  edges: number,
+): HostTensors {
   const size = imageSize(set)
   const blocks = batch[0]!.path.length
   const images = new Uint8Array(batch.length * size)

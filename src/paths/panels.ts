@@ -43,6 +43,9 @@ export const errorBars = (points: readonly (readonly number[])[], colour: string
       shape: { x1, y1, x2, y2 },
       style: { stroke: colour, lineWidth: 1 },
     })
-    return { type: 'group', children: [line(x, low, x, high), line(x - 3, low, x + 3, low), line(x - 3, high, x + 3, high)] }
+    return {
+      type: 'group',
+      children: [line(x, low, x, high), line(x - 3, low, x + 3, low), line(x - 3, high, x + 3, high)],
+    }
   },
 })

@@ -70,7 +70,9 @@ export async function chosenImages({ data, split, images, seed }: MeasuringFlags
  */
 export async function watched<T>(what: string, work: (watch: Watch) => Promise<T>): Promise<T> {
   const { stderr } = process
-  const bar = stderr.isTTY ? new SingleBar(barOptions(stderr, `${what} [{bar}] {value}/{total}  {left} left`)) : undefined
+  const bar = stderr.isTTY
+    ? new SingleBar(barOptions(stderr, `${what} [{bar}] {value}/{total}  {left} left`))
+    : undefined
   const begun = performance.now()
   const onProgress = (done: number, total: number) => {
     if (!bar) return
