@@ -1,7 +1,6 @@
 // Removing residual functions from a trained network: what its error is without each of them, and without several
 // (Veit et al. 2016, sections 4.1 and 4.2, with single functions in the place of whole blocks).
 
-import { UserError } from '../errors.js'
 import { type Spread, spreadOf } from '../fit/statistics.js'
 import { randomStream } from '../random.js'
 import { pathLengths } from './lengths.js'
@@ -14,7 +13,7 @@ export type Removed = readonly number[]
 
 export interface LesionOptions extends Watch {
   readonly functions: number
-  /** How many functions to remove at once. */
+  /** How many functions to remove at once, each 1 to `functions`. */
   readonly counts: readonly number[]
   /** Random choices of each count; all of them where there are no more. */
   readonly samples: number
@@ -57,15 +56,9 @@ function choicesOf(count: number, { functions, samples, seed }: LesionOptions): 
 
 export const countWrong = (wrong: Uint8Array): number => wrong.reduce((sum, value) => sum + value, 0)
 
-/**
- * @returns undefined when it was stopped
- * @throws UserError for more functions than there are
- */
+/** @returns undefined when it was stopped */
 export async function lesion(options: LesionOptions): Promise<LesionOutcome | undefined> {
   const { functions, counts, labels, classify, signal, onProgress } = options
-  const most = Math.max(...counts)
-  if (most > functions)
-    throw new UserError(`${most} functions cannot be removed: the network has ${functions}; expected 1 to ${functions}`)
   const several = counts.filter((count) => count > 1).map((count) => ({ count, ...choicesOf(count, options) }))
   const total = 1 + functions + several.reduce((sum, { all }) => sum + all.length, 0)
   let done = 0

@@ -39,7 +39,7 @@ export function lesionSvg({ name, images, functions, error, removed, alone }: Le
     symbol: 'none',
     silent: true,
     lineStyle: { type: 'dashed', color: colours.quiet, width: 1 },
-    label: { formatter: 'whole network', position: 'insideStartTop', fontSize: 11, color: '#777777' },
+    label: { formatter: 'whole network', position: 'insideEndBottom', fontSize: 11, color: '#777777' },
     data: [{ yAxis: percent(error) }],
   }
   const scatter = { ...still, type: 'scatter', xAxisIndex: 1, yAxisIndex: 1, symbolSize: 9 }
@@ -95,10 +95,18 @@ export function lesionSvg({ name, images, functions, error, removed, alone }: Le
           ...scatter,
           name: names.full,
           data: points(false),
+          // Beside each other: the two may be at the same place.
+          symbolOffset: [-5, 0],
           itemStyle: { color: colours.first, opacity: 1 },
           markLine: whole,
         },
-        { ...scatter, name: names.dropped, data: points(true), itemStyle: { color: colours.second, opacity: 1 } },
+        {
+          ...scatter,
+          name: names.dropped,
+          data: points(true),
+          symbolOffset: [5, 0],
+          itemStyle: { color: colours.second, opacity: 1 },
+        },
       ],
     },
     panelSize,
