@@ -2,9 +2,11 @@
 
 import { z } from 'zod'
 import { type Graph, graph } from '../src/graph/graph.js'
-import { input, scope, type Value } from '../src/graph/value.js'
+import { constant, input, parameter, scope, type Value } from '../src/graph/value.js'
 import { batchNorm, conv2d, type Init, linear, normalizePixels } from '../src/layers/index.js'
-import { add, averagePool, flatten, gate, globalAveragePool, pad, relu, softmax } from '../src/ops/index.js'
+import { FUNCTION_GATES } from '../src/model/metadata.js'
+import { add, averagePool, flatten, gate, gather, globalAveragePool, pad, relu, softmax } from '../src/ops/index.js'
+import type { BlockNetwork, ResidualBlock } from '../src/paths/blocks.js'
 
 const count = z.int().min(1)
 
@@ -65,6 +67,8 @@ export const totalBlocks = ({ blocks }: Pick<Architecture, 'blocks'>): number =>
 export const depthOf = (a: Pick<Architecture, 'block' | 'blocks'>): number => totalBlocks(a) * convolutionsOf(a) + 2
 
 interface Place {
+  /** Of the block, counted from 0 through all stages. */
+  readonly index: number
   readonly width: number
   readonly stride: number
   /** Survival probability of the block's functions; 1 where nothing is dropped. */
@@ -98,37 +102,66 @@ function shortcut(x: Value, a: Architecture, { width, stride }: Place, init: Ini
   })
 }
 
-/** shortcut(x) + Σ function(x), each function behind the block's gate where depth is stochastic. */
-function block(x: Value, a: Architecture, place: Place, init: Init): Value {
-  const parts = a.functions.map((mask, i) => scope(`f${i + 1}`, () => residualFunction(x, a, mask, place, init)))
-  const branch = parts.reduce(add)
+/**
+ * shortcut(x) + Σ function(x), all functions behind the block's gate where depth is stochastic.
+ * @param gates one for each function of the network, block by block
+ */
+function block(x: Value, a: Architecture, place: Place, init: Init, gates?: Value): ResidualBlock {
+  const functions = a.functions.map((mask, i) =>
+    scope(`f${i + 1}`, () => {
+      const value = residualFunction(x, a, mask, place, init)
+      if (!gates) return value
+      return gate(value, 1, gather(gates, constant('int64', place.index * a.functions.length + i)))
+    }),
+  )
+  const branch = functions.reduce(add)
   const gated = a.stochasticDepth === undefined ? branch : gate(branch, place.survival)
-  const sum = add(shortcut(x, a, place, init), gated)
-  return a.activation === 'post' ? relu(sum) : sum
+  const straight = shortcut(x, a, place, init)
+  const sum = add(straight, gated)
+  const output = a.activation === 'post' ? relu(sum) : sum
+  return { input: x, shortcut: straight, functions, survival: place.survival, sum, output }
 }
 
 /** p_l = 1 − (l/L)(1 − p_L) for block l = 1 … L (Huang et al. 2016). */
 export const survivalOf = (index: number, total: number, last: number): number => 1 - ((index + 1) / total) * (1 - last)
 
-/**
- * The inference graph: `images` uint8 [batch, 3, size, size] → `logits` and `probabilities` [batch, classes].
- * Normalisation is inside.
- */
-export function residualNetwork(a: Architecture, init: Init = 'he'): Graph {
+export interface NetworkOptions {
+  /** How weights are drawn: He normal unless given. */
+  readonly init?: Init
+  /** Put a gate on every residual function: `function_gates` float32 [functions], by which their outputs are multiplied. */
+  readonly gates?: boolean
+}
+
+/** The inference graph, and its parts that paths go through. */
+export function buildNetwork(a: Architecture, { init = 'he', gates = false }: NetworkOptions = {}): BlockNetwork {
   const images = input('images', 'uint8', ['batch', a.pixels.mean.length, a.imageSize, a.imageSize])
-  let x = conv2d(normalizePixels(images, a.pixels), 'stem', { channels: a.widths[0]!, kernel: 3, init })
+  const pixels = normalizePixels(images, a.pixels)
   // The pre-activation networks of the paper, too, have BN and ReLU after the first convolution.
-  x = relu(batchNorm(x, 'stem.bn'))
+  const stem = conv2d(pixels, 'stem', { channels: a.widths[0]!, kernel: 3, init })
+  let x = relu(batchNorm(stem, 'stem.bn'))
   const total = totalBlocks(a)
-  let index = 0
+  const open = gates
+    ? parameter(FUNCTION_GATES, [total * a.functions.length], { kind: 'constant', value: 1 }, { trainable: false })
+    : undefined
+  const blocks: ResidualBlock[] = []
   a.widths.forEach((width, stage) => {
     for (let i = 0; i < a.blocks[stage]!; i++) {
-      const survival = a.stochasticDepth === undefined ? 1 : survivalOf(index++, total, a.stochasticDepth)
-      const place = { width, stride: stage > 0 && i === 0 ? 2 : 1, survival }
-      x = scope(`stage${stage + 1}.block${i + 1}`, () => block(x, a, place, init))
+      const index = blocks.length
+      const survival = a.stochasticDepth === undefined ? 1 : survivalOf(index, total, a.stochasticDepth)
+      const place = { index, width, stride: stage > 0 && i === 0 ? 2 : 1, survival }
+      const made = scope(`stage${stage + 1}.block${i + 1}`, () => block(x, a, place, init, open))
+      blocks.push(made)
+      x = made.output
     }
   })
   if (a.activation === 'pre') x = relu(batchNorm(x, 'head.bn'))
   const logits = linear(flatten(globalAveragePool(x)), 'classifier', a.classes, { init })
-  return graph(a.name, [images], { logits, probabilities: softmax(logits) })
+  return { graph: graph(a.name, [images], { logits, probabilities: softmax(logits) }), pixels, blocks }
 }
+
+/**
+ * The inference graph: `images` uint8 [batch, 3, size, size] → `logits` and `probabilities` [batch, classes].
+ * Normalisation is inside.
+ */
+export const residualNetwork = (a: Architecture, init: Init = 'he', gates = false): Graph =>
+  buildNetwork(a, { init, gates }).graph

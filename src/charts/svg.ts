@@ -25,9 +25,9 @@ export const titleStyle = {
   subtextStyle: { fontSize: 13, color: colours.text },
 }
 
-/** The chart as the text of an SVG file, 800 by 500. The same options give the same bytes. */
-export function svgOf(options: EChartsCoreOption): string {
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: 800, height: 500 })
+/** The chart as the text of an SVG file, 800 by 500 unless given. The same options give the same bytes. */
+export function svgOf(options: EChartsCoreOption, { width = 800, height = 500 } = {}): string {
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
   try {
     chart.setOption({ animation: false, backgroundColor: '#ffffff', textStyle: { fontFamily: font }, ...options })
     return withStableNames(chart.renderToSVGString())

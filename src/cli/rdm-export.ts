@@ -25,6 +25,7 @@ import { grouped, rounded, table } from './table.js'
 interface Options extends NetworkOptions {
   readonly seed: number
   readonly init: Init
+  readonly gates?: true
   readonly recipe?: RecipeName
   readonly momentum?: number
   readonly weightDecay?: number
@@ -53,6 +54,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
+    'rdm-export --arch rdm56 --gates > model.onnx',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
   addNetworkOptions(program)
@@ -75,6 +77,10 @@ export async function main(argv: string[]): Promise<void> {
     .option('--seed <number>', 'draws the weights: the same seed, the same bytes', parsedBy(seedNumber), 1)
     .addOption(
       choice('--init <rule>', 'He normal by fan-out, or uniform in ±1/√fan-in', ['he', 'uniform']).default('he'),
+    )
+    .option(
+      '--gates',
+      'a gate on every residual function: the network takes function_gates, float32 [functions], 1 unless given',
     )
     .addOption(choice('--recipe <name>', 'how to train it (default: that of --arch, else paper)', recipeNames))
     .option('--momentum <factor>', 'momentum of SGD, instead of the recipe’s', parsedBy(decimalNumber(0, 0.999999)))
@@ -113,12 +119,14 @@ async function run(options: Options): Promise<void> {
     return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
   const chosen = architectureFrom(options)
   const { architecture } = chosen
-  const network = residualNetwork(architecture, options.init)
+  const network = residualNetwork(architecture, options.init, options.gates)
   if (options.describe) return void process.stdout.write(`${summary(architecture)}\n${printGraph(network)}`)
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }
   const { target } = options
+  if (options.gates && (options.part === 'train' || options.part === 'init'))
+    throw new UserError(`--gates are for the network, and --part ${options.part} has none in it: leave one of them out`)
   const forCpu = target === 'ort-cpu'
   const forCuda = target === 'ort-cuda'
   if ((forCpu || forCuda) && options.part !== 'train')

@@ -153,7 +153,7 @@ export async function score(
 }
 
 /** The first of the largest, as ONNX's ArgMax. */
-function argmax(row: Float32Array): number {
+export function argmax(row: Float32Array): number {
   let best = 0
   for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i
   return best

@@ -21,6 +21,12 @@ export const stepSchema = z.strictObject({
 })
 export type StepNames = Readonly<z.infer<typeof stepSchema>>
 
+/**
+ * An input of the inference graph with a default, 1 for each: float32 [functions], what the output of each residual
+ * function is multiplied by.
+ */
+export const FUNCTION_GATES = 'function_gates'
+
 export const keys = {
   architecture: 'rdm.architecture',
   recipe: 'rdm.recipe',
@@ -31,6 +37,9 @@ export const keys = {
   initial: 'rdm.initial',
 } as const
 
+/** What a file says of its metadata. */
+type Properties = readonly { readonly key?: string | null; readonly value?: string | null }[]
+
 const schemas = { [keys.recipe]: recipeSchema, [keys.step]: stepSchema } as const
 
 const describeIssue = ({ path, message }: z.core.$ZodIssue): string =>
@@ -40,14 +49,18 @@ const describeIssue = ({ path, message }: z.core.$ZodIssue): string =>
  * The value under a key, or undefined when the file has none.
  * @throws UserError when it is not what it should be
  */
-export function readMetadata<K extends keyof typeof schemas>(
-  properties: readonly { readonly key?: string | null; readonly value?: string | null }[],
+export const readMetadata = <K extends keyof typeof schemas>(
+  properties: Properties,
   key: K,
-): z.infer<(typeof schemas)[K]> | undefined {
+): z.infer<(typeof schemas)[K]> | undefined =>
+  readProperty(properties, key, (value) => schemas[key].parse(value) as z.infer<(typeof schemas)[K]>)
+
+/** As `readMetadata`, for a key whose schema lives elsewhere. */
+export function readProperty<T>(properties: Properties, key: string, parse: (value: unknown) => T): T | undefined {
   const property = properties.find((entry) => entry.key === key)
   if (!property) return undefined
   try {
-    return schemas[key].parse(JSON.parse(property.value ?? '')) as z.infer<(typeof schemas)[K]>
+    return parse(JSON.parse(property.value ?? ''))
   } catch (error) {
     const reason =
       error instanceof z.ZodError ? error.issues.map(describeIssue).join('; ') : `no JSON (${messageOf(error)})`

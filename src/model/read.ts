@@ -6,7 +6,7 @@ import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { type Dim, isKnown } from '../graph/shape.js'
 import { specialize } from '../graph/specialize.js'
-import { formatType, nameOf, type Value } from '../graph/value.js'
+import { formatType, nameOf, type Parameter, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
 import { decodeModel, encodeModel, hostToProto, requireHost, toHost, withConstants } from '../onnx/tensors.js'
 import { readTrainingModel } from '../onnx/trainingInfo.js'
@@ -152,7 +152,7 @@ const printable = (text: string): string => {
 }
 
 /** Runs `read`; what it refuses names the file. */
-function naming<T>(source: string | undefined, read: () => T): T {
+export function naming<T>(source: string | undefined, read: () => T): T {
   try {
     return read()
   } catch (error) {
@@ -178,6 +178,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     )
     for (const value of model.step.nodes.flatMap(({ inputs }) => inputs))
       if (value?.origin.kind === 'constant') requireHost(value.dtype, 'a constant')
+    const isState = ({ origin: { name } }: Parameter) => Object.hasOwn(state, name)
     const symbol = model.step.inputs.find((value) => nameOf(value) === signature.images)!.shape[0]!
     // Before a target makes ten nodes of each: later this pass would cost as much as the lowering.
     const open = parametersAsInputs(model.step, model.state)
@@ -198,7 +199,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     }
     return {
       graph: stepGraph,
-      network: () => parametersAsInputs(model.inference, model.inference.parameters),
+      network: () => parametersAsInputs(model.inference, model.inference.parameters.filter(isState)),
       encode,
       step: (target, batch) => encode(target.lower(stepGraph(batch))),
       carried,

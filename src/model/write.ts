@@ -10,7 +10,7 @@ import { portable } from '../targets/portable/index.js'
 import { expandNode, expandPrimitives } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
-import { keys, type StepNames } from './metadata.js'
+import { FUNCTION_GATES, keys, type StepNames } from './metadata.js'
 import type { Recipe } from './recipe.js'
 
 export const parts = ['all', 'train', 'init', 'infer'] as const
@@ -70,7 +70,9 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
     [keys.recipe]: JSON.stringify(recipe),
   }
   const plain = expandPrimitives(network, portable)
-  const encode = (...args: Parameters<typeof writeModel>) => encodeModel(writeModel(...args))
+  const defaults = [FUNCTION_GATES]
+  const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
+    encodeModel(writeModel({ ...model, defaults }, ...rest))
   if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
 
   const step = trainingStep(network, recipe, { recompute })

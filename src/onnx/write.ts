@@ -294,6 +294,8 @@ export interface ModelParts {
     readonly initial: ReadonlyMap<string, string>
   }
   readonly metadata?: Readonly<Record<string, string>>
+  /** Parameters of the graph that are inputs as well, their values the defaults (ONNX since IR version 4). */
+  readonly defaults?: readonly string[]
   /** Whether the types of values between nodes are written too (true unless given): for readers, not for runtimes. */
   readonly innerTypes?: boolean
 }
@@ -305,7 +307,7 @@ const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]
  * must hold none.
  */
 export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
-  const { training, metadata = {}, innerTypes = true } = parts
+  const { training, metadata = {}, defaults = [], innerTypes = true } = parts
   const functions = expand && new FunctionTable(expand)
   const graphs = [parts.graph, ...(training ? [training.step] : [])]
   const writer = new GraphWriter(graphs, parts.weights, functions, training?.updates.keys(), innerTypes)
@@ -314,6 +316,9 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
     producerName: 'rdm-onnx',
     graph: writer.write(parts.graph),
     metadataProps: entries(new Map(Object.entries(metadata))),
+  }
+  for (const value of parts.graph.parameters) {
+    if (defaults.includes(value.origin.name)) model.graph?.input?.push(valueInfo(value.origin.name, value))
   }
   if (training) {
     const algorithm = writer.write(training.step)

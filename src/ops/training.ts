@@ -113,8 +113,9 @@ export const SgdMomentum = operator({
 })
 
 /**
- * A residual function's switch. With one input (inference) x is scaled by its survival probability; with two (training)
- * it is multiplied by the gate, a scalar that the driver draws for each mini-batch: 1 keeps the function, 0 drops it.
+ * A residual function's switch. With one input (stochastic depth, inference) x is scaled by its survival probability; with
+ * two it is multiplied by the gate, a scalar: 1 keeps the function, 0 drops it. In training the driver draws it for each
+ * mini-batch; in an inference graph it belongs to one function, and training leaves it out.
  */
 export const Gate = operator({
   name: 'Gate',

@@ -35,3 +35,10 @@ export function effectivePaths(lengths: readonly bigint[], range: LayerRange, la
   const { first, last } = lengthsWithin(range, layersPerFunction)
   return lengths.slice(first, Math.max(first, last + 1)).reduce((sum, count) => sum + count, 0n)
 }
+
+/** Decimal logarithm of a count above 0, however long. */
+export function log10(count: bigint): number {
+  const digits = count.toString()
+  const head = digits.slice(0, 15)
+  return Math.log10(Number(head)) + digits.length - head.length
+}

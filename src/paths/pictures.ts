@@ -10,15 +10,9 @@ import {
 import { use } from 'echarts/core'
 import { axisStyle, colours, svgOf, titleStyle } from '../charts/svg.js'
 import { type Configuration, type Cost, edgeCost, unitsFor } from './budget.js'
+import { log10 } from './lengths.js'
 
 use([LineChart, ScatterChart, GridComponent, LegendComponent, MarkAreaComponent, MarkLineComponent, TitleComponent])
-
-/** Decimal logarithm of a count above 0, however long. */
-function log10(count: bigint): number {
-  const digits = count.toString()
-  const head = digits.slice(0, 15)
-  return Math.log10(Number(head)) + digits.length - head.length
-}
 
 /** 12 → 10¹² */
 const powerOfTen = (exponent: number) => `10${[...`${exponent}`].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]).join('')}`

@@ -1,4 +1,5 @@
-// Inference form → training form of a network: batch norms take the batch's own statistics, gates open and close.
+// Inference form → training form of a network: batch norms take the batch's own statistics, gates of stochastic depth open
+// and close, and gates of single functions, which are there to look at a trained network, stay open.
 
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
@@ -18,7 +19,7 @@ export interface TrainingForm {
  * preprocessing, the first convolution) stays the node of the inference graph.
  */
 export function trainingForm(inference: Graph): TrainingForm {
-  const gated = inference.nodes.filter(({ operator }) => operator.name === Gate.name)
+  const gated = inference.nodes.filter(({ operator, inputs }) => operator.name === Gate.name && !inputs[1])
   const survival = gated.map(({ attributes }) => attributes.survival as number)
   const gates = input('gates', 'float32', [gated.length])
   const statistics = new Map<Parameter, Value>()
@@ -26,6 +27,7 @@ export function trainingForm(inference: Graph): TrainingForm {
     inference,
     (node, inputs) => {
       if (node.operator.name === Gate.name) {
+        if (node.inputs[1]) return [inputs[0]!]
         const index = gated.indexOf(node)
         return [gate(inputs[0]!, survival[index]!, gather(gates, constant('int64', index)))]
       }

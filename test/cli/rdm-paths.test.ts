@@ -228,7 +228,7 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     ['--budget params=1.7M --arch rdm56', /takes only --block, --widths, --classes with it: leave out --arch$/],
     ['--budget edges=54 --widths 4,4,8', /takes only --block with it: leave out --widths$/],
     ['--arch rdm56 --all', /--all goes with --budget: add it, or leave out --all$/],
-    ['--arch rdm56 --out x.png', /--out x.png: the picture is SVG, expected a name that ends in .svg$/],
+    ['--arch rdm56 --out x.jpg', /--out x.jpg: expected a picture's name, which ends in .svg or .png$/],
     ['--budget edges=54 --out /no/such/x.svg', /ENOENT: no such file or directory/],
   ]
 

@@ -1,12 +1,12 @@
 // rdm-paths count: multiplicity, path lengths and effective paths, of one network or of all that a budget allows.
 import type { Command } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { UserError } from '../../errors.js'
 import type { LayerRange } from '../../paths/lengths.js'
 import { addNetworkOptions, type NetworkOptions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
 import { type Budget, budget, countBudget } from './budget.js'
 import { jsonLine, layerRange } from './format.js'
+import { checkPictureName, writePicture } from './measuring.js'
 import { countNetwork } from './network.js'
 
 interface CountOptions extends NetworkOptions {
@@ -38,16 +38,15 @@ export const countCommand = (): Command =>
       parsedBy(budget),
     )
     .option('--all', 'with --budget: also the networks that leave room for one more function or block')
-    .option('--out <file>', 'write a picture, too: SVG')
+    .option('--out <file>', 'write a picture, too: SVG or PNG, by the name')
     .option('--json', 'print one JSON object; whole numbers beyond 2^53 are strings')
     .action(run)
 
 async function run({ budget: limit, all, range, out, json, ...network }: CountOptions): Promise<void> {
   if (all && !limit) throw new UserError('--all goes with --budget: add it, or leave out --all')
-  if (out !== undefined && !/\.svg$/i.test(out))
-    throw new UserError(`--out ${out}: the picture is SVG, expected a name that ends in .svg`)
+  checkPictureName(out)
   const counted = limit ? countBudget(limit, network, { range, all: all === true }) : countNetwork(network, range)
   // Loaded where it is needed: the library for charts takes longer to start than all the rest.
-  if (out !== undefined) await writeFileAtomic(out, counted.picture(await import('../../paths/pictures.js')))
+  if (out !== undefined) await writePicture(out, counted.picture(await import('../../paths/pictures.js')))
   process.stdout.write(json ? jsonLine(counted.json) : counted.text)
 }
