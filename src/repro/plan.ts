@@ -190,7 +190,9 @@ function resolved(own: z.infer<typeof modelSchema>, plan: Settings, fail: (messa
     steps: setting('steps') ?? null,
     precision: setting('precision') ?? 'fp32',
   }
-  return { name: name.data!, architecture, recipe, init: setting('init') ?? 'he', config, seeds: [...seeds!] }
+  // What the plan calls a network of its own, everything that reads its files calls it too.
+  const called = own.arch === undefined ? { ...architecture, name: name.data! } : architecture
+  return { name: name.data!, architecture: called, recipe, init: setting('init') ?? 'he', config, seeds: [...seeds!] }
 }
 
 function networkOf(own: z.infer<typeof networkSchema>, fail: (message: string) => never) {
