@@ -1,11 +1,9 @@
 // Inference graph → training-step graph: forward in training form, loss, backward, optimizer.
 
-import { gradients } from '../autodiff/gradients.js'
 import { type Graph, graph } from '../graph/graph.js'
-import { apply, GraphError, input, type Parameter, parameter, rootScope, type Value } from '../graph/value.js'
-import { argMax, cast, equal, reduceSum, SgdMomentum, softmaxCrossEntropy } from '../ops/index.js'
-import { trainingForm } from './mode.js'
-import { recompute } from './recompute.js'
+import { apply, input, type Parameter, parameter, rootScope, type Value } from '../graph/value.js'
+import { SgdMomentum } from '../ops/index.js'
+import { lossGradients, type StepOptions } from './gradients.js'
 
 /** Stochastic gradient descent as the step does it; the learning rate is an input of each step. */
 export interface Optimizer {
@@ -13,11 +11,6 @@ export interface Optimizer {
   /** Added to the gradient of every parameter, batch norms and biases included (the paper's recipe). */
   readonly weightDecay: number
   readonly nesterov: boolean
-}
-
-export interface StepOptions {
-  /** Compute normalised activations again in the backward pass instead of keeping them; true unless given. */
-  readonly recompute?: boolean
 }
 
 export interface TrainingStep {
@@ -39,25 +32,12 @@ export interface TrainingStep {
  * @throws GraphError when there is no such output, nothing to train, or an operator without gradient on the way
  */
 export function trainingStep(inference: Graph, optimizer: Optimizer, options: StepOptions = {}): TrainingStep {
-  const form = trainingForm(inference)
-  const logits = form.graph.outputs.get('logits')
-  if (logits?.shape.length !== 2)
-    throw new GraphError(`graph ${inference.name}: needs an output 'logits' [batch, classes] to train on`)
-  const weights = form.graph.parameters.filter(({ origin }) => origin.trainable)
-  if (weights.length === 0) throw new GraphError(`graph ${inference.name}: has no trainable parameter`)
-
-  const labels = input('labels', 'int64', [logits.shape[0]!])
+  const { form, labels, loss, correct, gradients } = lossGradients(inference, options)
   const rate = input('learning_rate', 'float32', [])
-  const [loss, correct] = rootScope('train/loss', () => {
-    const [mean] = softmaxCrossEntropy(logits, labels)
-    const hits = equal(argMax(logits, 1, { keepdims: 0 }), labels)
-    return [mean, reduceSum(cast(hits, 'int64'), [0], { keepdims: 0 })]
-  })
   const next = new Map<Parameter, Value>(form.statistics)
-  gradients(loss, weights, options.recompute === false ? {} : { recompute }).forEach((gradient, i) => {
-    const w = weights[i]!
+  for (const [w, gradient] of gradients) {
     for (const [state, value] of updated(w, gradient, rate, optimizer)) next.set(state, value)
-  })
+  }
 
   const outputs = new Map<string, Value>([
     ['loss', loss],
