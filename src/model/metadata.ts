@@ -35,6 +35,8 @@ export const keys = {
   carried: 'rdm.carried',
   /** Of an initialization alone: output → input of the training step. */
   initial: 'rdm.initial',
+  /** Of a training model for ONNX Runtime's training API: name and survival probabilities of its gates. */
+  gates: 'rdm.gates',
 } as const
 
 /** What a file says of its metadata. */

@@ -29,7 +29,7 @@ type OpenGraph = GraphProto & {
 }
 
 /** The first version of the file format that has functions. */
-const IR_VERSION = 8
+export const IR_VERSION = 8
 
 const AttributeType = onnx.AttributeProto.AttributeType
 
