@@ -19,10 +19,11 @@ import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
 import { planStep, type TargetName } from '../tuning/plan.js'
 import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
+import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { grouped, rounded, table } from './table.js'
 
-interface Options extends NetworkOptions {
+interface Options extends NetworkOptions, ArtifactsOptions {
   readonly seed: number
   readonly init: Init
   readonly gates?: true
@@ -55,9 +56,10 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
+    'rdm-export --depth 8 --functions 11,01 --artifacts artifacts --optimizer adamw',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
-  addNetworkOptions(program)
+  addArtifactsOptions(addNetworkOptions(program))
     .option('--image-size <pixels>', 'height and width of the images (default: 32)', parsedBy(wholeNumber(1, 1024)))
     .addOption(
       choice('--activation <order>', 'BN and ReLU before or after the convolution (default: pre)', ['pre', 'post']),
@@ -111,6 +113,7 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(options: Options): Promise<void> {
+  checkArtifactsOptions(options)
   if (options.json && !options.list) throw new UserError('--json goes with --list: add it, or leave out --json')
   const printed = options.list ? '--list' : '--describe'
   if (options.out && (options.list || options.describe))
@@ -121,6 +124,7 @@ async function run(options: Options): Promise<void> {
   const { architecture } = chosen
   const network = residualNetwork(architecture, options.init, options.gates)
   if (options.describe) return void process.stdout.write(`${summary(architecture)}\n${printGraph(network)}`)
+  if (options.artifacts !== undefined) return writeArtifacts(network, architecture, options.artifacts, options)
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }
