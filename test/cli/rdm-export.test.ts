@@ -8,10 +8,11 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { architectureSchema, residualNetwork } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
+import { artifactFiles, trainingArtifacts } from '../../src/artifacts/index.js'
 import { parameterCount } from '../../src/model/cost.js'
 import { keys } from '../../src/model/metadata.js'
 import { readTrainableModel } from '../../src/model/read.js'
-import { decodeModel } from '../../src/onnx/tensors.js'
+import { decodeModel, tensorFromProto } from '../../src/onnx/tensors.js'
 import { readModel } from '../../src/onnx/trainingInfo.js'
 import { dtypeOf } from '../../src/ops/elementwise.js'
 import { commandFile, runAll } from './support.js'
@@ -224,6 +225,35 @@ it('--target ort-cpu writes the step that rdm-fit runs here: blocked operators, 
   })
 })
 
+it('--artifacts writes the files of the training API, with the optimizer that is asked for', async () => {
+  const to = join(folder, 'deep', 'artifacts')
+  const argv = [...small, '--seed', '3', '--no-recompute', '--artifacts', to, '--lr', '0.25']
+  const written = async (...more: string[]) => {
+    expect(await printed(...argv, ...more)).toHaveLength(0)
+    expect(readdirSync(to).sort()).toEqual([...artifactFiles].sort())
+    const proto = decodeModel(readFileSync(join(to, 'optimizer_model.onnx'))).graph!
+    const { opType, attribute } = proto.node![0]!
+    const decay = attribute!.find(({ name }) => name === 'weight_decay')?.f
+    return { opType, decay, rates: proto.initializer!.map((value) => [...tensorFromProto(value).data]) }
+  }
+  // First, so that the other files must take the place of these.
+  expect(await written('--optimizer', 'sgd')).toEqual({
+    opType: 'SGDOptimizerV2',
+    decay: undefined,
+    rates: [[1], [0.25]],
+  })
+  expect(await written('--weight-decay', '0.5')).toEqual({ opType: 'AdamWOptimizer', decay: 0.5, rates: [[1], [0.25]] })
+  const architecture = architectureSchema.parse(
+    JSON.parse(
+      decodeModel(readFileSync(join(to, 'eval_model.onnx'))).metadataProps.find(({ key }) => key === keys.architecture)!
+        .value!,
+    ),
+  )
+  const options = { seed: 3, recompute: false, learningRate: 0.25, weightDecay: 0.5, architecture }
+  const expected = trainingArtifacts(residualNetwork(architecture), { optimizer: 'adamw', ...options })
+  for (const name of artifactFiles) expect(Buffer.compare(readFileSync(join(to, name)), expected[name]), name).toBe(0)
+})
+
 it('--target ort-cuda writes many steps a run, and says how to go on', async () => {
   const argv = ['--blocks', '1,1', '--widths', '4,6', '--functions', '11,01', '--part', 'train', '--target', 'ort-cuda']
   const proto = decodeModel(await printed(...argv, '--precision', 'fp16'))
@@ -299,6 +329,35 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     [
       '--depth 8 --part train --batch 8',
       'the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu',
+    ],
+    ['--depth 8 --optimizer sgd', '--optimizer is for --artifacts: add --artifacts DIR, or leave it out'],
+    ['--depth 8 --lr 0.1', '--lr is for --artifacts: add --artifacts DIR, or leave it out'],
+    ...[
+      '--part train',
+      '--target ort-cpu',
+      '--out x',
+      '--inline',
+      '--list',
+      '--describe',
+      '--recipe paper',
+      '--momentum 0.9',
+      '--nesterov',
+      '--gates',
+    ].map((option): [string, string] => [
+      `--depth 8 --artifacts x ${option}`,
+      `--artifacts writes four files for ONNX Runtime's training API, to which ${option.split(' ')[0]} means nothing: leave one of them out`,
+    ]),
+    [
+      '--depth 8 --artifacts x --optimizer sgd --weight-decay 0.1',
+      "--weight-decay is not for --optimizer sgd: ONNX Runtime's has none; leave it out, or take --optimizer adamw",
+    ],
+    [
+      '--depth 8 --artifacts /dev/null/x',
+      "the folder of --artifacts cannot be made (ENOTDIR: not a directory, mkdir '/dev/null/x'); name one that can",
+    ],
+    [
+      '--depth 8 --artifacts x --optimizer adam',
+      "option '--optimizer <name>' argument 'adam' is invalid. Allowed choices are adamw, sgd.",
     ],
     ['--json', '--json goes with --list: add it, or leave out --json'],
     ['--list --out x', '--list prints text and --out is for a model: leave one of them out'],
