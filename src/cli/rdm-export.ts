@@ -17,6 +17,7 @@ import { exportModel, type Part, parts } from '../model/write.js'
 import { multiplicity } from '../paths/multiplicity.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
+import { levelNames, type PortableLevel } from '../targets/portable/basic.js'
 import { planStep, type TargetName } from '../tuning/plan.js'
 import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
@@ -33,6 +34,7 @@ interface Options extends NetworkOptions, ArtifactsOptions {
   readonly nesterov?: true
   readonly part: Part
   readonly inline?: true
+  readonly portableLevel?: PortableLevel
   readonly target: Exclude<TargetName, 'auto'>
   readonly precision?: Precision
   readonly batch?: number
@@ -53,6 +55,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --block bottleneck --depth 83 --r 2 --relu-drop 1 --out model.onnx',
     'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
+    'rdm-export --arch rdm56 --part train --inline --portable-level basic > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
@@ -103,6 +106,13 @@ export async function main(argv: string[]): Promise<void> {
       parsedBy(wholeNumber(1, 65_536)),
     )
     .option('--inline', 'no local functions: their bodies in place')
+    .addOption(
+      choice(
+        '--portable-level <level>',
+        'with target portable: basic writes the step in the operators that most runtimes have (default: standard)',
+        levelNames,
+      ),
+    )
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
     .option('--out <file>', 'write here instead of standard output')
     .option('--list', 'list the zoo')
@@ -141,10 +151,21 @@ async function run(options: Options): Promise<void> {
     )
   if (options.batch !== undefined && !forCpu)
     throw new UserError('the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu')
+  const { portableLevel: level } = options
+  if (level !== undefined && target !== 'portable')
+    throw new UserError(`--portable-level ${level} is for target portable: leave out --target ${target}, or the level`)
   const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
   const { seed, recompute, inline = false } = options
   const part = target === 'portable' ? options.part : 'all'
-  const model = exportModel(network, { recipe, seed, part, inline, recompute, architecture })
+  const model = exportModel(network, {
+    recipe,
+    seed,
+    part,
+    inline,
+    recompute,
+    architecture,
+    ...(level === undefined ? {} : { level }),
+  })
   const lowered = {
     portable: () => model,
     'ort-cpu': () => stepForCpu(model, options.batch ?? recipe.batchSize),

@@ -6,8 +6,9 @@ import type { Tensor } from '../graph/tensor.js'
 import { input, nameOf, type Parameter, type Value } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { type ExpandNode, writeModel } from '../onnx/write.js'
+import { levels, type PortableLevel } from '../targets/portable/basic.js'
 import { portable } from '../targets/portable/index.js'
-import { expandNode, expandPrimitives } from '../targets/target.js'
+import { expandNode, expandPrimitives, expandStandard } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
 import { FUNCTION_GATES, keys, type StepNames } from './metadata.js'
@@ -24,13 +25,13 @@ export interface ExportOptions {
   readonly part?: Part
   /** Write function bodies in place, for runtimes without local functions. */
   readonly inline?: boolean
+  /** Which operators bodies and step are written in (`standard` unless given). */
+  readonly level?: PortableLevel
   /** Compute normalised activations again in the backward pass instead of keeping them (true unless given). */
   readonly recompute?: boolean
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
-
-const portableBodies: ExpandNode = (node, inputs) => expandNode(portable, node, inputs)
 
 /** The names that our training steps have, and the survival probabilities of their gates. */
 export const stepNames = (images: string, survival: readonly number[]): StepNames => ({
@@ -64,11 +65,13 @@ export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> 
  * @throws GraphError when the network cannot be trained
  */
 export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
-  const { recipe, seed, part = 'all', inline = false, recompute = true } = options
+  const { recipe, seed, part = 'all', inline = false, level = 'standard', recompute = true } = options
+  const target = levels[level]
   const metadata = {
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
     [keys.recipe]: JSON.stringify(recipe),
   }
+  // A network that predicts is plain as it is: its batch norms have constant vectors.
   const plain = expandPrimitives(network, portable)
   const defaults = [FUNCTION_GATES]
   const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
@@ -78,8 +81,8 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const step = trainingStep(network, recipe, { recompute })
   const [images] = network.inputs
   const names = stepNames(images ? nameOf(images) : '', step.survival)
-  const written = inline ? expandPrimitives(step.graph, portable) : step.graph
-  const bodies = inline ? undefined : portableBodies
+  const written = (inline ? expandPrimitives : expandStandard)(step.graph, target)
+  const bodies: ExpandNode | undefined = inline ? undefined : (node, inputs) => expandNode(target, node, inputs)
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }
   const swapped = (map: ReadonlyMap<string, string>) =>
     JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
@@ -90,7 +93,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)
   if (part === 'init') {
     return encode({
-      graph: initialization,
+      graph: expandStandard(initialization, target),
       weights: new Map(),
       metadata: { ...metadata, [keys.initial]: swapped(initial) },
     })

@@ -178,6 +178,15 @@ describe('a network of one’s own', () => {
     expect(decodeModel(init!).graph!.input).toEqual([])
     expect(decodeModel(train!).graph!.initializer).toEqual([])
   })
+  it('is written in the operators that most runtimes have', async () => {
+    const levels = ['standard', 'basic'].map((level) => ['--portable-level', level])
+    const steps = await Promise.all([[], ...levels].map((given) => printed(...small, '--part', 'train', ...given)))
+    const operators = steps.map(
+      (bytes) => new Set(decodeModel(bytes).functions.flatMap(({ node }) => node!.map(({ opType }) => opType))),
+    )
+    expect(steps[1]).toEqual(steps[0])
+    expect(operators.map((names) => names.has('HardSigmoid'))).toEqual([true, true, false])
+  })
   it('does not go to a terminal', async () => {
     const script = `Object.defineProperty(process.stdout, 'isTTY', { value: true })
       const { main } = await import('./dist/src/cli/rdm-export.js')
@@ -330,6 +339,10 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       '--depth 8 --part train --batch 8',
       'the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu',
     ],
+    [
+      '--depth 8 --part train --target ort-cpu --portable-level basic',
+      '--portable-level basic is for target portable: leave out --target ort-cpu, or the level',
+    ],
     ['--depth 8 --optimizer sgd', '--optimizer is for --artifacts: add --artifacts DIR, or leave it out'],
     ['--depth 8 --lr 0.1', '--lr is for --artifacts: add --artifacts DIR, or leave it out'],
     ...[
@@ -337,6 +350,7 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       '--target ort-cpu',
       '--out x',
       '--inline',
+      '--portable-level basic',
       '--list',
       '--describe',
       '--recipe paper',

@@ -1,0 +1,93 @@
+// Level `basic` in whole files: what is not in them, and that they are trained as those of the standard level are.
+import { describe, expect, it } from 'vitest'
+import { evaluate } from '../../src/graph/evaluate.js'
+import { nodesBehind } from '../../src/graph/graph.js'
+import { ONNX_DOMAIN } from '../../src/graph/operator.js'
+import { keys } from '../../src/model/metadata.js'
+import { readTrainableModel } from '../../src/model/read.js'
+import type { Part } from '../../src/model/write.js'
+import { decodeModel, fromHost } from '../../src/onnx/tensors.js'
+import { readModel } from '../../src/onnx/trainingInfo.js'
+import { findOperator } from '../../src/ops/index.js'
+import { basic } from '../../src/targets/portable/basic.js'
+import { initializationGraph } from '../../src/training/initialize.js'
+import { trainingStep } from '../../src/training/step.js'
+import { fileOf, networkNames, networks, paper } from '../support/models.js'
+import { disturbed, tinyBatch, tinyNames, tinyNetwork } from '../support/networks.js'
+import { expectClose, openModel } from '../support/runtime.js'
+
+const avoided = [
+  'BatchNormalization',
+  'GatherElements',
+  'HardSigmoid',
+  'OneHot',
+  'RandomNormal',
+  'RandomUniform',
+  'ReduceSumSquare',
+]
+
+/** Operators of a part and of its functions. */
+function operatorsOf(name: string, part: Part, inline: boolean): Set<string> {
+  const { graph, functions } = decodeModel(fileOf(networks[name]!(), { part, inline, level: 'basic' }))
+  const nodes = [graph?.node ?? [], ...functions.map(({ node }) => node ?? [])].flat()
+  return new Set(nodes.map(({ opType }) => opType ?? ''))
+}
+
+describe.each(networkNames)('%s', (name) => {
+  it('has none of the operators that stand in the way of a runtime', () => {
+    for (const part of ['train', 'init'] as const)
+      for (const inline of [true, false])
+        expect(avoided.filter((operator) => operatorsOf(name, part, inline).has(operator))).toEqual([])
+  })
+})
+
+it('names the operators that it replaces as ONNX does', () => {
+  for (const name of Object.keys(basic.standard!)) expect(findOperator(ONNX_DOMAIN, name)?.name).toBe(name)
+})
+
+it('an initialization gives in ONNX Runtime what it drew, other numbers for another seed', async () => {
+  const network = tinyNetwork('RDM basic')
+  const step = trainingStep(network, paper)
+  const drawn = evaluate(initializationGraph('tiny', [network, step.graph], 7).graph, new Map())
+  const model = await openModel(fileOf(network, { part: 'init', level: 'basic' }))
+  const first = await model.run(new Map())
+  await model.close()
+  expect([...first.keys()]).toEqual([...drawn.keys()])
+  for (const [output, value] of drawn) expectClose(first.get(output)!, value, output, 1e-7)
+  const other = evaluate(
+    readModel(decodeModel(fileOf(network, { part: 'init', level: 'basic', seed: 8 }))).inference,
+    new Map(),
+  )
+  expect(other.get('stem.weight.initial')!.data).not.toEqual(drawn.get('stem.weight.initial')!.data)
+})
+
+it.each(tinyNames)(
+  'a whole file of %s is read as one that trains, draws its own first weights, and steps alike',
+  (name) => {
+    const [standard, plain] = (['standard', 'basic'] as const).map((level) =>
+      readTrainableModel(fileOf(tinyNetwork(name), { level })),
+    )
+    expect(plain!.carried).toEqual(standard!.carried)
+    expect(plain!.initialization(1).initial).toEqual(standard!.initialization(1).initial)
+    const graph = plain!.graph()
+    expect(nodesBehind(graph.outputs.values()).some(({ operator }) => operator.name === 'BatchNormTraining')).toBe(true)
+    const step = trainingStep(tinyNetwork(name), paper)
+    const state = disturbed(step.graph, 5)
+    const feeds = new Map([...state, ...tinyBatch(step.graph, 2)])
+    const expected = evaluate(standard!.graph(), feeds)
+    for (const [output, value] of evaluate(graph, feeds)) expectClose(value, expected.get(output)!, output, 1e-9, 1e-2)
+    expect(fromHost(plain!.state['stem.weight']!)).toEqual(fromHost(standard!.state['stem.weight']!))
+  },
+)
+
+it('says the same of itself', () => {
+  const propertiesOf = (level: 'standard' | 'basic') =>
+    Object.fromEntries(
+      decodeModel(fileOf(tinyNetwork('RDM basic'), { part: 'train', level })).metadataProps.map(({ key, value }) => [
+        key,
+        value,
+      ]),
+    )
+  expect(propertiesOf('basic')).toEqual(propertiesOf('standard'))
+  expect(Object.keys(propertiesOf('basic'))).toContain(keys.carried)
+})
