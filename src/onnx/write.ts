@@ -54,13 +54,24 @@ function attributeProto(
   }
 }
 
-/** The attributes that are given and not the usual ones. */
-function* unusualAttributes({ operator, attributes }: Node): Generator<[string, AttributeKind, AttributeValue]> {
+type Entry = readonly [name: string, kind: AttributeKind, value: AttributeValue, isUsual: boolean]
+
+/** The attributes that are given. */
+function* givenAttributes({ operator, attributes }: Node): Generator<Entry> {
   for (const [name, { kind, default: usual }] of Object.entries(operator.attributes)) {
     const value = attributes[name]
-    if (value !== undefined && String(value) !== String(usual)) yield [name, kind, value]
+    if (value !== undefined) yield [name, kind, value, String(value) === String(usual)]
   }
 }
+
+/** The attributes that are not the usual ones. */
+const unusualAttributes = (node: Node): Entry[] => [...givenAttributes(node)].filter(([, , , isUsual]) => !isUsual)
+
+/** Windows are said in full, as all exporters do: rten 0.27 knows no usual strides of two dimensions. */
+const writtenAttributes = (node: Node): Entry[] =>
+  node.operator.domain === ONNX_DOMAIN
+    ? [...givenAttributes(node)].filter(([, kind, , isUsual]) => kind === 'ints' || !isUsual)
+    : unusualAttributes(node)
 
 function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
   const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
@@ -83,7 +94,7 @@ function opsetImport(nodes: readonly NodeProto[] = []) {
 
 /** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
 function variantName(node: Node): string {
-  const parts = [...unusualAttributes(node)].map(([name, , value]) => {
+  const parts = unusualAttributes(node).map(([name, , value]) => {
     const text = String(value).replaceAll(',', 'x').replaceAll('.', 'p').replaceAll('-', 'm')
     return `${name[0]}${text}`
   })
@@ -232,7 +243,7 @@ class GraphWriter {
     const given = node.inputs.slice(0, node.inputs.length - captured)
     const input = given.map((value) => this.nameOf(value, proto.node))
     const writeBody = (body: Body) => this.writeBody(body, node.inputs, proto.node)
-    const attribute = [...unusualAttributes(node)].map((entry) => attributeProto(...entry, writeBody))
+    const attribute = writtenAttributes(node).map(([name, kind, value]) => attributeProto(name, kind, value, writeBody))
     const name = this.namer.forNode(node)
     const used = node.outputs.findLastIndex((value) => this.used.has(value)) + 1
     const required = node.operator.requiredOutputs ?? node.outputs.length

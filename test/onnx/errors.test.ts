@@ -139,12 +139,12 @@ const graphs: readonly Case[] = [
   [
     'too few inputs',
     (m) => nodeOf(m, 'stem').input!.pop(),
-    "node 'stem' (Conv): Conv in stem: takes 2 to 3 inputs, got 1 (inputs float32[batch, 3, 4, 4]; pads=[1,1,1,1])",
+    "node 'stem' (Conv): Conv in stem: takes 2 to 3 inputs, got 1 (inputs float32[batch, 3, 4, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
   ],
   [
     'shapes that do not meet',
     (m) => (nodeOf(m, 'stem').input![1] = 'classifier.weight'),
-    "node 'stem' (Conv): Conv in stem: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw] (inputs float32[batch, 3, 4, 4], float32[10, 4]; pads=[1,1,1,1])",
+    "node 'stem' (Conv): Conv in stem: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw] (inputs float32[batch, 3, 4, 4], float32[10, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
   ],
   [
     'a name that is taken',
