@@ -67,11 +67,16 @@ function* givenAttributes({ operator, attributes }: Node): Generator<Entry> {
 /** The attributes that are not the usual ones. */
 const unusualAttributes = (node: Node): Entry[] => [...givenAttributes(node)].filter(([, , , isUsual]) => !isUsual)
 
-/** Windows are said in full, as all exporters do: rten 0.27 knows no usual strides of two dimensions. */
-const writtenAttributes = (node: Node): Entry[] =>
-  node.operator.domain === ONNX_DOMAIN
-    ? [...givenAttributes(node)].filter(([, kind, , isUsual]) => kind === 'ints' || !isUsual)
-    : unusualAttributes(node)
+/**
+ * What a file says of a node. A call gives all attributes that its function lists, as ONNX wants it. Windows are said in full,
+ * as all exporters do: rten 0.27 knows no usual strides of two dimensions.
+ */
+function writtenAttributes(node: Node): Entry[] {
+  const { domain } = node.operator
+  return [...givenAttributes(node)].filter(
+    ([, kind, , isUsual]) => !isUsual || domain === TRAINING_DOMAIN || (domain === ONNX_DOMAIN && kind === 'ints'),
+  )
+}
 
 function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
   const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))

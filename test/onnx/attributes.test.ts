@@ -30,4 +30,14 @@ describe('attributes', () => {
     expect(written.length).toBeGreaterThan(1)
     for (const names of written) expect(names).toEqual(expect.arrayContaining(['strides', 'pads', 'dilations']))
   })
+
+  it('of a call are those that its function lists', () => {
+    const { graph, functions } = decodeModel(fileOf(plainCnn(), { part: 'train' }))
+    const listed = new Map(functions.map(({ name, attribute }) => [name, attribute]))
+    const calls = graph!.node!.filter(({ opType }) => listed.has(opType!))
+    expect(calls.length).toBeGreaterThan(5)
+    for (const { opType, attribute } of calls) expect(attribute!.map(({ name }) => name)).toEqual(listed.get(opType!))
+    expect(listed.get('ReluGrad')).toEqual([])
+    expect(listed.get('BatchNormTraining')).toEqual(['epsilon', 'momentum'])
+  })
 })
