@@ -62,12 +62,15 @@ export function expandNode(target: Expander, node: Node, inputs: readonly (Value
   }
 }
 
-/** The graph with every primitive written out in place, and every operator that the target does without. */
-export const expandPrimitives = (graph: Graph, target: Expander): Graph =>
-  rewrite(graph, (node, inputs) =>
-    isPrimitive(node) || isAvoided(target, node) ? expandNode(target, node, inputs) : undefined,
-  )
-
 /** The graph without the standard operators that the target does without; primitives stay. */
 export const expandStandard = (graph: Graph, target: Expander): Graph =>
-  rewrite(graph, (node, inputs) => (isAvoided(target, node) ? expandNode(target, node, inputs) : undefined))
+  target.standard === undefined
+    ? graph
+    : rewrite(graph, (node, inputs) => (isAvoided(target, node) ? expandNode(target, node, inputs) : undefined))
+
+/** The graph with every primitive written out in place, without the operators that the target does without. */
+export const expandPrimitives = (graph: Graph, target: Expander): Graph =>
+  expandStandard(
+    rewrite(graph, (node, inputs) => (isPrimitive(node) ? expandNode(target, node, inputs) : undefined)),
+    target,
+  )

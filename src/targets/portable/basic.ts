@@ -1,8 +1,9 @@
 // Level `basic` of the portable target: only operators that nearly every reader of ONNX has. What is replaced stood in the
 // way of a runtime that was tried (docs/runtimes.md), or is rare among small ones.
 
+import type { AttributeSpecs, AttributesOf, Operator } from '../../graph/operator.js'
 import { isKnown } from '../../graph/shape.js'
-import { constant, constantTensor, GraphError, type Value } from '../../graph/value.js'
+import { apply1, constant, constantOf, constantTensor, GraphError, type Value } from '../../graph/value.js'
 import {
   add,
   cast,
@@ -15,16 +16,20 @@ import {
   neg,
   RandomNormal,
   RandomUniform,
+  ReduceMean,
+  ReduceSum,
+  Reshape,
   reciprocal,
   reduceMean,
   reduceSum,
+  reshapeTo,
   size,
   sqrt,
   sub,
   unsqueeze,
 } from '../../ops/index.js'
 import { batchNormBy } from '../batchNorm.js'
-import { type Expander, expandPrimitives, type Target } from '../target.js'
+import { type Expander, type Expansion, expandPrimitives, type Target } from '../target.js'
 import { forms, overChannels } from './batchNorm.js'
 import { portable } from './index.js'
 
@@ -46,6 +51,18 @@ function hits(labels: Value, logits: Value): Value {
   return cast(equal(unsqueeze(labels, 1), columns), logits.dtype)
 }
 
+/** Over the batch after all else: OpenCV gives wrong sums over batch and places at once. */
+const inTwo =
+  <S extends AttributeSpecs>(operator: Operator<S>): Expansion<AttributesOf<S>> =>
+  ([x, ...given], attributes) => {
+    const axes = constantOf(given[0])?.map((axis) => (axis < 0 ? axis + x!.shape.length : axis)) ?? []
+    const inner = axes.filter((axis) => axis !== 0)
+    const over = (value: Value, some: readonly number[]) =>
+      apply1(operator, [value, constant('int64', some)], attributes)
+    if (inner.length === axes.length || inner.length === 0) return [apply1(operator, [x, ...given], attributes)]
+    return [over(over(x!, inner), [0])]
+  }
+
 export const basic: Target & Expander = {
   name: 'portable-basic',
   lower: (graph) => expandPrimitives(graph, basic),
@@ -60,7 +77,7 @@ export const basic: Target & Expander = {
     SoftmaxCrossEntropy([logits, labels]) {
       const logs = logSoftmax(logits!)
       const picked = reduceSum(mul(logs, hits(labels!, logs)), [1], { keepdims: 0 })
-      return [neg(reduceMean(picked, [0], { keepdims: 0 })), exp(logs)]
+      return [reduceMean(neg(picked), [0], { keepdims: 0 }), exp(logs)]
     },
     SoftmaxCrossEntropyGrad: ([dloss, probabilities, labels]) => [
       mul(sub(probabilities!, hits(labels!, probabilities!)), div(dloss!, cast(size(labels!), dloss!.dtype))),
@@ -71,6 +88,10 @@ export const basic: Target & Expander = {
     BatchNormalization([x, scale, shift, mean, variance], { epsilon }) {
       return [normalized(x!, scale!, shift!, mean!, reciprocal(sqrt(add(variance!, epsilon))))]
     },
+    // Numbers for 0 and −1: OpenCV folds a Reshape into the one before it, with the zeros of the wrong one.
+    Reshape: ([x, shape]) => [reshapeTo(x!, apply1(Reshape, [x, shape]).shape)],
+    ReduceMean: inTwo(ReduceMean),
+    ReduceSum: inTwo(ReduceSum),
     // Drawn here: the numbers are then the same in every runtime.
     RandomNormal: (_, attributes) => RandomNormal.evaluate([], attributes).map(constantTensor),
     RandomUniform: (_, attributes) => RandomUniform.evaluate([], attributes).map(constantTensor),

@@ -21,7 +21,7 @@ import type { Expansions } from '../target.js'
 export const softmaxCrossEntropy: Expansions['SoftmaxCrossEntropy'] = ([logits, labels]) => {
   const logs = logSoftmax(logits!)
   const picked = gatherElements(logs, unsqueeze(labels!, 1), 1)
-  return [neg(reduceMean(picked, [0, 1], { keepdims: 0 })), exp(logs)]
+  return [reduceMean(neg(picked), [0, 1], { keepdims: 0 }), exp(logs)]
 }
 
 export const softmaxCrossEntropyGrad: Expansions['SoftmaxCrossEntropyGrad'] = ([dloss, probabilities, labels]) => {
