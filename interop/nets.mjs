@@ -1,0 +1,103 @@
+// What the runtimes are given, the parts of two networks and a file of images; and what they have to make of it, in float64.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { architectureFrom } from '../dist/graphs/describe.js'
+import {
+  evaluateGraph,
+  exportModel,
+  initializationGraph,
+  initialize,
+  recipes,
+  residualNetwork,
+  synthesize,
+  tensor,
+  trainingStep,
+  writeCifar10,
+} from '../dist/src/index.js'
+
+const networks = {
+  /** Whose numbers are compared: small enough for the reference. */
+  tiny: residualNetwork(architectureFrom({ depth: 8, functions: ['11', '01'], widths: [4, 4, 8] }).architecture),
+  /** Whose steps are timed: 8 layers, r = 2, widths 16, 32, 64. */
+  rdm8: residualNetwork(architectureFrom({ depth: 8, functions: ['11', '01'] }).architecture),
+}
+
+/** How the training step is written, from what asks most of a runtime to what asks least. */
+export const forms = {
+  functions: { level: 'standard', inline: false },
+  inline: { level: 'standard', inline: true },
+  basic: { level: 'basic', inline: true },
+}
+
+const BATCH = 32
+const RATE = Math.fround(0.05)
+const SEED = 1
+export const modelsOf = (folder, network, form) => join(folder, `${network}-${form}`)
+export const imagesIn = (folder) => join(folder, 'data_batch_1.bin')
+
+/** Writes images and the parts of the networks in all forms into a folder. */
+export async function writeNets(folder, names = Object.keys(networks)) {
+  await mkdir(folder, { recursive: true })
+  await writeCifar10(folder, synthesize({ classes: 10, train: 500, test: 10, seed: SEED }))
+  for (const name of names)
+    for (const [form, how] of Object.entries(forms)) {
+      const models = modelsOf(folder, name, form)
+      await mkdir(models, { recursive: true })
+      for (const part of ['init', 'train', 'infer']) {
+        // The tiny one has the same first weights in every runtime: those that the basic level draws.
+        const level = part === 'init' && name === 'tiny' ? 'basic' : how.level
+        const model = exportModel(networks[name], { recipe: recipes.paper, seed: SEED, part, ...how, level })
+        await writeFile(join(models, `${part}.onnx`), model)
+      }
+    }
+}
+
+const rounded = ({ dtype, shape, data }) => tensor(dtype, shape, Float64Array.from(data, Math.fround))
+const ending = (suffix, tensors) =>
+  [...tensors].flatMap(([name, value]) => (name.endsWith(suffix) ? [[name.slice(0, -suffix.length), value]] : []))
+
+/**
+ * What the examples have to print and to write after so many steps of the tiny network with the images in a folder: losses and right answers of each step,
+ * the state after the last, and the probabilities of the first batch by the weights in infer.onnx.
+ */
+export async function reference(folder, steps) {
+  const network = networks.tiny
+  const step = trainingStep(network, recipes.paper)
+  const records = await readFile(imagesIn(folder))
+  const size = 1 + 3 * 32 * 32
+  const batchOf = (index) => {
+    const chosen = Array.from({ length: BATCH }, (_, i) => {
+      const at = ((index * BATCH + i) % (records.length / size)) * size
+      return records.subarray(at, at + size)
+    })
+    const pixels = Float64Array.from(chosen.flatMap((record) => [...record.subarray(1)]))
+    return new Map([
+      ['images', tensor('uint8', [BATCH, 3, 32, 32], pixels)],
+      [
+        'labels',
+        tensor(
+          'int64',
+          [BATCH],
+          Float64Array.from(chosen, (record) => record[0]),
+        ),
+      ],
+    ])
+  }
+  const { graph: initialization } = initializationGraph(network.name, [network, step.graph], SEED)
+  let state = new Map(
+    ending('.initial', evaluateGraph(initialization, new Map())).map(([name, t]) => [name, rounded(t)]),
+  )
+  const rate = tensor('float32', [], [RATE])
+  const losses = []
+  const correct = []
+  for (let index = 0; index < steps; index++) {
+    const outputs = evaluateGraph(step.graph, new Map([...state, ...batchOf(index), ['learning_rate', rate]]))
+    losses.push(outputs.get('loss').data[0])
+    correct.push(outputs.get('correct').data[0])
+    state = new Map(ending('.next', outputs))
+  }
+  const weights = new Map([...initialize([network], SEED)].map(([name, value]) => [name, rounded(value)]))
+  const probabilities = evaluateGraph(network, new Map([...weights, ...batchOf(0)])).get('probabilities')
+  return { losses, correct, state, probabilities }
+}
