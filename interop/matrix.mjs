@@ -94,7 +94,7 @@ writes this page; \`npm run interop -- tract openvino\` runs some.
 ${tableOf(results)}
 
 **inference** and **training step** are largest differences from the float64 reference evaluation, of a network of 8 layers (r = 2,
-widths 4, 4, 8) and batches of 32 images: of the probabilities of a batch; and over three steps of training, of the losses and of
+widths 2, 2, 4) and batches of 32 images: of the probabilities of a batch; and over three steps of training, of the losses and of
 every weight, momentum and running statistic after the third, with the count of right answers the same in each step. The
 difference of a tensor is max |a − b| / max |b|, where a momentum that is nowhere larger than 0.05, or another tensor nowhere larger
 than 0.001, counts as if it were so large: a gradient that is nothing but rounding has no digits to compare. Up to ${TOLERANCE} is right.

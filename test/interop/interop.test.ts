@@ -1,24 +1,18 @@
 // The examples in other runtimes: ten steps each, against the float64 reference. A runtime runs where it is installed
 // (npm run interop -- --install --quick), and always in CI, where its test fails without it.
-import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const root = join(import.meta.dirname, '..', '..')
 const piece = (name: string) => import(/* @vite-ignore */ join(root, 'interop', `${name}.mjs`))
 const { runtimes } = await piece('runtimes')
 const { writeNets, reference, modelsOf } = await piece('nets')
-const { attempt, difference, inferenceDifference, parse, TOLERANCE, trainingDifference } = await piece('trial')
-const { root: _, run } = await piece('install')
+const { attempt, inferenceDifference, TOLERANCE, trainingDifference } = await piece('trial')
 
 interface Runtime {
   readonly name: string
-  readonly title: string
-  readonly version: string
-  readonly sample: string
   readonly form?: string
   readonly quick?: boolean
   readonly steps?: number
