@@ -21,16 +21,22 @@ export function upToDate() {
     ...sources('graphs'),
     join(root, 'tsconfig.build.json'),
     join(root, 'tsconfig.json'),
+    // What the page's script is bundled from comes in other versions.
+    join(root, 'package-lock.json'),
   ]
   return inputs.every((path) => statSync(path).mtimeMs <= built)
 }
+
+const notice =
+  '/*! Holds Apache ECharts (Apache License 2.0, https://echarts.apache.org), ' +
+  'ZRender (BSD 3-Clause, Copyright (c) 2017, Baidu Inc.) and tslib (0BSD). */'
 
 /** What a page runs has to be one file. */
 async function bundlePage(file) {
   const { build } = await import('rolldown')
   await build({
     input: join(root, 'src', 'report', 'script', 'main.ts'),
-    output: { file, format: 'iife', minify: true },
+    output: { file, format: 'iife', minify: true, banner: notice },
     // Sources import each other by the names of their compiled form.
     resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
     platform: 'browser',

@@ -26,13 +26,31 @@ export function drawIn(place: HTMLElement): Drawing {
   const show: Drawing['show'] = (options, tip) => {
     const formatter = (points: readonly { readonly axisValue: number }[]) => tip(Math.round(points[0]!.axisValue)).text
     const tooltip = {
-      ...{ trigger: 'axis', confine: true, transitionDuration: 0, className: 'tip', formatter },
+      ...{ trigger: 'axis', confine: true, transitionDuration: 0, className: 'tip', formatter, position },
       ...{ backgroundColor: 'var(--card)', borderColor: 'var(--line)', textStyle: { color: 'var(--text)' } },
       axisPointer: { lineStyle: { color: 'var(--line)' } },
     }
     chart.setOption({ animation: false, textStyle: { fontFamily: font }, ...options, tooltip }, true)
   }
   return { chart, show }
+}
+
+interface Sizes {
+  readonly contentSize: readonly [width: number, height: number]
+  readonly viewSize: readonly [width: number, height: number]
+}
+
+/** Beside the pointer, and high up: errors fall, so that it covers no curve's end. */
+function position(
+  [x]: readonly number[],
+  _points: unknown,
+  _tip: unknown,
+  _at: unknown,
+  { contentSize, viewSize }: Sizes,
+): [number, number] {
+  const gap = 16
+  const right = x! + gap
+  return [right + contentSize[0] > viewSize[0] ? x! - gap - contentSize[0] : right, gap]
 }
 
 /** The value of the checked one of the radio buttons of a name. */
