@@ -145,12 +145,16 @@ function band(mean: ModelCurves['mean'], color: string, at: Vertical['at']) {
     type: 'custom',
     silent: true,
     clip: true,
-    data: mean.some(([, std]) => std !== null) ? [points[0]!] : [],
-    renderItem: (_: unknown, { coord }: Drawing) => ({
-      type: 'polygon',
-      shape: { points: points.map((point) => coord(point)) },
-      style: { fill: color, opacity: 0.15 },
-    }),
+    // All of them, so that the axis has room for them.
+    data: mean.some(([, std]) => std !== null) ? points : [],
+    renderItem: ({ dataIndex }: { readonly dataIndex: number }, { coord }: Drawing) =>
+      dataIndex > 0
+        ? undefined
+        : {
+            type: 'polygon',
+            shape: { points: points.map((point) => coord(point)) },
+            style: { fill: color, opacity: 0.15 },
+          },
   }
 }
 
@@ -193,7 +197,7 @@ export function runChart(
   const keys = curveKeys[place.quantity]
   const axis = axisStyleIn(theme)
   const small = { ...axis, axisLabel: { ...axis.axisLabel, fontSize: 10 } }
-  const { color } = lineOf(place.model, theme)
+  const { color: own } = lineOf(place.model, theme)
   const curve = (values: readonly number[], color: string) => ({
     ...line(
       values.map((value, i) => [i + 1, value]),
@@ -211,7 +215,7 @@ export function runChart(
     series: [
       { ...curve(run[keys.training], theme.quiet), name: 'training' },
       {
-        ...curve(run[keys.test], color),
+        ...curve(run[keys.test], own),
         name: 'test',
         markLine: {
           symbol: 'none',

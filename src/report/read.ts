@@ -137,12 +137,19 @@ async function readRun(folder: string, seed: number, config: Pick<FitConfig, 'ep
 async function readEpochs(folder: string): Promise<{ step: number; history: readonly EpochMetrics[] }> {
   const progress = await readProgress(folder)
   const history = progress?.history ?? (await readMetrics(join(folder, runFiles.metrics)))
-  history.forEach(({ epoch, error, testError, step }, i) => {
-    const possible = epoch === i && step > (history[i - 1]?.step ?? 0) && error >= 0 && error <= 1
-    if (!possible || testError < 0 || testError > 1)
+  history.forEach((metrics, i) => {
+    if (!isPossible(metrics, i, history[i - 1]?.step ?? 0))
       throw new UserError(`${folder} is damaged: what it has of epoch ${i + 1} is not possible`)
   })
   return { step: progress?.step ?? history.at(-1)?.step ?? 0, history }
+}
+
+/** Losses are of float32; what a file has besides is not bounded by its schema. */
+function isPossible(metrics: EpochMetrics, index: number, earlierStep: number): boolean {
+  const { epoch, step, error, testError, loss, testLoss } = metrics
+  const fractions = [error, testError].every((value) => value >= 0 && value <= 1)
+  const losses = [loss, testLoss].every((value) => Math.abs(value) < 1e39)
+  return epoch === index && step > earlierStep && fractions && losses
 }
 
 /**

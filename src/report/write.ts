@@ -13,9 +13,6 @@ import { generator, pageOf } from './page/page.js'
 import { meansSvg } from './pictures.js'
 import type { Report } from './report.js'
 
-/** Name of the page in the report's folder. */
-export const pageFile = 'index.html'
-
 /** Names of Figure 2's files, without their endings. */
 const pictureNames = { linear: 'figure2', log: 'figure2-log' } as const
 
@@ -25,7 +22,7 @@ const pictureNames = { linear: 'figure2', log: 'figure2-log' } as const
  * @throws UserError for a folder that cannot be written to, or whose page is another's
  */
 export async function writeReport(report: Report, out: string): Promise<readonly string[]> {
-  const page = join(out, pageFile)
+  const page = join(out, 'index.html')
   if (existsSync(page) && !(await readFile(page, 'utf8')).includes(generator))
     throw new UserError(`${page} is no report: choose another folder with --out`)
   // Made by the build, beside this file.

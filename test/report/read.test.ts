@@ -80,6 +80,7 @@ describe('an experiment', () => {
       line({ testError: 1.5 }),
       /seed-1 is damaged: what it has of epoch 1 is not possible$/,
     ],
+    ['a loss beyond float32', line({ testLoss: 1e300 }), /seed-1 is damaged: what it has of epoch 1 is not possible$/],
     ['no steps', line({ step: 0 }), /seed-1 is damaged: what it has of epoch 1 is not possible$/],
   ])('has a run with %s among the others', async (_, text, damage) => {
     const out = newFolder()
