@@ -6,5 +6,11 @@ export class UserError extends Error {
   override name = 'UserError'
 }
 
-/** Text of any thrown thing, for building a one-line message around it. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/**
+ * Text of any thrown thing, for building a one-line message around it. A host of several addresses, none of which answers,
+ * gives one error without words for all of them.
+ */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
+  return error instanceof Error ? error.message : String(error)
+}

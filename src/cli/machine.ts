@@ -14,6 +14,15 @@ export interface MachineFlags {
   readonly checkpointSeconds?: number
 }
 
+export const machineFlagNames = [
+  'threads',
+  'ep',
+  'device',
+  'target',
+  'stepsPerRun',
+  'checkpointSeconds',
+] as const satisfies readonly (keyof MachineFlags)[]
+
 /** Gives a command the options for `machineSettings`. */
 export function addMachineOptions(command: Command): Command {
   return command

@@ -109,6 +109,11 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   }
 }
 
+/** The loss or the weights are no longer finite: the same run, begun again, comes to the same. */
+export class DivergedError extends UserError {
+  override name = 'DivergedError'
+}
+
 /** @throws UserError when model and data do not fit */
 export function checkData({ signature: { imageShape, classes } }: TrainableModel, { train, test }: Dataset): void {
   for (const [name, set] of Object.entries({ training: train, test })) {
@@ -290,7 +295,7 @@ class Run {
   #diverged(what: string, step: number): never {
     const { epoch } = this.#progress
     const rate = learningRateAt(this.#config.learningRate, epoch)
-    throw new UserError(
+    throw new DivergedError(
       `${what} at step ${step} (epoch ${epoch}, learning rate ${rate}): training diverged; try a lower learning rate ` +
         `(--lr). Checkpoints in ${this.#options.out} are from before it`,
     )

@@ -100,8 +100,13 @@ const standingAt = ({ step, history }: Pick<FitResult, 'step' | 'history'>) => (
   testError: history.at(-1)?.testError ?? null,
 })
 
-/** Where a run stands by its files: at its end only if nothing of it is left to do, not even to write. */
-async function standingOf({ model, folder, seed, config: overrides = {} }: SeedRun): Promise<RunStanding> {
+/** Where a run that has begun stands by its files: at its end only if nothing of it is left to do, not even to write. */
+export async function standingOf({
+  model,
+  folder,
+  seed,
+  config: overrides = {},
+}: Pick<SeedRun, 'model' | 'folder' | 'seed' | 'config'>): Promise<RunStanding> {
   const info = await readRunInfo(folder)
   const { epochs, steps } = resumedConfig(info.config, { ...overrides, seed }, folder)
   const loaded = info.model === model.fingerprint ? await loadCheckpoint(folder) : undefined

@@ -4,18 +4,18 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import pLimit from 'p-limit'
 import type { Dataset } from '../data/imageSet.js'
-import { messageOf, UserError } from '../errors.js'
+import { messageOf } from '../errors.js'
 import { type FitConfig, newConfig } from '../fit/config.js'
 import type { FitEvent } from '../fit/events.js'
-import { checkData } from '../fit/fit.js'
 import { lockFolder } from '../fit/lock.js'
 import { planOnce } from '../fit/planOnce.js'
 import { dataFingerprint, ensureFolder, hasRun, readRunInfo } from '../fit/runFolder.js'
+import { naming } from '../model/read.js'
 import type { TrainableModel } from '../model/trainable.js'
 import { requireProvider, type StepPlan } from '../tuning/plan.js'
 import { claimFolder, jobFolder } from './folder.js'
-import { buildModel, jobConfig, type MachineSettings, runJob } from './job.js'
-import type { Job, Plan, PlanModel } from './plan.js'
+import { buildFor, jobConfig, type MachineSettings, runJob } from './job.js'
+import { type Job, jobOf, type Plan, type PlanModel } from './plan.js'
 import type { JobResult } from './results.js'
 
 export interface EmbeddedOptions {
@@ -99,16 +99,11 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<readonly Jo
   }
 }
 
-function prepare(model: PlanModel, data: Dataset, machine: MachineSettings): Prepared {
-  try {
-    const trainable = buildModel(model)
-    checkData(trainable, data)
+const prepare = (model: PlanModel, data: Dataset, machine: MachineSettings): Prepared =>
+  naming(model.name, () => {
+    const trainable = buildFor(model, data)
     return { model, trainable, config: newConfig(trainable.recipe, jobConfig(model, machine)) }
-  } catch (error) {
-    if (error instanceof UserError) throw new UserError(`${model.name}: ${error.message}`)
-    throw error
-  }
-}
+  })
 
 /** How the step is written: as by the jobs of the model that have begun; undefined where each of them knows. */
 async function planModel(
@@ -119,7 +114,7 @@ async function planModel(
   let earlier: StepPlan | undefined
   let unknown = false
   for (const seed of model.seeds) {
-    const folder = jobFolder(out, { id: '', name: model.name, seed })
+    const folder = jobFolder(out, jobOf(model.name, seed))
     // Damage is its own job's failure.
     const info = hasRun(folder) ? await readRunInfo(folder).catch(() => undefined) : undefined
     earlier ??= info?.plan

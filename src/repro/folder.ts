@@ -67,6 +67,13 @@ export async function readExperiment(out: string): Promise<Experiment | undefine
   return existsSync(path) ? parseExperiment(await readFile(path, 'utf8'), path) : undefined
 }
 
+/** @throws UserError when there is none */
+export async function requireExperiment(out: string): Promise<Experiment> {
+  const experiment = await readExperiment(out)
+  if (experiment) return experiment
+  throw new UserError(`${out} holds no experiment (no ${planFile}): give the folder that rdm-repro writes to`)
+}
+
 /**
  * Makes the folder this experiment's, or finds that it is. To be called by who has locked it.
  * @throws UserError where it is another's: what was trained in it would no longer be what its plan says

@@ -1,6 +1,7 @@
 // One job of a plan: a model trained with a seed, in a run folder of its own. Whoever runs it, wherever, by the same way.
 
 import { residualNetwork } from '../../graphs/residual.js'
+import type { Dataset } from '../data/imageSet.js'
 import type { FitOverrides } from '../fit/config.js'
 import { checkData } from '../fit/fit.js'
 import { hasRun } from '../fit/runFolder.js'
@@ -24,6 +25,13 @@ export type JobOutcome = RunStanding
 export function buildModel({ architecture, init, recipe }: PlanModel): TrainableModel {
   const network = residualNetwork(architecture, init)
   return readTrainableModel(exportModel(network, { recipe, seed: 1, architecture }))
+}
+
+/** @throws UserError when the model does not fit the data */
+export function buildFor(model: PlanModel, data: Dataset): TrainableModel {
+  const built = buildModel(model)
+  checkData(built, data)
+  return built
 }
 
 /** The plan's settings of a model and the machine's. */

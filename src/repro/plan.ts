@@ -30,9 +30,14 @@ export type PlanConfig = Readonly<z.infer<typeof planConfigSchema>>
 
 const inits = ['he', 'uniform'] as const
 
+/** No separators, no dots, nothing that a file system or a job queue takes for something else. */
+const safeName = z.string().regex(/^(?!(con|nul|prn|aux|com\d|lpt\d|lock)$)[a-z0-9][a-z0-9_-]{0,63}$/i, {
+  error: 'Expected a name for a folder: up to 64 letters, digits, - and _, such as rdm56-wide',
+})
+
 export const planModelSchema = z.strictObject({
   /** Of its folder; no two models share it. */
-  name: z.string(),
+  name: safeName,
   architecture: architectureSchema,
   /** What the model's file says; `config` is what it is trained with. */
   recipe: recipeSchema,
@@ -52,6 +57,8 @@ export interface Job {
   readonly seed: number
 }
 
+export const jobOf = (name: string, seed: number): Job => ({ id: `${name}/seed-${seed}`, name, seed })
+
 export interface Plan {
   readonly name: string
   readonly models: readonly PlanModel[]
@@ -60,11 +67,6 @@ export interface Plan {
   /** SHA-256 of everything that decides the results. */
   readonly fingerprint: string
 }
-
-/** No separators, no dots, nothing that a file system or a job queue takes for something else. */
-const safeName = z.string().regex(/^(?!(con|nul|prn|aux|com\d|lpt\d|lock)$)[a-z0-9][a-z0-9_-]{0,63}$/i, {
-  error: 'Expected a name for a folder: up to 64 letters, digits, - and _, such as rdm56-wide',
-})
 
 /** A list, or its text with commas. */
 const listOf = <T>(text: z.ZodType<T, string>) =>
@@ -167,7 +169,7 @@ function jobsOf(models: readonly PlanModel[]): Job[] {
   return Array.from({ length: rounds }, (_, round) => round).flatMap((round) =>
     models.flatMap(({ name, seeds }) => {
       const seed = seeds[round]
-      return seed === undefined ? [] : [{ id: `${name}/seed-${seed}`, name, seed }]
+      return seed === undefined ? [] : [jobOf(name, seed)]
     }),
   )
 }

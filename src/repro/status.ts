@@ -1,18 +1,19 @@
-// Where the jobs of an experiment stand, by their folders alone: for looking at it from another process.
+// Where the jobs of an experiment stand, by their folders and, where there is one, the queue: for looking at it from another
+// process.
 
-import { UserError } from '../errors.js'
 import { readProgress } from '../fit/checkpoint.js'
 import { startOfRun } from '../fit/metrics.js'
 import { hasRun } from '../fit/runFolder.js'
 import { type RunState, runStateOf } from '../fit/runState.js'
-import { jobFolder, planFile, readExperiment } from './folder.js'
+import { type Experiment, jobFolder, requireExperiment } from './folder.js'
 import type { Job, Plan } from './plan.js'
 import type { JobResult } from './results.js'
 
 export interface JobStatus {
   readonly job: Job
-  readonly state: RunState
-  /** Steps of its newest checkpoint. */
+  /** Of a job in the queue also: `queued`, `failed`, or `trained`, which is done as soon as rdm-repro fetches it. */
+  readonly state: RunState | 'queued' | 'failed' | 'trained'
+  /** Steps of its newest checkpoint, or that its worker told of. */
   readonly step: number
   /** Complete epochs, of `epochs`. */
   readonly epoch: number
@@ -20,6 +21,8 @@ export interface JobStatus {
   /** After the last complete epoch, a fraction; null before there is one. */
   readonly testError: number | null
   readonly folder: string
+  /** Of a job in the queue: who trains it, and the milliseconds to its end. */
+  readonly training?: { readonly worker: string; readonly imagesPerSecond: number | null; readonly left: number | null }
 }
 
 export interface ExperimentStatus {
@@ -28,16 +31,23 @@ export interface ExperimentStatus {
   readonly jobs: readonly JobStatus[]
 }
 
+/** What a queue says of jobs, by their ids. */
+export type InQueue = (experiment: Experiment) => Promise<ReadonlyMap<string, Partial<JobStatus>>>
+
 /**
  * Reads the folder of an experiment.
+ * @param inQueue asks the queue that its jobs are in
  * @throws UserError when it is none
  */
-export async function experimentStatus(out: string): Promise<ExperimentStatus> {
-  const experiment = await readExperiment(out)
-  if (!experiment)
-    throw new UserError(`${out} holds no experiment (no ${planFile}): give the folder that rdm-repro writes to`)
+export async function experimentStatus(out: string, inQueue?: InQueue): Promise<ExperimentStatus> {
+  const experiment = await requireExperiment(out)
   const { plan } = experiment
-  return { plan, jobs: await Promise.all(plan.jobs.map((job) => jobStatus(out, plan, job))) }
+  const queued = await inQueue?.(experiment)
+  const jobs = plan.jobs.map(async (job) => {
+    const status = await jobStatus(out, plan, job)
+    return status.state === 'done' ? status : { ...status, ...queued?.get(job.id) }
+  })
+  return { plan, jobs: await Promise.all(jobs) }
 }
 
 async function jobStatus(out: string, plan: Plan, job: Job): Promise<JobStatus> {
@@ -54,5 +64,5 @@ async function jobStatus(out: string, plan: Plan, job: Job): Promise<JobStatus> 
 export const resultsOf = ({ jobs }: ExperimentStatus): readonly JobResult[] =>
   jobs.map(({ job, state, step, epoch, testError }) => ({
     ...{ job, step, epochs: epoch, testError },
-    end: state === 'done' ? 'finished' : state === 'waiting' ? 'waiting' : 'interrupted',
+    end: state === 'done' ? 'finished' : state === 'waiting' || state === 'queued' ? 'waiting' : 'interrupted',
   }))

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasRedis, startRedis } from '../support/servers.js'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -101,6 +102,38 @@ describe('README.md', () => {
     for (const [, error] of stdout.matchAll(/^\w+8 +2 of 2 +(\d+\.\d\d \(.*?\))/gm))
       expect(page).toContain(`>${error}<`)
   }, 300_000)
+
+  it.runIf(hasRedis)(
+    'trains a plan by a worker of a queue, at a smaller size',
+    async () => {
+      const [example] = (await blocks('README.md', 'sh')).filter((block) => block.startsWith('npx rdm-worker'))
+      const plan = await readFile(join(root, 'graphs', 'plans', 'small.yaml'), 'utf8')
+      const tiny = plan
+        .replace(/^epochs: .*/m, 'epochs: 1')
+        .replace(/^lr: .*/m, 'lr: 0.01')
+        .replace('1..2', '1')
+      await writeFile(join(folder, 'tiny.yaml'), tiny)
+      const redis = await startRedis(folder)
+      const small: readonly (readonly [string | RegExp, string])[] = [
+        ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'tiny.yaml --data data/worker --out runs/small'],
+        [/runs\/small/g, 'runs/queued'],
+        [/redis:\/\/localhost:6379/g, redis.url],
+        ['&', '--target portable & trap "kill $!" EXIT'],
+        [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
+      ]
+      const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
+      expect(script).not.toContain('npx')
+      const synth = ['synth', 'data/worker', '--train', '32', '--test', '16']
+      await run(process.execPath, [join(root, 'bin', 'rdm-data.js'), ...synth], { cwd: folder })
+      try {
+        const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
+        expect(stdout.match(/^\w+\/seed-1 +done +1 of 1 /gm)).toHaveLength(3)
+      } finally {
+        await redis.stop()
+      }
+    },
+    300_000,
+  )
 
   it('gives an example whose every command runs, at a smaller size', async () => {
     const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!

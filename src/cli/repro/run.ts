@@ -1,5 +1,6 @@
 // rdm-repro: runs the jobs of a plan.
 import { join } from 'node:path'
+import { kebab } from '../../../graphs/describe.js'
 import { readDataset } from '../../data/cifar.js'
 import { UserError } from '../../errors.js'
 import type { ProgressOutput } from '../../fit/progress.js'
@@ -7,27 +8,68 @@ import { type RunNames, type RunsReporter, runsJsonReporter, runsTextReporter } 
 import { runEmbedded } from '../../repro/embedded.js'
 import { jobFolder } from '../../repro/folder.js'
 import { type Job, type Plan, readPlan } from '../../repro/plan.js'
+import type { QueueOptions } from '../../repro/queue/engine.js'
 import { type JobResult, modelResults, plainResults } from '../../repro/results.js'
-import { type MachineFlags, machineSettings } from '../machine.js'
+import { type MachineFlags, machineFlagNames, machineSettings } from '../machine.js'
+import { type QueueFlags, withQueue } from '../queue.js'
 import { reporting } from '../reporting.js'
 import { modelTable } from './tables.js'
 
-export interface ReproFlags extends MachineFlags {
+export const engines = ['embedded', 'bullmq'] as const
+export type Engine = (typeof engines)[number]
+
+export interface ReproFlags extends MachineFlags, QueueFlags {
   readonly data?: string
   readonly out?: string
+  readonly engine: Engine
   readonly jobs?: number
   readonly json?: true
 }
 
 export async function runPlan(planPath: string, flags: ReproFlags): Promise<void> {
   const plan = await readPlan(planPath)
-  const { data: dataPath, out = join('runs', plan.name), jobs, json = false } = flags
+  const { data: dataPath, out = join('runs', plan.name), engine, jobs, json = false } = flags
   if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
+  checkEngine(flags)
   const data = await readDataset(dataPath)
-  const results = await reporting(jobsReporter(out, json), (signal, onEvent) =>
-    runEmbedded({ plan, data, dataPath, out, jobs, machine: machineSettings(flags), signal, onEvent }),
+  const common = { plan, data, dataPath, out }
+  const run = {
+    embedded: (watched: Watched) => runEmbedded({ ...common, jobs, machine: machineSettings(flags), ...watched }),
+    bullmq: (watched: Watched) => withQueue(flags, (queue) => runByWorkers({ ...common, ...queue, ...watched })),
+  }[engine]
+  const results = await reporting(
+    jobsReporter(out, json),
+    (signal, onEvent) => run({ signal, onEvent }),
+    leaving[engine],
   )
   printResults(plan, results, out, json)
+}
+
+/** What a signal does. */
+const leaving: Readonly<Record<Engine, string | undefined>> = {
+  embedded: undefined,
+  bullmq:
+    'leaving: the jobs stay in the queue, and workers go on with them; `rdm-repro withdraw` takes back those not begun',
+}
+
+type Watched = Pick<QueueOptions, 'signal' | 'onEvent'>
+
+/** The queue's library takes a while to load. */
+async function runByWorkers(options: QueueOptions): Promise<readonly JobResult[]> {
+  const { runQueued } = await import('../../repro/queue/engine.js')
+  return runQueued(options)
+}
+
+/** @throws UserError for an option of the other engine */
+function checkEngine(flags: ReproFlags): void {
+  if (flags.engine === 'embedded') {
+    const lonely = (['redis', 'store'] as const).find((name) => flags[name] !== undefined)
+    if (lonely) throw new UserError(`--${lonely} is for a queue of jobs: add --engine bullmq, or leave it out`)
+    return
+  }
+  const ofWorkers = (['jobs', ...machineFlagNames] as const).find((name) => flags[name] !== undefined)
+  if (ofWorkers)
+    throw new UserError(`--${kebab(ofWorkers)} is for who trains: give it to rdm-worker, or leave out --engine bullmq`)
 }
 
 /** Shows the events of all jobs on standard output and standard error. */

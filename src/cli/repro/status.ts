@@ -1,10 +1,12 @@
-// rdm-repro status: where the jobs of an experiment stand, once or again and again.
+// rdm-repro status: where the jobs of an experiment stand, once or again and again; and what is taken back of them.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { requireExperiment } from '../../repro/folder.js'
 import { modelResults, plainResults } from '../../repro/results.js'
-import { type ExperimentStatus, experimentStatus, resultsOf } from '../../repro/status.js'
+import { type ExperimentStatus, experimentStatus, type InQueue, resultsOf } from '../../repro/status.js'
+import { type QueueFlags, withRedis } from '../queue.js'
 import { jobTable, modelTable } from './tables.js'
 
-export interface StatusFlags {
+export interface StatusFlags extends Pick<QueueFlags, 'redis'> {
   /** Seconds from one look to the next. */
   readonly watch?: number | true
   readonly json?: true
@@ -12,12 +14,30 @@ export interface StatusFlags {
 
 const defaultSeconds = 5
 
-export async function showStatus(out: string, { watch, json }: StatusFlags): Promise<void> {
+export async function showStatus(out: string, flags: StatusFlags): Promise<void> {
+  if (flags.redis === undefined) return show(out, flags)
+  return withRedis(flags, async (redis) => {
+    const { jobsIn } = await import('../../repro/queue/jobs.js')
+    return show(out, flags, jobsIn(redis))
+  })
+}
+
+/** Takes back what no worker has begun. */
+export async function withdraw(out: string, flags: Pick<QueueFlags, 'redis'>): Promise<void> {
+  const experiment = await requireExperiment(out)
+  const taken = await withRedis(flags, async (redis) => {
+    const { withdrawJobs } = await import('../../repro/queue/jobs.js')
+    return withdrawJobs(redis, experiment)
+  })
+  process.stdout.write(`${taken.length === 0 ? 'no job waits in the queue' : `taken back: ${taken.join(', ')}`}\n`)
+}
+
+async function show(out: string, { watch, json }: StatusFlags, inQueue?: InQueue): Promise<void> {
   const textOf = json ? jsonLine : tables
   const seconds = watch === true ? defaultSeconds : watch
   let shown = ''
   for (;;) {
-    const status = await experimentStatus(out)
+    const status = await experimentStatus(out, inQueue)
     const text = textOf(status, out)
     // A terminal shows it in place; elsewhere only what is new is printed.
     if (text !== shown) process.stdout.write(process.stdout.isTTY && seconds !== undefined ? over(shown, text) : text)

@@ -1,5 +1,6 @@
 // What rdm-repro prints of jobs and models.
 import { paperText } from '../../../graphs/table1.js'
+import { duration } from '../../fit/progress.js'
 import { spreadText } from '../../fit/statistics.js'
 import type { ModelResult } from '../../repro/results.js'
 import type { JobStatus } from '../../repro/status.js'
@@ -19,15 +20,19 @@ export function modelTable(models: readonly ModelResult[]): string {
   return table([['model', 'seeds', 'test error %', 'paper %', 'folder'], ...rows])
 }
 
-/** A row a job. */
+/** A row a job. Where they are in a queue, it says who trains them and how long that will take. */
 export function jobTable(jobs: readonly JobStatus[]): string {
-  const rows = jobs.map(({ job, state, epoch, epochs, step, testError, folder }) => [
+  const queued = jobs.some(({ training }) => training)
+  const rows = jobs.map(({ job, state, epoch, epochs, step, testError, folder, training }) => [
     job.id,
     state,
+    ...(queued ? [training?.worker ?? '-'] : []),
     `${epoch} of ${epochs}`,
     `${step}`,
     testError === null ? '-' : percent(testError),
+    ...(queued ? [training?.imagesPerSecond?.toFixed(0) ?? '-', training?.left ? duration(training.left) : '-'] : []),
     folder,
   ])
-  return table([['job', 'state', 'epochs', 'steps', 'test error %', 'folder'], ...rows])
+  const header = ['job', 'state', ...(queued ? ['worker'] : []), 'epochs', 'steps', 'test error %']
+  return table([[...header, ...(queued ? ['images/s', 'left'] : []), 'folder'], ...rows])
 }
