@@ -87,7 +87,9 @@ describe.skipIf(!hasBrowser)('the page', () => {
     )
     expect(other).toEqual([strange, ...new Array(6).fill('–'), '60.00 (60.00)', '1', '–'])
     expect(await page.title()).toBe(`mine, ${strange}`)
-    expect(await page.locator('header p').innerText()).toBe('3 models; 3 of 5 runs have finished; 2 stopped.')
+    expect(await page.locator('header p').innerText()).toBe(
+      '3 models; data: CIFAR-10; 3 of 5 runs have finished; 2 stopped.',
+    )
   })
 
   it('has times by model and machine, and what was set', async () => {

@@ -22,7 +22,7 @@ export function pageOf(report: Report, script: string): string {
   const hash = createHash('sha256').update(code).digest('base64')
   // The browser itself keeps the page from loading anything, and from running what is not ours.
   const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'`
-  const { title, standing } = report
+  const { title } = report
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -37,7 +37,7 @@ ${raw(generator)}
 </head>
 <body>
 <main>
-<header><h1>${title}</h1><p>${counted(report)}; ${standing}.</p></header>
+<header><h1>${title}</h1><p>${summaryOf(report)}</p></header>
 ${table1Section(report)}
 ${figure2Section(report, curves)}
 ${runsSection(report, curves)}
@@ -52,4 +52,8 @@ ${configurationSection(report)}
   return page.text
 }
 
-const counted = ({ models }: Report) => (models.length === 1 ? 'One model' : `${models.length} models`)
+function summaryOf({ models, settings, standing }: Report): string {
+  const count = models.length === 1 ? 'One model' : `${models.length} models`
+  const data = new Set(settings.find(({ name }) => name === 'data')?.values)
+  return `${[count, ...(data.size === 1 ? [`data: ${[...data].join()}`] : []), standing].join('; ')}.`
+}
