@@ -5,10 +5,10 @@ export const font = 'Helvetica, Arial, Liberation Sans, sans-serif'
 
 /**
  * Colours of curves, in the order in which they are given out. With normal sight and with any one kind of cone missing each
- * is told from each other (at least 12 apart in CIELAB), and each from the background (contrast above 3).
+ * is told from each other and from what is quiet (at least 18 apart in CIELAB), and from the background (contrast above 3).
  */
 const curvesOnWhite = ['#c1272d', '#2b5c8a', '#d17f05', '#17a173', '#b24be0', '#111111', '#7e2848', '#022b5a'] as const
-const curvesOnDark = ['#ff7b72', '#79b8ff', '#f9c824', '#42fabd', '#9e55e7', '#c9dbed', '#c70586', '#8c96a3'] as const
+const curvesOnDark = ['#ff7b72', '#79b8ff', '#f9c824', '#42fabd', '#9e55e7', '#c9dbed', '#c70566', '#b88114'] as const
 
 export interface Theme {
   readonly background: string

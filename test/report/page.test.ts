@@ -203,8 +203,8 @@ describe.skipIf(!hasBrowser)('the page', () => {
     expect(runs).toEqual([
       'seed 1 5.00 %',
       'seed 2 7.00 %',
-      'seed 1 2 of 3 epochs: 30.00 %',
-      'seed 2 1 of 3 epochs: 90.00 %',
+      'seed 1 epoch 2: 30.00 %',
+      'seed 2 epoch 1: 90.00 %',
       'seed 9 60.00 %',
     ])
     const chart = page.locator('.run').nth(1)

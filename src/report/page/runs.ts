@@ -49,7 +49,7 @@ function figure(
     const svg = runInPage(curves, { model, run, quantity }, axes[quantity])
     return html`<div class="static ${quantity}">${raw(svg)}</div>\n`
   })
-  const part = testError.length < epochs ? `${testError.length} of ${epochs} epochs: ` : ''
+  const part = testError.length < epochs ? `epoch ${testError.length}: ` : ''
   return html`<figure>
 <figcaption><span>${caption}</span><span>${part}${testError.at(-1)!.toFixed(2)} %</span></figcaption>
 <div class="chart run" data-model="${model}" data-run="${run}" role="img" aria-label="Training and test curve, ${caption}">

@@ -33,8 +33,8 @@ p { margin: .5rem 0; max-width: 52rem; }
 .wide:focus-visible, button:focus-visible, input:focus-visible, summary:focus-visible {
   outline: 2px solid var(--accent); outline-offset: 2px;
 }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .75rem; text-align: left; vertical-align: baseline; white-space: nowrap; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .55rem; text-align: left; vertical-align: baseline; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; }
 thead th { border-bottom: 2px solid var(--text); font-weight: 600; vertical-align: bottom; }
 tbody { border-bottom: 1px solid var(--line); }
@@ -43,9 +43,13 @@ tbody.each { border: 0; }
 tbody.each tr { border-bottom: 1px solid var(--grid); }
 .number { text-align: right; }
 [data-column="ours"] { font-weight: 600; }
-[data-column="processor"], [data-column="versions"] { white-space: normal; overflow-wrap: anywhere; }
-.name { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
+td[data-column="processor"], td[data-column="versions"], td[data-column="data"], td[data-column="learning rate"] {
+  white-space: normal; overflow-wrap: anywhere; min-width: 12rem;
+}
+td[data-column="learning rate"] { min-width: 18rem; }
+.name { white-space: normal; min-width: 11rem; }
 .name > span { display: flex; align-items: baseline; }
+.name > span > span { max-width: 16rem; overflow-wrap: break-word; }
 .name small { display: block; color: var(--muted); font-weight: 400; }
 .remarks td { padding-top: 0; white-space: normal; }
 .remarks span { position: sticky; left: 0; display: inline-block; max-width: min(60rem, calc(100vw - 2.5rem)); }
@@ -79,7 +83,7 @@ figure { margin: 0; }
 .runs { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(max(11rem, (100% - (var(--columns) - 1) * 1rem) / var(--columns)), 1fr)); }
 .run { aspect-ratio: 280 / 180; }
 .runs figcaption { display: flex; justify-content: space-between; gap: .5rem; }
-.runs figcaption span:first-child { overflow-wrap: anywhere; }
+.runs figcaption span { overflow-wrap: anywhere; }
 .runs figure { max-width: 48rem; }
 .live > .static { display: none; }
 
