@@ -238,7 +238,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
 
   it('has room on a narrow screen, and nothing moves while it loads', async () => {
     // What other media did to the page above moved things, too.
-    const fresh = await page.context().newPage()
+    const fresh = await page.context().browser()!.newPage()
     await fresh.goto(`${opened.origin}/index.html`)
     const moved = await fresh.evaluate(`new Promise((resolve) => {
       let sum = 0
