@@ -12,8 +12,9 @@ export interface Type {
 }
 
 /**
- * A graph inside an operator, such as the body of a Loop. Its last `captured` inputs are values of the graph around it:
- * operands of the node here, while ONNX lets a body use them by their names.
+ * A graph inside an operator, such as the body of a Loop. Its inputs stand at the places of the operands that they have the
+ * types of. The last `captured` of them are values of the graph around it: operands of the node here, while ONNX lets a
+ * body use them by their names.
  */
 export interface Body {
   readonly graph: Graph
@@ -29,6 +30,9 @@ interface AttributeTypes {
 }
 export type AttributeKind = keyof AttributeTypes
 export type AttributeValue = AttributeTypes[AttributeKind]
+
+export const isBody = (value: AttributeValue | undefined): value is Body =>
+  typeof value === 'object' && 'graph' in value
 
 /** One attribute: required, with a default, or optional (absent when not given). */
 export interface AttributeSpec<K extends AttributeKind = AttributeKind, O extends boolean = boolean> {
