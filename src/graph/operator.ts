@@ -70,12 +70,31 @@ export type Gradient<A> =
   | { readonly forbidden: string }
 
 /**
+ * What versions of a domain older than an operator's record have in its place. A constant input of the record may be an
+ * attribute in them; the rest of what they lack is said otherwise.
+ */
+export interface OlderForm<A> {
+  /** Inputs that are attributes of whole numbers, by the attribute's name: their places in the record. */
+  readonly inputsAsAttributes?: Readonly<Record<string, number>>
+  /** The most inputs, where it takes fewer than the record. */
+  readonly mostInputs?: number
+  /** Attributes that the record alone has. */
+  readonly lacks?: readonly string[]
+  /** What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it. */
+  instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
+}
+
+/**
  * One operator. A rule of a gradient gives one Value an input, or undefined where nothing flows; the engine sums over
  * broadcast axes, accumulates and prunes. `evaluate` computes in float64 and is the oracle of every test.
  */
 export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly name: string
   readonly domain: string
+  /** The version of its domain that made it what the record says, types of elements included that a graph can have. */
+  readonly since: number
+  /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
+  readonly before?: OlderForm<AttributesOf<S>>
   readonly attributes: S
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number]

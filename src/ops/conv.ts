@@ -131,6 +131,7 @@ const zerosLike = (x: readonly number[]) => new Float64Array(Number(sizeOf(x)))
 export const Conv: Operator<typeof attributes> = operator({
   name: 'Conv',
   domain: ONNX_DOMAIN,
+  since: 11,
   attributes,
   arity: [2, 3],
   infer([x, w, b], attributes) {
@@ -212,10 +213,11 @@ function transposedShape(dy: Shape, w: Shape, attributes: TransposedAttributes):
  * The adjoint of x ↦ x ∗ w: ONNX's ConvTranspose, with the weights laid out as Conv has them, [O, C/group, kh, kw].
  * It is linear in both operands: its own gradients are a Conv and a weight gradient.
  */
-const adjoint = (name: string, domain: string): Operator<typeof transposedAttributes> =>
+const adjoint = (name: string, domain: string, since: number): Operator<typeof transposedAttributes> =>
   operator({
     name,
     domain,
+    since,
     attributes: transposedAttributes,
     arity: [2, 2],
     infer([dy, w], attributes) {
@@ -250,12 +252,12 @@ const adjoint = (name: string, domain: string): Operator<typeof transposedAttrib
 const defaults: ConvAttributes = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 }
 
 /** dx of a convolution from dy and w. `output_padding` restores what the stride left over of x. */
-export const ConvInputGrad = adjoint('ConvInputGrad', TRAINING_DOMAIN)
+export const ConvInputGrad = adjoint('ConvInputGrad', TRAINING_DOMAIN, 1)
 export type TransposedOptions = ConvOptions & { readonly output_padding?: readonly number[] }
 export const convInputGrad = (dy: Value, w: Value, options: TransposedOptions = {}): Value =>
   apply1(ConvInputGrad, [dy, w], options)
 
-export const ConvTranspose = adjoint('ConvTranspose', ONNX_DOMAIN)
+export const ConvTranspose = adjoint('ConvTranspose', ONNX_DOMAIN, 11)
 export const convTranspose = (x: Value, w: Value, options: TransposedOptions = {}): Value =>
   apply1(ConvTranspose, [x, w], options)
 
@@ -275,6 +277,7 @@ function weightShape(x: Shape, dy: Shape, attributes: ConvAttributes): Shape {
 export const ConvWeightGrad: Operator<typeof attributes> = operator({
   name: 'ConvWeightGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes,
   arity: [2, 2],
   infer([x, dy], attributes) {

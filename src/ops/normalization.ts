@@ -22,6 +22,13 @@ const besideChannels = (x: Value) => x.shape.map((_, axis) => axis).filter((axis
 const overChannels = (vector: Value, x: Value) => reshape(vector, [-1, ...x.shape.slice(2).map(() => 1)])
 const sumOver = (x: Value) => reduceSum(x, besideChannels(x), { keepdims: 0 })
 
+/** Mean and biased variance of each channel. */
+function batchStatistics(x: Value): Pick<BatchNormInputs, 'mean' | 'variance'> {
+  const mean = reduceMean(x, besideChannels(x), { keepdims: 0 })
+  const centred = sub(x, overChannels(mean, x))
+  return { mean, variance: reduceMean(mul(centred, centred), besideChannels(x), { keepdims: 0 }) }
+}
+
 interface Statistics {
   count: number
   mean: Float64Array
@@ -78,6 +85,13 @@ const attributes = { epsilon: float(1e-5), momentum: float(0.9) }
 export const BatchNormalization = operator({
   name: 'BatchNormalization',
   domain: ONNX_DOMAIN,
+  since: 14,
+  before: {
+    lacks: ['training_mode'],
+    instead(inputs, { training_mode, ...options }) {
+      return training_mode ? byBatch(inputs as readonly Value[], options) : undefined
+    },
+  },
   attributes: { ...attributes, training_mode: int(0) },
   arity: [5, 5],
   requiredOutputs: 1,
@@ -108,10 +122,8 @@ export const BatchNormalization = operator({
       if (grads[1] || grads[2]) {
         throw new GraphError('no gradient flows through the running statistics; stop it there')
       }
-      const batchMean = reduceMean(x, besideChannels(x), { keepdims: 0 })
-      const centred = sub(x, overChannels(batchMean, x))
-      const batchVariance = reduceMean(mul(centred, centred), besideChannels(x), { keepdims: 0 })
-      return batchNormGrad(grad, x, scale, batchMean, pow(add(batchVariance, epsilon), -0.5))
+      const batch = batchStatistics(x)
+      return batchNormGrad(grad, x, scale, batch.mean, pow(add(batch.variance, epsilon), -0.5))
     },
   },
   evaluate([x, scale, shift, mean, variance], { epsilon, momentum, training_mode }) {
@@ -144,6 +156,20 @@ export const batchNormalization = (
   options: { epsilon?: number; momentum?: number } = {},
 ): Value => apply1(BatchNormalization, [x, scale, shift, mean, variance], options)
 
+/** The operator in training mode, by the one that is given the statistics. */
+function byBatch(
+  [x, scale, shift, mean, variance]: readonly Value[],
+  { epsilon, momentum }: { epsilon: number; momentum: number },
+): readonly Value[] {
+  const batch = batchStatistics(x!)
+  const move = (running: Value, value: Value) => add(mul(running, momentum), mul(value, 1 - momentum))
+  return [
+    batchNormalization(x!, { scale: scale!, shift: shift!, ...batch }, { epsilon }),
+    move(mean!, batch.mean),
+    move(variance!, batch.variance),
+  ]
+}
+
 /**
  * Batch normalization as training wants it. Inputs: x, scale, shift, running mean, running variance. Outputs: y, the
  * moved running mean, the moved running variance (unbiased, Σ(x − mean)²/(n − 1), as PyTorch and the paper's recipe have
@@ -152,6 +178,7 @@ export const batchNormalization = (
 export const BatchNormTraining = operator({
   name: 'BatchNormTraining',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes,
   arity: [5, 5],
   infer([x, ...vectors]) {
@@ -198,6 +225,7 @@ export const batchNormTraining = (
 export const BatchNormGrad = operator({
   name: 'BatchNormGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes: {},
   arity: [5, 5],
   infer([dy, x, ...vectors]) {

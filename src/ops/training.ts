@@ -20,6 +20,7 @@ const logSoftmaxOf = (logits: Tensor): Tensor => LogSoftmax.evaluate([logits], {
 export const SoftmaxCrossEntropy = operator({
   name: 'SoftmaxCrossEntropy',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes: {},
   arity: [2, 2],
   infer([logits, labels]) {
@@ -51,6 +52,7 @@ export const softmaxCrossEntropy = (logits: Value, labels: Value): readonly [los
 export const SoftmaxCrossEntropyGrad = operator({
   name: 'SoftmaxCrossEntropyGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes: {},
   arity: [3, 3],
   infer([dloss, probabilities, labels]) {
@@ -81,6 +83,7 @@ export const SoftmaxCrossEntropyGrad = operator({
 export const SgdMomentum = operator({
   name: 'SgdMomentum',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes: { momentum: float(0.9), weight_decay: float(0), nesterov: int(0) },
   arity: [4, 4],
   infer([w, gradient, v, rate]) {
@@ -120,6 +123,7 @@ export const SgdMomentum = operator({
 export const Gate = operator({
   name: 'Gate',
   domain: TRAINING_DOMAIN,
+  since: 1,
   attributes: { survival: float(1) },
   arity: [1, 2],
   infer([x, gate], { survival }) {

@@ -1,5 +1,5 @@
-// Target `portable`: every primitive in ONNX's own operators at opset 18, with a symbolic batch size. These bodies go into
-// the files that we write, as local functions; the figures behind the choices are in bench/README.md.
+// Target `portable`: every primitive in ONNX's own operators, with a symbolic batch size. These bodies go into the files that
+// we write, as local functions; the figures behind the choices are in bench/README.md.
 
 import { add, hardSigmoid, mul, sub } from '../../ops/index.js'
 import { type Expander, expandPrimitives, type Target } from '../target.js'
