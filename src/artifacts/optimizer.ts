@@ -4,9 +4,8 @@
 
 import onnxProto from 'onnx-proto'
 import { tensor } from '../graph/tensor.js'
-import { OPSET, OTHER_VERSION } from '../onnx/opsets.js'
+import { irVersion, OPSET, OTHER_VERSION } from '../onnx/opsets.js'
 import { tensorToProto } from '../onnx/tensors.js'
-import { IR_VERSION } from '../onnx/write.js'
 import { onnxTypes } from '../ops/elementwise.js'
 
 const { onnx } = onnxProto
@@ -62,7 +61,7 @@ export function optimizerModel({ optimizer, weightDecay = 0.01, learningRate }: 
   const initializer = [tensorToProto('flag_shape', tensor('int64', [1], [1]))]
   if (learningRate !== undefined) initializer.push(tensorToProto(rate, tensor('float32', [1], [learningRate])))
   return {
-    irVersion: IR_VERSION,
+    irVersion: irVersion(OPSET, false),
     producerName: 'rdm-onnx',
     opsetImport: [
       { domain: '', version: OPSET },

@@ -4,8 +4,9 @@ import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import type { Tensor } from '../graph/tensor.js'
 import { input, nameOf, type Parameter, type Value } from '../graph/value.js'
+import type { ExpandNode } from '../onnx/functions.js'
 import { encodeModel } from '../onnx/tensors.js'
-import { type ExpandNode, writeModel } from '../onnx/write.js'
+import { writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
 import { expandNode, expandPrimitives } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
@@ -26,6 +27,8 @@ export interface ExportOptions {
   readonly inline?: boolean
   /** Compute normalised activations again in the backward pass instead of keeping them (true unless given). */
   readonly recompute?: boolean
+  /** The version of ONNX's operators, 13 to 21; 18 unless given. */
+  readonly opset?: number | undefined
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
@@ -61,10 +64,10 @@ export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> 
  * Writes a network as an ONNX file.
  * @param network an inference graph: one input of images uint8 [batch, channels, height, width], an output `logits`
  *   float32 [batch, classes]
- * @throws GraphError when the network cannot be trained
+ * @throws GraphError when the network cannot be trained; UserError for an opset that is not written
  */
 export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
-  const { recipe, seed, part = 'all', inline = false, recompute = true } = options
+  const { recipe, seed, part = 'all', inline = false, recompute = true, opset } = options
   const metadata = {
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
     [keys.recipe]: JSON.stringify(recipe),
@@ -72,7 +75,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const plain = expandPrimitives(network, portable)
   const defaults = [FUNCTION_GATES]
   const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
-    encodeModel(writeModel({ ...model, defaults }, ...rest))
+    encodeModel(writeModel({ ...model, defaults, opset }, ...rest))
   if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
 
   const step = trainingStep(network, recipe, { recompute })

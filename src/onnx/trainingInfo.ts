@@ -79,8 +79,8 @@ function checkBindings(
  * @throws UserError naming what is wrong
  */
 export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
-  checkOpsets(model.opsetImport, 'the model')
-  const reader = new GraphReader(model.functions ?? [])
+  const version = checkOpsets(model.opsetImport, 'the model')
+  const reader = new GraphReader(model.functions ?? [], version)
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
 
@@ -89,7 +89,7 @@ export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
  * @throws UserError naming what is missing or wrong
  */
 export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTrainingModel {
-  checkOpsets(model.opsetImport, 'the model')
+  const version = checkOpsets(model.opsetImport, 'the model')
   const infos = model.trainingInfo ?? []
   if (infos.length === 0) {
     throw new UserError(
@@ -107,13 +107,13 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
   const initial = readBindings(initializationBinding, 'training_info.initialization_binding')
   if (updates.size === 0) throw new UserError('training_info has no update_binding: the step would change nothing')
 
-  const reader = new GraphReader(model.functions ?? [], new Set(updates.keys()))
+  const reader = new GraphReader(model.functions ?? [], version, new Set(updates.keys()))
   const values = new Map<string, Value>()
   const inference = reader.read(model.graph ?? {}, values)
   const step = reader.read(algorithm, values, inference.inputs)
   const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
-  const firstReader = new GraphReader(model.functions ?? [])
+  const firstReader = new GraphReader(model.functions ?? [], version)
   const first = firstReader.read(initialization ?? {})
   if (first.inputs.length > 0)
     throw new UserError('training_info.initialization: the graph has inputs; expected none, its values are drawn')

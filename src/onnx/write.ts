@@ -1,97 +1,32 @@
 // Graph → GraphProto, FunctionProto and ModelProto.
 
-import onnxProto from 'onnx-proto'
+import type onnxProto from 'onnx-proto'
 import { type Graph, graph } from '../graph/graph.js'
-import {
-  type AttributeKind,
-  type AttributeValue,
-  type Body,
-  ONNX_DOMAIN,
-  TRAINING_DOMAIN,
-  type Type,
-} from '../graph/operator.js'
+import { type Body, isBody, TRAINING_DOMAIN } from '../graph/operator.js'
 import type { Tensor } from '../graph/tensor.js'
-import { input, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
-import { identity, onnxTypes } from '../ops/elementwise.js'
+import { isParameter, type Node, rootScope, type Value } from '../graph/value.js'
+import { identity } from '../ops/elementwise.js'
+import { type ExpandNode, FunctionTable } from './functions.js'
 import { Namer } from './names.js'
-import { OPSET, OTHER_VERSION } from './opsets.js'
+import { irVersion, OPSET, requireWritable } from './opsets.js'
+import {
+  AttributeType,
+  attributeProto,
+  type GraphProto,
+  type NodeProto,
+  opsetImport,
+  unusualAttributes,
+  valueInfo,
+} from './protos.js'
 import { tensorToProto } from './tensors.js'
+import { atVersion, toVersion } from './versions.js'
 
-const { onnx } = onnxProto
-type GraphProto = onnxProto.onnx.IGraphProto
-type NodeProto = onnxProto.onnx.INodeProto
-type FunctionProto = onnxProto.onnx.IFunctionProto
-type AttributeProto = onnxProto.onnx.IAttributeProto
-type ValueInfo = onnxProto.onnx.IValueInfoProto
 /** A GraphProto whose lists are there to be filled. */
 type OpenGraph = GraphProto & {
   [K in 'input' | 'output' | 'initializer' | 'node' | 'valueInfo']: NonNullable<GraphProto[K]>
 }
 
-/** The first version of the file format that has functions. */
-export const IR_VERSION = 8
-
-const AttributeType = onnx.AttributeProto.AttributeType
-
-/** @param writeBody writes a graph that is an attribute */
-function attributeProto(
-  name: string,
-  kind: AttributeKind,
-  value: AttributeValue,
-  writeBody: (body: Body) => GraphProto,
-): AttributeProto {
-  switch (kind) {
-    case 'int':
-      return { name, type: AttributeType.INT, i: value as number }
-    case 'float':
-      return { name, type: AttributeType.FLOAT, f: value as number }
-    case 'string':
-      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value as string) }
-    case 'ints':
-      return { name, type: AttributeType.INTS, ints: [...(value as readonly number[])] }
-    case 'graph':
-      return { name, type: AttributeType.GRAPH, g: writeBody(value as Body) }
-  }
-}
-
-/** The attributes that are given and not the usual ones. */
-function* unusualAttributes({ operator, attributes }: Node): Generator<[string, AttributeKind, AttributeValue]> {
-  for (const [name, { kind, default: usual }] of Object.entries(operator.attributes)) {
-    const value = attributes[name]
-    if (value !== undefined && String(value) !== String(usual)) yield [name, kind, value]
-  }
-}
-
-function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
-  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
-  return { name, type: { tensorType: { elemType: onnxTypes[dtype], shape: { dim } } } }
-}
-
-/** Writes primitives out: the body of a function. */
-export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[]
-
-/** ONNX's own operators, and every other domain that the nodes name. */
-function opsetImport(nodes: readonly NodeProto[] = []) {
-  const others = new Set<string>()
-  const collect = ({ domain, attribute }: NodeProto): void => {
-    if (domain) others.add(domain)
-    for (const { g } of attribute ?? []) g?.node?.forEach(collect)
-  }
-  nodes.forEach(collect)
-  return [{ domain: ONNX_DOMAIN, version: OPSET }, ...[...others].map((domain) => ({ domain, version: OTHER_VERSION }))]
-}
-
-/** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
-function variantName(node: Node): string {
-  const parts = [...unusualAttributes(node)].map(([name, , value]) => {
-    const text = String(value).replaceAll(',', 'x').replaceAll('.', 'p').replaceAll('-', 'm')
-    return `${name[0]}${text}`
-  })
-  return [node.operator.name, ...parts].join('_')
-}
-
-const bodiesOf = ({ attributes }: Node): Body[] =>
-  Object.values(attributes).filter((value) => typeof value === 'object' && 'graph' in value)
+const bodiesOf = ({ attributes }: Node): Body[] => Object.values(attributes).filter(isBody)
 
 /** Every value that a node uses or a graph gives, in graphs and the bodies inside them. */
 const usedIn = ({ nodes, outputs }: Graph): (Value | undefined)[] => [
@@ -99,50 +34,20 @@ const usedIn = ({ nodes, outputs }: Graph): (Value | undefined)[] => [
   ...outputs.values(),
 ]
 
-/** The primitives of a model as local functions: one for each distinct body, whatever shapes it is called with. */
-class FunctionTable {
-  private readonly byBody = new Map<string, FunctionProto>()
-  private readonly namer = new Namer()
-
-  constructor(private readonly expand: ExpandNode) {}
-
-  /** The name of the function that computes this node. */
-  call(node: Node): string {
-    const inputs = node.inputs.map((value, i) => value && input(`x${i}`, value.dtype, value.shape))
-    const outputs = rootScope('', () => this.expand(node, inputs))
-    const body = graph(
-      node.operator.name,
-      inputs.filter((value) => value !== undefined),
-      Object.fromEntries(outputs.map((value, i) => [`y${i}`, value])),
-    )
-    const { node: nodes } = new GraphWriter([body]).write(body)
-    const proto: FunctionProto = {
-      domain: TRAINING_DOMAIN,
-      input: inputs.map((_, i) => `x${i}`),
-      output: outputs.map((_, i) => `y${i}`),
-      attribute: Object.keys(node.operator.attributes).filter((name) => node.attributes[name] !== undefined),
-      opsetImport: opsetImport(),
-      node: nodes ?? null,
-    }
-    const key = Buffer.from(onnx.FunctionProto.encode({ ...proto, name: variantName(node) }).finish()).toString(
-      'latin1',
-    )
-    const known = this.byBody.get(key)
-    if (known) return known.name!
-    const name = this.namer.unique(variantName(node))
-    this.byBody.set(key, { ...proto, name })
-    return name
-  }
-
-  protos(): FunctionProto[] {
-    return [...this.byBody.values()]
-  }
-}
-
 /**
  * Writes graphs that share values and names: what one has written, the next refers to. That is how a training algorithm
  * stands beside its inference graph in one file.
  */
+interface WriterOptions {
+  /** Of ONNX's operators. */
+  readonly version: number
+  readonly weights?: ReadonlyMap<string, Tensor>
+  readonly functions?: FunctionTable | undefined
+  /** Names that no node may take. */
+  readonly reserved?: Iterable<string>
+  readonly innerTypes?: boolean
+}
+
 class GraphWriter {
   private readonly namer = new Namer()
   private readonly names = new Map<Value, string>()
@@ -151,14 +56,11 @@ class GraphWriter {
 
   constructor(
     graphs: readonly Graph[],
-    private readonly weights: ReadonlyMap<string, Tensor> = new Map(),
-    private readonly functions?: FunctionTable,
-    reserved: Iterable<string> = [],
-    private readonly innerTypes = true,
+    private readonly options: WriterOptions,
   ) {
     this.used = new Set(graphs.flatMap(usedIn))
     // Names that mean something outside come first, so that no node takes one.
-    for (const name of reserved) this.namer.reserve(name)
+    for (const name of options.reserved ?? []) this.namer.reserve(name)
     for (const { inputs, parameters, outputs } of graphs) {
       for (const { origin } of [...inputs, ...parameters]) if ('name' in origin) this.namer.reserve(origin.name)
       for (const name of outputs.keys()) this.namer.reserve(name)
@@ -209,7 +111,7 @@ class GraphWriter {
   }
 
   weightOf(name: string): Tensor {
-    const value = this.weights.get(name)
+    const value = this.options.weights?.get(name)
     if (!value) throw new Error(`no value for the parameter '${name}'`)
     return value
   }
@@ -227,10 +129,11 @@ class GraphWriter {
   }
 
   private writeNode(node: Node, outputs: ReadonlyMap<Value, string>, proto: OpenGraph): void {
-    const call = node.operator.domain === TRAINING_DOMAIN ? this.functions?.call(node) : undefined
+    const { version, functions, innerTypes = true } = this.options
+    const call = node.operator.domain === TRAINING_DOMAIN ? functions?.call(node) : undefined
     const captured = bodiesOf(node).reduce((count, body) => count + body.captured, 0)
-    const given = node.inputs.slice(0, node.inputs.length - captured)
-    const input = given.map((value) => this.nameOf(value, proto.node))
+    const { inputs, attributes } = toVersion(version, node)
+    const input = inputs.slice(0, inputs.length - captured).map((value) => this.nameOf(value, proto.node))
     const writeBody = (body: Body) => this.writeBody(body, node.inputs, proto.node)
     const attribute = [...unusualAttributes(node)].map((entry) => attributeProto(...entry, writeBody))
     const name = this.namer.forNode(node)
@@ -240,7 +143,7 @@ class GraphWriter {
       const chosen = outputs.get(value)
       const valueName = chosen ?? (i === 0 ? name : this.namer.unique(`${name}:${i}`))
       this.names.set(value, valueName)
-      if (chosen === undefined && this.innerTypes) proto.valueInfo.push(valueInfo(valueName, value))
+      if (chosen === undefined && innerTypes) proto.valueInfo.push(valueInfo(valueName, value))
       return valueName
     })
     proto.node.push({
@@ -249,7 +152,7 @@ class GraphWriter {
       domain: node.operator.domain,
       input,
       output,
-      attribute,
+      attribute: [...attribute, ...attributes],
     })
   }
 
@@ -298,6 +201,8 @@ export interface ModelParts {
   readonly defaults?: readonly string[]
   /** Whether the types of values between nodes are written too (true unless given): for readers, not for runtimes. */
   readonly innerTypes?: boolean
+  /** The version of ONNX's operators, 13 to 21; 18 unless given. */
+  readonly opset?: number | undefined
 }
 
 const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]) => ({ key, value }))
@@ -305,29 +210,42 @@ const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]
 /**
  * A model file. Primitives become calls of local functions whose bodies `expand` writes; without `expand` the graphs
  * must hold none.
+ * @throws UserError for a version of ONNX's operators that is not written
  */
 export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
-  const { training, metadata = {}, defaults = [], innerTypes = true } = parts
-  const functions = expand && new FunctionTable(expand)
-  const graphs = [parts.graph, ...(training ? [training.step] : [])]
-  const writer = new GraphWriter(graphs, parts.weights, functions, training?.updates.keys(), innerTypes)
+  const { weights, training, metadata = {}, defaults = [], innerTypes = true } = parts
+  const version = requireWritable(parts.opset ?? OPSET)
+  const inVersion = atVersion(version)
+  const writeAlone = (source: Graph) => {
+    const said = inVersion(source)
+    return new GraphWriter([said], { version }).write(said)
+  }
+  const functions = expand && new FunctionTable(version, expand, (body) => writeAlone(body).node ?? [])
+  const [network, step] = [inVersion(parts.graph), training && inVersion(training.step)]
+  const reserved = training?.updates.keys() ?? []
+  const writer = new GraphWriter(step ? [network, step] : [network], {
+    version,
+    weights,
+    functions,
+    reserved,
+    innerTypes,
+  })
   const model: onnxProto.onnx.IModelProto = {
-    irVersion: IR_VERSION,
     producerName: 'rdm-onnx',
-    graph: writer.write(parts.graph),
+    graph: writer.write(network),
     metadataProps: entries(new Map(Object.entries(metadata))),
   }
   for (const value of parts.graph.parameters) {
     if (defaults.includes(value.origin.name)) model.graph?.input?.push(valueInfo(value.origin.name, value))
   }
-  if (training) {
-    const algorithm = writer.write(training.step)
+  if (training && step) {
+    const algorithm = writer.write(step)
     // State that the step replaces without reading it (a velocity without momentum) is part of the model all the same.
     const written = new Set([model.graph, algorithm].flatMap((proto) => proto?.initializer?.map(({ name }) => name)))
     for (const name of training.updates.keys()) {
       if (!written.has(name)) algorithm.initializer?.push(tensorToProto(name, writer.weightOf(name)))
     }
-    const initialization = new GraphWriter([training.initialization]).write(training.initialization)
+    const initialization = writeAlone(training.initialization)
     model.trainingInfo = [
       {
         initialization,
@@ -338,7 +256,11 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
     ]
   }
   model.functions = functions?.protos() ?? []
+  model.irVersion = irVersion(version, model.functions.length > 0)
   const written = [model.graph, ...(model.trainingInfo ?? []).map(({ algorithm }) => algorithm)]
-  model.opsetImport = opsetImport(written.flatMap((proto) => proto?.node ?? []))
+  model.opsetImport = opsetImport(
+    version,
+    written.flatMap((proto) => proto?.node ?? []),
+  )
   return model
 }
