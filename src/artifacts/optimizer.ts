@@ -4,8 +4,10 @@
 
 import onnxProto from 'onnx-proto'
 import { tensor } from '../graph/tensor.js'
+import { optimizerDoc } from '../model/docs.js'
 import { irVersion, OPSET, OTHER_VERSION } from '../onnx/opsets.js'
 import { tensorToProto } from '../onnx/tensors.js'
+import { producer } from '../onnx/write.js'
 import { onnxTypes } from '../ops/elementwise.js'
 
 const { onnx } = onnxProto
@@ -62,7 +64,8 @@ export function optimizerModel({ optimizer, weightDecay = 0.01, learningRate }: 
   if (learningRate !== undefined) initializer.push(tensorToProto(rate, tensor('float32', [1], [learningRate])))
   return {
     irVersion: irVersion(OPSET, false),
-    producerName: 'rdm-onnx',
+    ...producer,
+    docString: optimizerDoc(optimizer),
     opsetImport: [
       { domain: '', version: OPSET },
       { domain: 'com.microsoft', version: OTHER_VERSION },

@@ -84,6 +84,14 @@ export interface OlderForm<A> {
   instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
 }
 
+/** What a file says of the function that stands for an operator. */
+export interface Doc {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  /** The formula in these names, and where it is from. */
+  readonly text: string
+}
+
 /**
  * One operator. A rule of a gradient gives one Value an input, or undefined where nothing flows; the engine sums over
  * broadcast axes, accumulates and prunes. `evaluate` computes in float64 and is the oracle of every test.
@@ -95,6 +103,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly since: number
   /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
   readonly before?: OlderForm<AttributesOf<S>>
+  /** Of an operator that ONNX lacks, and that is a function in files. */
+  readonly doc?: Doc
   readonly attributes: S
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number]
@@ -110,6 +120,14 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
 
 /** Identity with inference: gives a record its precise attribute types. */
 export const operator = <const S extends AttributeSpecs>(record: Operator<S>): Operator<S> => record
+
+/** A training primitive. */
+export interface Primitive<S extends AttributeSpecs = AttributeSpecs> extends Operator<S> {
+  readonly doc: Doc
+}
+
+/** As `operator`, for a training primitive. */
+export const primitive = <const S extends AttributeSpecs>(record: Primitive<S>): Primitive<S> => record
 
 export const required = <K extends AttributeKind>(kind: K): AttributeSpec<K, false> => ({ kind, optional: false })
 export const optional = <K extends AttributeKind>(kind: K): AttributeSpec<K, true> => ({ kind, optional: true })

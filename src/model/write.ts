@@ -11,6 +11,7 @@ import { portable } from '../targets/portable/index.js'
 import { expandNode, expandPrimitives } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
+import { fileDocs, initializationDocs, networkDocs, stepDocs } from './docs.js'
 import { FUNCTION_GATES, keys, type StepNames } from './metadata.js'
 import type { Recipe } from './recipe.js'
 
@@ -76,11 +77,15 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const defaults = [FUNCTION_GATES]
   const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
     encodeModel(writeModel({ ...model, defaults, opset }, ...rest))
-  if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
+  const [first] = network.inputs
+  const images = first ? nameOf(first) : ''
+  if (part === 'infer') {
+    const docs = networkDocs(network.name, images)
+    return encode({ graph: plain, weights: initialize([plain], seed), metadata, docs })
+  }
 
   const step = trainingStep(network, recipe, { recompute })
-  const [images] = network.inputs
-  const names = stepNames(images ? nameOf(images) : '', step.survival)
+  const names = stepNames(images, step.survival)
   const written = inline ? expandPrimitives(step.graph, portable) : step.graph
   const bodies = inline ? undefined : portableBodies
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }
@@ -88,7 +93,8 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
     JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
   if (part === 'train') {
     const open = { graph: parametersAsInputs(written, step.graph.parameters), weights: new Map<string, Tensor>() }
-    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) } }, bodies)
+    const docs = stepDocs(network.name, names)
+    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) }, docs }, bodies)
   }
   const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)
   if (part === 'init') {
@@ -96,9 +102,11 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
       graph: initialization,
       weights: new Map(),
       metadata: { ...metadata, [keys.initial]: swapped(initial) },
+      docs: initializationDocs(network.name),
     })
   }
   const weights = initialize([network, step.graph], seed)
   const training = { step: written, initialization, updates: step.updates, initial }
-  return encode({ graph: plain, weights, training, metadata: described }, bodies)
+  const docs = fileDocs(network.name, names)
+  return encode({ graph: plain, weights, training, metadata: described, docs }, bodies)
 }

@@ -2,7 +2,7 @@
 
 import onnxProto from 'onnx-proto'
 import { type Graph, graph } from '../graph/graph.js'
-import { TRAINING_DOMAIN } from '../graph/operator.js'
+import { type Doc, TRAINING_DOMAIN } from '../graph/operator.js'
 import { input, type Node, rootScope, type Value } from '../graph/value.js'
 import { Namer } from './names.js'
 import { type FunctionProto, type NodeProto, opsetImport, unusualAttributes } from './protos.js'
@@ -35,18 +35,19 @@ export class FunctionTable {
   ) {}
 
   /** The name of the function that computes this node. */
-  call(node: Node): string {
-    const inputs = node.inputs.map((value, i) => value && input(`x${i}`, value.dtype, value.shape))
+  call(node: Node, doc: Doc): string {
+    const inputs = node.inputs.map((value, i) => value && input(doc.inputs[i]!, value.dtype, value.shape))
     const outputs = rootScope('', () => this.expand(node, inputs))
     const body = graph(
       node.operator.name,
       inputs.filter((value) => value !== undefined),
-      Object.fromEntries(outputs.map((value, i) => [`y${i}`, value])),
+      Object.fromEntries(outputs.map((value, i) => [doc.outputs[i]!, value])),
     )
     const proto: FunctionProto = {
       domain: TRAINING_DOMAIN,
-      input: inputs.map((_, i) => `x${i}`),
-      output: outputs.map((_, i) => `y${i}`),
+      docString: doc.text,
+      input: doc.inputs.slice(0, inputs.length),
+      output: [...doc.outputs],
       attribute: Object.keys(node.operator.attributes).filter((name) => node.attributes[name] !== undefined),
       opsetImport: opsetImport(this.version),
       node: this.writeBody(body),

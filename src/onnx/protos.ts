@@ -43,9 +43,9 @@ export function* unusualAttributes({ operator, attributes }: Node): Generator<[s
   }
 }
 
-export function valueInfo(name: string, { dtype, shape }: Type): ValueInfo {
+export function valueInfo(name: string, { dtype, shape }: Type, docString: string | null = null): ValueInfo {
   const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
-  return { name, type: { tensorType: { elemType: onnxTypes[dtype], shape: { dim } } } }
+  return { name, docString, type: { tensorType: { elemType: onnxTypes[dtype], shape: { dim } } } }
 }
 
 /** A version of ONNX's own operators, and every other domain that the nodes name. */

@@ -27,7 +27,7 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
-import { tensorFromProto, toNumber } from './tensors.js'
+import { shortestFloat, tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
 
 const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
@@ -46,15 +46,6 @@ const implied: Readonly<Record<string, string>> = {
   saturate: '1',
   select_last_index: '0',
   storage_order: '0',
-}
-
-/** A float32 of the file as the shortest decimal that rounds to it: 1e-5, not 0.000009999999747. */
-function shortestFloat(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits))
-    if (Math.fround(short) === Math.fround(value)) return short
-  }
-  return value
 }
 
 function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => Body): AttributeValue | undefined {
@@ -113,12 +104,13 @@ export class GraphReader {
 
   /**
    * @param version of ONNX's operators in the graphs; functions import their own
-   * @param updated names of the initializers that training replaces: parameters, whatever their type
+   * @param named names of the initializers that are parameters, whatever their type; the others are constants of the graph.
+   *   Unless given, all floats: shapes, axes and indices are whole numbers
    */
   constructor(
     functions: readonly FunctionProto[],
     private readonly version: number = OPSET,
-    private readonly updated: ReadonlySet<string> = new Set(),
+    private readonly named?: ReadonlySet<string>,
   ) {
     this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
   }
@@ -168,8 +160,7 @@ export class GraphReader {
   private readInitializer(proto: onnxProto.onnx.ITensorProto): Value {
     const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
     const name = proto.name ?? ''
-    // Shapes, axes and indices are whole numbers and belong to the graph; weights are floats.
-    if (!isFloat(tensor.dtype) && !this.updated.has(name)) return constantTensor(tensor)
+    if (!(this.named?.has(name) ?? isFloat(tensor.dtype))) return constantTensor(tensor)
     this.weights.set(name, tensor)
     return rootScope('', () => parameter(name, tensor.shape, { kind: 'constant', value: 0 }, { dtype: tensor.dtype }))
   }

@@ -8,6 +8,7 @@ import {
   ONNX_DOMAIN,
   type Operator,
   operator,
+  primitive,
   required,
   TRAINING_DOMAIN,
 } from '../graph/operator.js'
@@ -281,10 +282,15 @@ export const relu = call1(Relu)
  * dy where the ReLU's output y is positive, else 0 — the mask from the output, so that the input need not be kept.
  * In dy it is linear with the same mask; in y it is flat.
  */
-export const ReluGrad = operator({
+export const ReluGrad = primitive({
   name: 'ReluGrad',
   domain: TRAINING_DOMAIN,
   since: 1,
+  doc: {
+    inputs: ['dy', 'y'],
+    outputs: ['dx'],
+    text: 'The gradient of Relu from its output: dx is dy where y > 0, else 0.',
+  },
   attributes: none,
   arity: [2, 2],
   infer: (inputs) => inferBroadcast(inputs),

@@ -1,6 +1,6 @@
 // Batch normalization: ONNX's operator in both modes, the training primitive and its gradient.
 
-import { float, int, ONNX_DOMAIN, operator, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import { float, int, ONNX_DOMAIN, operator, primitive, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
 import { normal, positive } from '../graph/sample.js'
 import { isFloat, type Tensor, tensor } from '../graph/tensor.js'
 import { apply, apply1, GraphError, type Value } from '../graph/value.js'
@@ -171,14 +171,21 @@ function byBatch(
 }
 
 /**
- * Batch normalization as training wants it. Inputs: x, scale, shift, running mean, running variance. Outputs: y, the
- * moved running mean, the moved running variance (unbiased, Σ(x − mean)²/(n − 1), as PyTorch and the paper's recipe have
- * it), the batch mean and the inverse deviation 1/√(variance + ε) that the gradient uses again.
+ * Batch normalization as training wants it: the moved running variance is unbiased, Σ(x − mean)²/(n − 1), as PyTorch and
+ * the paper's recipe have it, and the gradient uses the mean and the inverse deviation again.
  */
-export const BatchNormTraining = operator({
+export const BatchNormTraining = primitive({
   name: 'BatchNormTraining',
   domain: TRAINING_DOMAIN,
   since: 1,
+  doc: {
+    inputs: ['x', 'scale', 'shift', 'running_mean', 'running_variance'],
+    outputs: ['y', 'next_mean', 'next_variance', 'mean', 'inverse'],
+    text:
+      'Batch normalization in training (Ioffe and Szegedy 2015): y = scale · (x − mean) · inverse + shift with the mean and ' +
+      'the variance of each channel over the batch, and inverse = 1/√(variance + epsilon). The running statistics ' +
+      'move: next = momentum · running + (1 − momentum) · that of the batch, the variance unbiased (n/(n − 1)).',
+  },
   attributes,
   arity: [5, 5],
   infer([x, ...vectors]) {
@@ -217,15 +224,18 @@ export const batchNormTraining = (
   options: { epsilon?: number; momentum?: number } = {},
 ): readonly Value[] => apply(BatchNormTraining, [x, scale, shift, mean, variance], options)
 
-/**
- * Inputs: dy, x, scale, batch mean, inverse deviation s. Outputs: dx, dscale, dshift. With x̂ = (x − mean)·s and n
- * elements a channel (Ioffe & Szegedy 2015, section 3):
- *   dshift = Σ dy, dscale = Σ dy·x̂, dx = scale·s · (dy − dshift/n − x̂·dscale/n)
- */
-export const BatchNormGrad = operator({
+/** The gradients of BatchNormTraining by x, scale and shift. */
+export const BatchNormGrad = primitive({
   name: 'BatchNormGrad',
   domain: TRAINING_DOMAIN,
   since: 1,
+  doc: {
+    inputs: ['dy', 'x', 'scale', 'mean', 'inverse'],
+    outputs: ['dx', 'dscale', 'dshift'],
+    text:
+      'The gradients of batch normalization (Ioffe and Szegedy 2015, section 3). With x̂ = (x − mean) · inverse and n ' +
+      'elements a channel: dshift = Σ dy, dscale = Σ dy · x̂, dx = scale · inverse · (dy − dshift/n − x̂ · dscale/n).',
+  },
   attributes: {},
   arity: [5, 5],
   infer([dy, x, ...vectors]) {
