@@ -2,7 +2,8 @@
 import { LineChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components'
 import { use } from 'echarts/core'
-import { axisStyle, colours, svgOf, titleStyle } from '../charts/svg.js'
+import { axisStyle, colours, titleStyle } from '../charts/style.js'
+import { svgOf } from '../charts/svg.js'
 import type { EpochMetrics } from './metrics.js'
 
 use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent])
