@@ -19,7 +19,8 @@ const stepValues = (names: StepNames): Readonly<Record<string, string>> => ({
   [names.correct]: 'How many images of the batch were classified right; in training, before the update.',
   ...(names.gates && {
     [names.gates.name]:
-      `For each gated block 1, which keeps its residual functions, or 0, which drops them. Drawn anew for each step, with the probabilities in the metadata.`,
+      'For each gated block 1, which keeps its residual functions, or 0, which drops them: drawn anew for each step, with the ' +
+      'probabilities in the metadata.',
   }),
 })
 
