@@ -75,7 +75,8 @@ export function curvesSvg(history: readonly EpochMetrics[], name: string): strin
           lineStyle: { type: 'dashed', color: colours.line, width: 1 },
           label: { formatter: '{b}', fontSize: 11, color: '#777777' },
           data: rateChanges(history).map(({ epoch, learningRate }) => ({
-            xAxis: epoch + 1,
+            // Where the epoch before it ends.
+            xAxis: epoch,
             name: `lr ${learningRate}`,
           })),
         },

@@ -205,9 +205,8 @@ export function runChart(
     ),
     lineStyle: { width: 1.5, color },
   })
-  const changes = run.learningRate.flatMap((rate, i, rates) =>
-    i > 0 && rate !== rates[i - 1] ? [{ xAxis: i + 1 }] : [],
-  )
+  // An epoch begins where the one before it ends.
+  const changes = run.learningRate.flatMap((rate, i, rates) => (i > 0 && rate !== rates[i - 1] ? [{ xAxis: i }] : []))
   return {
     grid: smallGrid,
     xAxis: { ...epochAxis(theme, epochs), ...small, name: '', splitLine: { show: false } },

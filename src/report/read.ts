@@ -17,7 +17,7 @@ import { naming } from '../model/read.js'
 import type { Recipe } from '../model/recipe.js'
 import { decodeModel } from '../onnx/tensors.js'
 import { jobFolder, planFile, readExperiment } from '../repro/folder.js'
-import type { PlanConfig, PlanModel } from '../repro/plan.js'
+import { jobOf, type PlanConfig, type PlanModel } from '../repro/plan.js'
 import type { TargetName } from '../tuning/plan.js'
 
 /** One run as its folder has it. */
@@ -80,7 +80,7 @@ async function readFolder(folder: string): Promise<Records> {
     const { plan, data } = experiment
     const models = plan.models.map(
       async ({ name, architecture, recipe, config, init, seeds }): Promise<ModelRecord> => {
-        const runs = seeds.map((seed) => readRun(jobFolder(folder, { id: '', name, seed }), seed, config))
+        const runs = seeds.map((seed) => readRun(jobFolder(folder, jobOf(name, seed)), seed, config))
         return { name, architecture, recipe, config, init, data, runs: await Promise.all(runs) }
       },
     )
