@@ -28,6 +28,7 @@ interface GivenOptions extends ArtifactsOptions {
   readonly gates?: true
   readonly recipe?: string
   readonly inline?: true
+  readonly opset?: number
   readonly out?: string
   readonly list?: true
   readonly describe?: true
@@ -61,6 +62,7 @@ export function checkArtifactsOptions(options: GivenOptions): void {
     '--target': target !== 'portable',
     '--out': options.out !== undefined,
     '--inline': options.inline !== undefined,
+    '--opset': options.opset !== undefined,
     '--list': options.list !== undefined,
     '--describe': options.describe !== undefined,
     '--recipe': options.recipe !== undefined,

@@ -14,6 +14,7 @@ import { multiplyAdds, parameterCount } from '../model/cost.js'
 import { readTrainableModel } from '../model/read.js'
 import type { Recipe } from '../model/recipe.js'
 import { exportModel, type Part, parts } from '../model/write.js'
+import { OPSET, writableOpsets } from '../onnx/opsets.js'
 import { multiplicity } from '../paths/multiplicity.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
@@ -33,6 +34,7 @@ interface Options extends NetworkOptions, ArtifactsOptions {
   readonly nesterov?: true
   readonly part: Part
   readonly inline?: true
+  readonly opset?: number
   readonly target: Exclude<TargetName, 'auto'>
   readonly precision?: Precision
   readonly batch?: number
@@ -53,6 +55,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --block bottleneck --depth 83 --r 2 --relu-drop 1 --out model.onnx',
     'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
+    'rdm-export --arch rdm56 --part train --inline --opset 13 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
@@ -103,6 +106,11 @@ export async function main(argv: string[]): Promise<void> {
       parsedBy(wholeNumber(1, 65_536)),
     )
     .option('--inline', 'no local functions: their bodies in place')
+    .option(
+      '--opset <version>',
+      `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
+      parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
+    )
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
     .option('--out <file>', 'write here instead of standard output')
     .option('--list', 'list the zoo')
@@ -141,10 +149,12 @@ async function run(options: Options): Promise<void> {
     )
   if (options.batch !== undefined && !forCpu)
     throw new UserError('the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu')
+  if (options.opset !== undefined && target !== 'portable')
+    throw new UserError(`--opset is for target portable, and ${target} has an opset of its own: leave one of them out`)
   const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
-  const { seed, recompute, inline = false } = options
+  const { seed, recompute, inline = false, opset } = options
   const part = target === 'portable' ? options.part : 'all'
-  const model = exportModel(network, { recipe, seed, part, inline, recompute, architecture })
+  const model = exportModel(network, { recipe, seed, part, inline, recompute, architecture, opset })
   const lowered = {
     portable: () => model,
     'ort-cpu': () => stepForCpu(model, options.batch ?? recipe.batchSize),

@@ -4,12 +4,14 @@ import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import type { Tensor } from '../graph/tensor.js'
 import { input, nameOf, type Parameter, type Value } from '../graph/value.js'
+import type { ExpandNode } from '../onnx/functions.js'
 import { encodeModel } from '../onnx/tensors.js'
-import { type ExpandNode, writeModel } from '../onnx/write.js'
+import { writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
 import { expandNode, expandPrimitives } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
+import { fileDocs, initializationDocs, networkDocs, stepDocs } from './docs.js'
 import { FUNCTION_GATES, keys, type StepNames } from './metadata.js'
 import type { Recipe } from './recipe.js'
 
@@ -26,6 +28,8 @@ export interface ExportOptions {
   readonly inline?: boolean
   /** Compute normalised activations again in the backward pass instead of keeping them (true unless given). */
   readonly recompute?: boolean
+  /** The version of ONNX's operators, 13 to 21; 18 unless given. */
+  readonly opset?: number | undefined
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
@@ -61,10 +65,10 @@ export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> 
  * Writes a network as an ONNX file.
  * @param network an inference graph: one input of images uint8 [batch, channels, height, width], an output `logits`
  *   float32 [batch, classes]
- * @throws GraphError when the network cannot be trained
+ * @throws GraphError when the network cannot be trained; UserError for an opset that is not written
  */
 export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
-  const { recipe, seed, part = 'all', inline = false, recompute = true } = options
+  const { recipe, seed, part = 'all', inline = false, recompute = true, opset } = options
   const metadata = {
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
     [keys.recipe]: JSON.stringify(recipe),
@@ -72,12 +76,16 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const plain = expandPrimitives(network, portable)
   const defaults = [FUNCTION_GATES]
   const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
-    encodeModel(writeModel({ ...model, defaults }, ...rest))
-  if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
+    encodeModel(writeModel({ ...model, defaults, opset }, ...rest))
+  const [first] = network.inputs
+  const images = first ? nameOf(first) : ''
+  if (part === 'infer') {
+    const docs = networkDocs(network.name, images)
+    return encode({ graph: plain, weights: initialize([plain], seed), metadata, docs })
+  }
 
   const step = trainingStep(network, recipe, { recompute })
-  const [images] = network.inputs
-  const names = stepNames(images ? nameOf(images) : '', step.survival)
+  const names = stepNames(images, step.survival)
   const written = inline ? expandPrimitives(step.graph, portable) : step.graph
   const bodies = inline ? undefined : portableBodies
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }
@@ -85,7 +93,8 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
     JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
   if (part === 'train') {
     const open = { graph: parametersAsInputs(written, step.graph.parameters), weights: new Map<string, Tensor>() }
-    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) } }, bodies)
+    const docs = stepDocs(network.name, names)
+    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) }, docs }, bodies)
   }
   const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)
   if (part === 'init') {
@@ -93,9 +102,11 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
       graph: initialization,
       weights: new Map(),
       metadata: { ...metadata, [keys.initial]: swapped(initial) },
+      docs: initializationDocs(network.name),
     })
   }
   const weights = initialize([network, step.graph], seed)
   const training = { step: written, initialization, updates: step.updates, initial }
-  return encode({ graph: plain, weights, training, metadata: described }, bodies)
+  const docs = fileDocs(network.name, names)
+  return encode({ graph: plain, weights, training, metadata: described, docs }, bodies)
 }
