@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 export async function launch(command) {
   if (existsSync(new URL('../src', import.meta.url))) {
     const { build } = await import('../tools/build.mjs')
-    if (!build()) process.exit(1)
+    if (!(await build())) process.exit(1)
   }
   const { main } = await import(`../dist/src/cli/${command}.js`)
   await main(process.argv.slice(2))

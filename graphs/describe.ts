@@ -1,4 +1,4 @@
-// The network that a user describes: one of the zoo by name, or any other by its parts.
+// The network that a user describes: one of the zoo by name, or any other by its parts. And how its functions are written.
 
 import leven from 'leven'
 import type { z } from 'zod'
@@ -126,3 +126,15 @@ export function architectureFrom(
 
 const describeIssue = ({ path, message }: z.core.$ZodIssue) =>
   path.length > 0 ? `${path.join('.')}: ${message}` : message
+
+/** Masks as they come; more than two equal ones in a row are counted: 23 × 11. */
+export function formatFunctions(functions: readonly string[]): string {
+  const runs: { mask: string; count: number }[] = []
+  for (const mask of functions) {
+    const last = runs.at(-1)
+    if (last?.mask === mask) last.count++
+    else runs.push({ mask, count: 1 })
+  }
+  const texts = runs.flatMap(({ mask, count }) => (count > 2 ? `${count} × ${mask}` : new Array(count).fill(mask)))
+  return texts.join(',')
+}

@@ -84,7 +84,7 @@ function residualFunction(x: Value, a: Architecture, mask: string, { width, stri
     const unit = (v: Value) => conv2d(v, `conv${i + 1}`, { channels, kernel, stride: i === 0 ? stride : 1, init })
     const activate = (v: Value) => {
       const normal = batchNorm(v, `bn${i + 1}`)
-      return mask[i] === '1' ? relu(normal) : normal
+      return mask[i] === '1' ? scope(`relu${i + 1}`, () => relu(normal)) : normal
     }
     return a.activation === 'pre' ? unit(activate(value)) : activate(unit(value))
   }, x)
@@ -97,8 +97,9 @@ function shortcut(x: Value, a: Architecture, { width, stride }: Place, init: Ini
   if (added === 0 && stride === 1) return x
   if (a.shortcut === 'projection') return conv2d(x, 'shortcut', { channels, kernel: 1, stride, init })
   return scope('shortcut', () => {
-    const pooled = stride === 1 ? x : averagePool(x, { kernel_shape: [stride, stride], strides: [stride, stride] })
-    return added === 0 ? pooled : pad(pooled, [1], [0], [added])
+    const window = [stride, stride]
+    const pooled = stride === 1 ? x : scope('pool', () => averagePool(x, { kernel_shape: window, strides: window }))
+    return added === 0 ? pooled : scope('pad', () => pad(pooled, [1], [0], [added]))
   })
 }
 
@@ -111,14 +112,15 @@ function block(x: Value, a: Architecture, place: Place, init: Init, gates?: Valu
     scope(`f${i + 1}`, () => {
       const value = residualFunction(x, a, mask, place, init)
       if (!gates) return value
-      return gate(value, 1, gather(gates, constant('int64', place.index * a.functions.length + i)))
+      const index = constant('int64', place.index * a.functions.length + i)
+      return scope('gate', () => gate(value, 1, gather(gates, index)))
     }),
   )
-  const branch = functions.reduce(add)
-  const gated = a.stochasticDepth === undefined ? branch : gate(branch, place.survival)
+  const branch = scope('functions', () => functions.reduce(add))
+  const gated = a.stochasticDepth === undefined ? branch : scope('gate', () => gate(branch, place.survival))
   const straight = shortcut(x, a, place, init)
-  const sum = add(straight, gated)
-  const output = a.activation === 'post' ? relu(sum) : sum
+  const sum = scope('sum', () => add(straight, gated))
+  const output = a.activation === 'post' ? scope('relu', () => relu(sum)) : sum
   return { input: x, shortcut: straight, functions, survival: place.survival, sum, output }
 }
 
@@ -138,7 +140,8 @@ export function buildNetwork(a: Architecture, { init = 'he', gates = false }: Ne
   const pixels = normalizePixels(images, a.pixels)
   // The pre-activation networks of the paper, too, have BN and ReLU after the first convolution.
   const stem = conv2d(pixels, 'stem', { channels: a.widths[0]!, kernel: 3, init })
-  let x = relu(batchNorm(stem, 'stem.bn'))
+  const normal = batchNorm(stem, 'stem.bn')
+  let x = scope('stem.relu', () => relu(normal))
   const total = totalBlocks(a)
   const open = gates
     ? parameter(FUNCTION_GATES, [total * a.functions.length], { kind: 'constant', value: 1 }, { trainable: false })
@@ -154,9 +157,15 @@ export function buildNetwork(a: Architecture, { init = 'he', gates = false }: Ne
       x = made.output
     }
   })
-  if (a.activation === 'pre') x = relu(batchNorm(x, 'head.bn'))
-  const logits = linear(flatten(globalAveragePool(x)), 'classifier', a.classes, { init })
-  return { graph: graph(a.name, [images], { logits, probabilities: softmax(logits) }), pixels, blocks }
+  if (a.activation === 'pre') {
+    const normal = batchNorm(x, 'head.bn')
+    x = scope('head.relu', () => relu(normal))
+  }
+  const pooled = scope('head.pool', () => globalAveragePool(x))
+  const features = scope('head.flatten', () => flatten(pooled))
+  const logits = linear(features, 'classifier', a.classes, { init })
+  const probabilities = scope('softmax', () => softmax(logits))
+  return { graph: graph(a.name, [images], { logits, probabilities }), pixels, blocks }
 }
 
 /**

@@ -2,6 +2,8 @@
 // epoch. Its own two networks were run five times each; the other rows are quoted from the papers that they come from.
 
 import { isDeepStrictEqual } from 'node:util'
+import type { Recipe } from '../src/model/recipe.js'
+import { recipes } from './recipes.js'
 import type { Architecture } from './residual.js'
 import { findNetwork } from './zoo.js'
 
@@ -29,11 +31,31 @@ export const table1: ReadonlyMap<string, PaperResult> = new Map([
   ['rdm83', { title: 'RDM-ResNet-83', error: 5.41, mean: 5.34, std: 0.12, runs: 5 }],
 ])
 
+/**
+ * What the table's networks are trained on: SHA-256 of the images and labels of CIFAR-10, as run folders note it of their data.
+ */
+export const paperData = '92c70d0d688121d2bd9a77686d3ecb4f495142c8b4bcb66c9b7d0300406b2b5a'
+
+/** A row of the table, and how the paper trains its network. */
+export interface PaperRow {
+  readonly result: PaperResult
+  readonly recipe: Recipe
+}
+
 /** The row of the network with this architecture, whatever it is called; undefined where the paper has none. */
-export function paperResultOf(architecture: Architecture): PaperResult | undefined {
+export function paperRowOf(architecture: Architecture): PaperRow | undefined {
   for (const [name, result] of table1) {
-    const known = findNetwork(name)?.architecture
-    if (known && isDeepStrictEqual({ ...known, name: '' }, { ...architecture, name: '' })) return result
+    const known = findNetwork(name)
+    if (known && isDeepStrictEqual({ ...known.architecture, name: '' }, { ...architecture, name: '' }))
+      return { result, recipe: recipes[known.recipe ?? 'paper'] }
   }
   return undefined
+}
+
+export const paperResultOf = (architecture: Architecture): PaperResult | undefined => paperRowOf(architecture)?.result
+
+/** Median (mean ± standard deviation) of a row, in per cent, as far as the paper gives them. */
+export function paperText({ error, mean, std }: PaperResult): string {
+  if (mean === undefined) return error.toFixed(2)
+  return `${error.toFixed(2)} (${mean.toFixed(2)}${std === undefined ? '' : ` ± ${std.toFixed(2)}`})`
 }

@@ -1,5 +1,5 @@
-// Compiles src and graphs into dist when dist is missing or older than they are. The output appears whole, by a
-// rename, so that two commands of one pipe (`rdm-export … | rdm-fit -`) may both arrive here first.
+// Compiles src and graphs into dist when dist is missing or older than they are, and bundles the script of a report's page.
+// The output appears whole, by a rename, so that two commands of one pipe (`rdm-export … | rdm-fit -`) may both arrive here first.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,12 +21,31 @@ export function upToDate() {
     ...sources('graphs'),
     join(root, 'tsconfig.build.json'),
     join(root, 'tsconfig.json'),
+    // What the page's script is bundled from comes in other versions.
+    join(root, 'package-lock.json'),
   ]
   return inputs.every((path) => statSync(path).mtimeMs <= built)
 }
 
+const notice =
+  '/*! Holds Apache ECharts (Apache License 2.0, https://echarts.apache.org), ' +
+  'ZRender (BSD 3-Clause, Copyright (c) 2017, Baidu Inc.) and tslib (0BSD). */'
+
+/** What a page runs has to be one file. */
+async function bundlePage(file) {
+  const { build } = await import('rolldown')
+  await build({
+    input: join(root, 'src', 'report', 'script', 'main.ts'),
+    output: { file, format: 'iife', minify: true, banner: notice },
+    // Sources import each other by the names of their compiled form.
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+    platform: 'browser',
+    logLevel: 'warn',
+  })
+}
+
 /** Compiles if needed; returns false, with the compiler's words on standard error, when the sources do not compile. */
-export function build() {
+export async function build() {
   if (upToDate()) return true
   const started = new Date()
   const fresh = mkdtempSync(join(root, 'dist.'))
@@ -40,6 +59,7 @@ export function build() {
       stdio: ['ignore', 2, 2],
     })
     if (run.status !== 0) return false
+    await bundlePage(join(fresh, 'src', 'report', 'script.js'))
     utimesSync(join(fresh, 'src', 'index.js'), started, started)
     const old = existsSync(dist) ? mkdtempSync(join(root, 'dist.')) : undefined
     if (old) renameSync(dist, join(old, 'dist'))
@@ -55,4 +75,4 @@ export function build() {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url) && !build()) process.exit(1)
+if (process.argv[1] === fileURLToPath(import.meta.url) && !(await build())) process.exit(1)

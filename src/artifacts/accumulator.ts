@@ -14,6 +14,7 @@ import { apply1, GraphError, type Value } from '../graph/value.js'
 export const InPlaceAccumulatorV2 = operator({
   name: 'InPlaceAccumulatorV2',
   domain: 'com.microsoft',
+  since: 1,
   attributes: {},
   arity: [3, 3],
   requiredOutputs: 1,

@@ -2,9 +2,12 @@
 
 import type { Graph } from '../graph/graph.js'
 import type { Tensor } from '../graph/tensor.js'
+import { nameOf } from '../graph/value.js'
+import { evaluationModelDocs, trainingModelDocs } from '../model/docs.js'
 import { keys } from '../model/metadata.js'
+import { stepNames } from '../model/write.js'
 import { encodeModel } from '../onnx/tensors.js'
-import { writeModel } from '../onnx/write.js'
+import { type Docs, writeModel } from '../onnx/write.js'
 import { portable } from '../targets/portable/index.js'
 import type { Target } from '../targets/target.js'
 import type { StepOptions } from '../training/gradients.js'
@@ -45,11 +48,13 @@ export function trainingArtifacts(
   const about = architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(architecture) }
   const { survival } = training
   const gates = survival.length > 0 ? { [keys.gates]: JSON.stringify({ name: 'gates', survival }) } : {}
-  const encode = (graph: Graph, metadata: Readonly<Record<string, string>>) =>
-    encodeModel(writeModel({ graph, weights: new Map(), metadata }))
+  const [images] = network.inputs
+  const names = stepNames(images ? nameOf(images) : '', survival)
+  const encode = (graph: Graph, metadata: Readonly<Record<string, string>>, docs: Docs) =>
+    encodeModel(writeModel({ graph, weights: new Map(), metadata, docs }))
   return {
-    'training_model.onnx': encode(training.graph, { ...about, ...gates }),
-    'eval_model.onnx': encode(evaluationModel(network, target), about),
+    'training_model.onnx': encode(training.graph, { ...about, ...gates }, trainingModelDocs(network.name, names)),
+    'eval_model.onnx': encode(evaluationModel(network, target), about, evaluationModelDocs(network.name, names)),
     'optimizer_model.onnx': encodeModel(optimizerModel(options)),
     checkpoint: encodeCheckpoint({
       trained: values(true),

@@ -61,7 +61,7 @@ export function trainingModel(network: Graph, target: Target, options: StepOptio
  * model has for the user: onnxruntime-web 1.19.2 names the one's results by the other's outputs.
  */
 export function evaluationModel(network: Graph, target: Target): Graph {
-  const { labels, loss, correct } = lossOf(network, 'eval/loss')
+  const { labels, loss, correct } = lossOf(network, 'eval')
   const outputs = { loss, correct, logits: network.outputs.get('logits')! }
   const plain = graph(`${network.name}.eval`, [...network.inputs, labels], outputs)
   return target.lower(parametersAsInputs(plain, network.parameters))

@@ -4,9 +4,10 @@
 
 import onnxProto from 'onnx-proto'
 import { tensor } from '../graph/tensor.js'
-import { OPSET, OTHER_VERSION } from '../onnx/opsets.js'
+import { optimizerDoc } from '../model/docs.js'
+import { irVersion, OPSET, OTHER_VERSION } from '../onnx/opsets.js'
 import { tensorToProto } from '../onnx/tensors.js'
-import { IR_VERSION } from '../onnx/write.js'
+import { producer } from '../onnx/write.js'
 import { onnxTypes } from '../ops/elementwise.js'
 
 const { onnx } = onnxProto
@@ -62,8 +63,9 @@ export function optimizerModel({ optimizer, weightDecay = 0.01, learningRate }: 
   const initializer = [tensorToProto('flag_shape', tensor('int64', [1], [1]))]
   if (learningRate !== undefined) initializer.push(tensorToProto(rate, tensor('float32', [1], [learningRate])))
   return {
-    irVersion: IR_VERSION,
-    producerName: 'rdm-onnx',
+    irVersion: irVersion(OPSET, false),
+    ...producer,
+    docString: optimizerDoc(optimizer),
     opsetImport: [
       { domain: '', version: OPSET },
       { domain: 'com.microsoft', version: OTHER_VERSION },

@@ -1,10 +1,10 @@
-// The options that say which network is meant, and how its functions are printed.
+// The options that say which network is meant.
 
 import { type Command, Option } from 'commander'
 import { maskList, numberList } from '../text.js'
 import { parsedBy, wholeNumber } from './command.js'
 
-export { architectureFrom, type NetworkOptions } from '../../graphs/describe.js'
+export { architectureFrom, formatFunctions, type NetworkOptions } from '../../graphs/describe.js'
 
 /** Gives a command the options that say which network is meant: its blocks, functions, widths and classes. */
 export function addNetworkOptions(command: Command): Command {
@@ -27,16 +27,4 @@ export function addNetworkOptions(command: Command): Command {
     .option('--functions <masks>', 'each residual function: 1 keeps a ReLU, 0 drops it (11,01)', parsedBy(maskList))
     .option('--widths <channels>', 'width of each stage (default: 16,32,64)', parsedBy(numberList))
     .option('--classes <count>', 'classes (default: 10)', parsedBy(wholeNumber(2, 256)))
-}
-
-/** Masks as they come; more than two equal ones in a row are counted: 23 × 11. */
-export function formatFunctions(functions: readonly string[]): string {
-  const runs: { mask: string; count: number }[] = []
-  for (const mask of functions) {
-    const last = runs.at(-1)
-    if (last?.mask === mask) last.count++
-    else runs.push({ mask, count: 1 })
-  }
-  const texts = runs.flatMap(({ mask, count }) => (count > 2 ? `${count} × ${mask}` : new Array(count).fill(mask)))
-  return texts.join(',')
 }

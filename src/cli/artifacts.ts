@@ -29,6 +29,7 @@ interface GivenOptions extends ArtifactsOptions {
   readonly recipe?: string
   readonly inline?: true
   readonly portableLevel?: string
+  readonly opset?: number
   readonly out?: string
   readonly list?: true
   readonly describe?: true
@@ -63,6 +64,7 @@ export function checkArtifactsOptions(options: GivenOptions): void {
     '--out': options.out !== undefined,
     '--inline': options.inline !== undefined,
     '--portable-level': options.portableLevel !== undefined,
+    '--opset': options.opset !== undefined,
     '--list': options.list !== undefined,
     '--describe': options.describe !== undefined,
     '--recipe': options.recipe !== undefined,

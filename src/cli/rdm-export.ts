@@ -14,6 +14,7 @@ import { multiplyAdds, parameterCount } from '../model/cost.js'
 import { readTrainableModel } from '../model/read.js'
 import type { Recipe } from '../model/recipe.js'
 import { exportModel, type Part, parts } from '../model/write.js'
+import { OPSET, writableOpsets } from '../onnx/opsets.js'
 import { multiplicity } from '../paths/multiplicity.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
@@ -35,6 +36,7 @@ interface Options extends NetworkOptions, ArtifactsOptions {
   readonly part: Part
   readonly inline?: true
   readonly portableLevel?: PortableLevel
+  readonly opset?: number
   readonly target: Exclude<TargetName, 'auto'>
   readonly precision?: Precision
   readonly batch?: number
@@ -56,6 +58,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
     'rdm-export --arch rdm56 --part train --inline --portable-level basic > step.onnx',
+    'rdm-export --arch rdm56 --part train --inline --opset 13 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
@@ -113,6 +116,11 @@ export async function main(argv: string[]): Promise<void> {
         levelNames,
       ),
     )
+    .option(
+      '--opset <version>',
+      `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
+      parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
+    )
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
     .option('--out <file>', 'write here instead of standard output')
     .option('--list', 'list the zoo')
@@ -154,17 +162,20 @@ async function run(options: Options): Promise<void> {
   const { portableLevel: level } = options
   if (level !== undefined && target !== 'portable')
     throw new UserError(`--portable-level ${level} is for target portable: leave out --target ${target}, or the level`)
+  if (options.opset !== undefined && target !== 'portable')
+    throw new UserError(`--opset is for target portable, and ${target} has an opset of its own: leave one of them out`)
   const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
-  const { seed, recompute, inline = false } = options
+  const { seed, recompute, inline = false, opset } = options
   const part = target === 'portable' ? options.part : 'all'
   const model = exportModel(network, {
     recipe,
     seed,
     part,
     inline,
+    level,
     recompute,
     architecture,
-    ...(level === undefined ? {} : { level }),
+    opset,
   })
   const lowered = {
     portable: () => model,

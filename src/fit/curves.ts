@@ -2,7 +2,8 @@
 import { LineChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components'
 import { use } from 'echarts/core'
-import { axisStyle, colours, svgOf, titleStyle } from '../charts/svg.js'
+import { axisStyle, colours, titleStyle } from '../charts/style.js'
+import { svgOf } from '../charts/svg.js'
 import type { EpochMetrics } from './metrics.js'
 
 use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent])
@@ -74,7 +75,8 @@ export function curvesSvg(history: readonly EpochMetrics[], name: string): strin
           lineStyle: { type: 'dashed', color: colours.line, width: 1 },
           label: { formatter: '{b}', fontSize: 11, color: '#777777' },
           data: rateChanges(history).map(({ epoch, learningRate }) => ({
-            xAxis: epoch + 1,
+            // Where the epoch before it ends.
+            xAxis: epoch,
             name: `lr ${learningRate}`,
           })),
         },

@@ -1,5 +1,4 @@
 // The training driver: takes any trainable model through its recipe, in a run folder that survives a crash.
-import { appendFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/imageSet.js'
@@ -9,7 +8,7 @@ import type { TrainableModel } from '../model/trainable.js'
 import { openTrainingSession, type TrainingSession } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
 import { LOSS_SCALES, lossScaling } from '../targets/ort-cuda/steps.js'
-import { planStep, type StepPlan } from '../tuning/plan.js'
+import { planStep, type StepPlan, type TargetName } from '../tuning/plan.js'
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js'
 import { type FitConfig, type FitOverrides, stepsPerRunOf } from './config.js'
 import { type Evaluator, loopEvaluator, sessionEvaluator } from './evaluator.js'
@@ -19,6 +18,7 @@ import { writeAtomically } from './files.js'
 import { lockFolder } from './lock.js'
 import { afterEpoch, afterStep, type EpochMetrics, meansOf, metricsText, type Progress } from './metrics.js'
 import { ensureFolder, keepPlan, openRun, runFiles } from './runFolder.js'
+import { appendTiming, type EpochTiming, surroundings } from './timing.js'
 
 export interface FitOptions {
   readonly model: TrainableModel
@@ -99,7 +99,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const evaluator = inLoop ? loopEvaluator(model, data.test, settings) : sessionEvaluator(model, data.test, settings)
     try {
       const stepsPerRun = inLoop ? stepsPerRunOf(checkpoint.config) : undefined
-      return await new Run(options, folder, session, evaluator, checkpoint, stepsPerRun).go()
+      return await new Run(options, folder, session, evaluator, checkpoint, plan.target, stepsPerRun).go()
     } finally {
       await session.close()
       await evaluator.close()
@@ -141,6 +141,7 @@ class Run {
   readonly #evaluator: Evaluator
   readonly #checkpoint: Checkpoint
   readonly #config: FitConfig
+  readonly #target: TargetName
   readonly #stepsPerEpoch: number
   readonly #feeds: Feeds
   readonly #emit: (event: FitEvent) => void
@@ -154,6 +155,7 @@ class Run {
     session: TrainingSession,
     evaluator: Evaluator,
     checkpoint: Checkpoint,
+    target: TargetName,
     stepsPerRun: number | undefined,
   ) {
     this.#evaluator = evaluator
@@ -162,6 +164,7 @@ class Run {
     this.#session = session
     this.#checkpoint = checkpoint
     this.#config = checkpoint.config
+    this.#target = target
     this.#progress = checkpoint.progress
     const { batchSize, seed, augment } = this.#config
     const batches = new Batches(options.data.train, { batchSize, seed, augment })
@@ -196,7 +199,7 @@ class Run {
 
   async #train(): Promise<EndReason> {
     while (this.#progress.epoch < this.#config.epochs) {
-      const { epoch, epochStep } = this.#progress
+      const { epoch, epochStep, images } = this.#progress
       const begun = performance.now()
       while (this.#progress.epochStep < this.#stepsPerEpoch) {
         if (this.#progress.step >= this.#lastStep) return this.#stopAtStep()
@@ -207,6 +210,7 @@ class Run {
         await this.#saved()
       }
       const trained = performance.now()
+      const own = { epoch, steps: this.#stepsPerEpoch - epochStep, images: this.#progress.images - images }
       const state = await this.#goodState()
       const metrics = await this.#evaluate(state)
       if (!metrics) return this.#interrupt()
@@ -214,7 +218,7 @@ class Run {
       await this.#save(state)
       await this.#publish(state)
       const ended = performance.now()
-      await this.#writeTiming(epoch, this.#stepsPerEpoch - epochStep, trained - begun, ended - trained)
+      await this.#writeTiming(own, trained - begun, ended - trained)
       await this.#saved()
       this.#emit({ event: 'epoch', ...metrics, ms: Math.round(ended - begun) })
     }
@@ -336,11 +340,19 @@ class Run {
     return writeAtomically(join(this.#folder, runFiles.metrics), metricsText(this.#progress.history))
   }
 
-  async #writeTiming(epoch: number, steps: number, trainingMs: number, evaluationMs: number): Promise<void> {
+  async #writeTiming(
+    own: Pick<EpochTiming, 'epoch' | 'steps' | 'images'>,
+    trainingMs: number,
+    evaluationMs: number,
+  ): Promise<void> {
     const { batchSize, threads, provider } = this.#config
-    const line = { epoch, steps, trainingMs: Math.round(trainingMs), evaluationMs: Math.round(evaluationMs) }
-    const text = JSON.stringify({ ...line, batchSize, threads, provider })
-    await appendFile(join(this.#folder, runFiles.timing), `${text}\n`)
+    await appendTiming(this.#folder, {
+      ...own,
+      trainingMs: Math.round(trainingMs),
+      evaluationMs: Math.round(evaluationMs),
+      ...{ batchSize, threads, provider, target: this.#target },
+      ...(await surroundings(provider)),
+    })
   }
 
   #emitStart(): void {

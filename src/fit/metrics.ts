@@ -1,5 +1,7 @@
 // What a run measures: sums over the epoch in progress, and one record an epoch.
 import { z } from 'zod'
+import { UserError } from '../errors.js'
+import { readJsonLines } from './jsonLines.js'
 
 const count = z.int().min(0)
 
@@ -66,3 +68,14 @@ export const meansOf = ({ lossSum, wrong, images }: Progress): { loss: number; e
 /** The text of metrics.jsonl. */
 export const metricsText = (history: readonly EpochMetrics[]): string =>
   history.map((metrics) => `${JSON.stringify(metrics)}\n`).join('')
+
+/**
+ * The epochs of a metrics.jsonl; none where there is no such file.
+ * @throws UserError naming the line that is damaged
+ */
+export async function readMetrics(path: string): Promise<readonly EpochMetrics[]> {
+  const lines = await readJsonLines(path, epochMetricsSchema)
+  const damaged = lines.indexOf(undefined)
+  if (damaged !== -1) throw new UserError(`${path} is damaged: line ${damaged + 1} is no record of an epoch`)
+  return lines.filter((line) => line !== undefined)
+}

@@ -19,3 +19,9 @@ export function spreadOf(values: readonly number[]): Spread | null {
   const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0)
   return { median, mean, std: count === 1 ? null : Math.sqrt(squares / (count - 1)) }
 }
+
+/** Median (mean ± standard deviation) of fractions, in per cent, as papers give it. */
+export function spreadText({ median, mean, std }: Spread): string {
+  const percent = (fraction: number) => (fraction * 100).toFixed(2)
+  return `${percent(median)} (${percent(mean)}${std === null ? '' : ` ± ${percent(std)}`})`
+}

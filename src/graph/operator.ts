@@ -12,8 +12,9 @@ export interface Type {
 }
 
 /**
- * A graph inside an operator, such as the body of a Loop. Its last `captured` inputs are values of the graph around it:
- * operands of the node here, while ONNX lets a body use them by their names.
+ * A graph inside an operator, such as the body of a Loop. Its inputs stand at the places of the operands that they have the
+ * types of. The last `captured` of them are values of the graph around it: operands of the node here, while ONNX lets a
+ * body use them by their names.
  */
 export interface Body {
   readonly graph: Graph
@@ -29,6 +30,9 @@ interface AttributeTypes {
 }
 export type AttributeKind = keyof AttributeTypes
 export type AttributeValue = AttributeTypes[AttributeKind]
+
+export const isBody = (value: AttributeValue | undefined): value is Body =>
+  typeof value === 'object' && 'graph' in value
 
 /** One attribute: required, with a default, or optional (absent when not given). */
 export interface AttributeSpec<K extends AttributeKind = AttributeKind, O extends boolean = boolean> {
@@ -66,12 +70,41 @@ export type Gradient<A> =
   | { readonly forbidden: string }
 
 /**
+ * What versions of a domain older than an operator's record have in its place. A constant input of the record may be an
+ * attribute in them; the rest of what they lack is said otherwise.
+ */
+export interface OlderForm<A> {
+  /** Inputs that are attributes of whole numbers, by the attribute's name: their places in the record. */
+  readonly inputsAsAttributes?: Readonly<Record<string, number>>
+  /** The most inputs, where it takes fewer than the record. */
+  readonly mostInputs?: number
+  /** Attributes that the record alone has. */
+  readonly lacks?: readonly string[]
+  /** What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it. */
+  instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
+}
+
+/** What a file says of the function that stands for an operator. */
+export interface Doc {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  /** The formula in these names, and where it is from. */
+  readonly text: string
+}
+
+/**
  * One operator. A rule of a gradient gives one Value an input, or undefined where nothing flows; the engine sums over
  * broadcast axes, accumulates and prunes. `evaluate` computes in float64 and is the oracle of every test.
  */
 export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly name: string
   readonly domain: string
+  /** The version of its domain that made it what the record says, types of elements included that a graph can have. */
+  readonly since: number
+  /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
+  readonly before?: OlderForm<AttributesOf<S>>
+  /** Of an operator that ONNX lacks, and that is a function in files. */
+  readonly doc?: Doc
   readonly attributes: S
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number]
@@ -87,6 +120,14 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
 
 /** Identity with inference: gives a record its precise attribute types. */
 export const operator = <const S extends AttributeSpecs>(record: Operator<S>): Operator<S> => record
+
+/** A training primitive. */
+export interface Primitive<S extends AttributeSpecs = AttributeSpecs> extends Operator<S> {
+  readonly doc: Doc
+}
+
+/** As `operator`, for a training primitive. */
+export const primitive = <const S extends AttributeSpecs>(record: Primitive<S>): Primitive<S> => record
 
 export const required = <K extends AttributeKind>(kind: K): AttributeSpec<K, false> => ({ kind, optional: false })
 export const optional = <K extends AttributeKind>(kind: K): AttributeSpec<K, true> => ({ kind, optional: true })

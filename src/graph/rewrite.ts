@@ -1,7 +1,9 @@
 // Rewriting: a pass is a function Graph → Graph that says, node by node, what takes a node's place.
 
 import { type Graph, graph } from './graph.js'
-import { apply, type Node, rootScope, type Value } from './value.js'
+import { type Body, isBody } from './operator.js'
+import { isStatic, sameShape } from './shape.js'
+import { apply, input, type Node, nameOf, rootScope, type Value } from './value.js'
 
 /**
  * What takes a node's place, given its inputs in the new graph: one Value an output, or undefined to keep the node.
@@ -48,5 +50,22 @@ export function rewrite(source: Graph, replace: Replace, options: RewriteOptions
 }
 
 /** The same operator on other inputs; the node itself where they are its own. */
-export const again = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] =>
-  inputs.every((value, i) => value === node.inputs[i]) ? node.outputs : apply(node.operator, inputs, node.attributes)
+export function again(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
+  if (inputs.every((value, i) => value === node.inputs[i])) return node.outputs
+  const attributes = Object.entries(node.attributes).map(([name, value]) => [
+    name,
+    isBody(value) ? bodyOn(value, inputs) : value,
+  ])
+  return apply(node.operator, inputs, Object.fromEntries(attributes))
+}
+
+/** The body of a node on other inputs: where its shapes have symbols, they are those of the operands. */
+function bodyOn(body: Body, operands: readonly (Value | undefined)[]): Body {
+  const leaves = new Map<Value, Value>()
+  body.graph.inputs.forEach((value, i) => {
+    const operand = operands[i]
+    if (!operand || isStatic(value.shape) || sameShape(value.shape, operand.shape)) return
+    leaves.set(value, input(nameOf(value), operand.dtype, operand.shape))
+  })
+  return leaves.size === 0 ? body : { ...body, graph: rewrite(body.graph, () => undefined, { leaves }) }
+}

@@ -105,9 +105,11 @@ export interface PixelStatistics {
 /** uint8 images [N, C, H, W] → float32, (x/255 − mean)/std for each channel, as one multiplication and one addition. */
 export function normalizePixels(images: Value, { mean, std }: PixelStatistics): Value {
   const perChannel = (values: readonly number[]) => constant('float32', values, [1, values.length, 1, 1])
+  const scale = perChannel(std.map((deviation) => 1 / (255 * deviation)))
+  const shift = perChannel(mean.map((value, c) => -value / std[c]!))
   return scope('normalize', () => {
-    const scale = perChannel(std.map((deviation) => 1 / (255 * deviation)))
-    const shift = perChannel(mean.map((value, c) => -value / std[c]!))
-    return add(mul(cast(images, 'float32'), scale), shift)
+    const pixels = scope('cast', () => cast(images, 'float32'))
+    const scaled = scope('scale', () => mul(pixels, scale))
+    return scope('shift', () => add(scaled, shift))
   })
 }

@@ -123,7 +123,7 @@ function inferenceModel(model: ModelProto, state: HostTensors): ModelProto {
   return { ...model, graph, trainingInfo: [], functions: calledFunctions(model) }
 }
 
-/** SHA-256 of the file without the numbers that training changes, and without how they were drawn. */
+/** SHA-256 of the file without the numbers that training changes, how they were drawn, and which version of us wrote it. */
 function fingerprintOf(model: ModelProto, state: HostTensors): string {
   const blank = Object.fromEntries(
     Object.entries(state).map(([name, value]) => [name, { ...value, data: value.data.subarray(0, 0) }]),
@@ -131,7 +131,7 @@ function fingerprintOf(model: ModelProto, state: HostTensors): string {
   const bare = withState(model, blank)
   const trainingInfo = (bare.trainingInfo ?? []).map((info) => ({ ...info, initialization: null }))
   return createHash('sha256')
-    .update(encodeModel({ ...bare, trainingInfo }))
+    .update(encodeModel({ ...bare, trainingInfo, producerVersion: null }))
     .digest('hex')
 }
 
@@ -217,7 +217,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       initialization: (seed) =>
         naming(source, () => {
           const { graph, initial } = seededInitialization(model, seed)
-          return { model: encodeModel(writeModel({ graph, weights: model.initializationWeights })), initial }
+          return { model: encodeModel(writeModel({ graph, weights: new Map() })), initial }
         }),
       ...(isKnown(symbol) ? { fixedBatch: symbol } : {}),
       multiplyAdds: multiplyAdds(model.inference),

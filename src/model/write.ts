@@ -4,13 +4,15 @@ import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import type { Tensor } from '../graph/tensor.js'
 import { input, nameOf, type Parameter, type Value } from '../graph/value.js'
+import type { ExpandNode } from '../onnx/functions.js'
 import { encodeModel } from '../onnx/tensors.js'
-import { type ExpandNode, writeModel } from '../onnx/write.js'
+import { writeModel } from '../onnx/write.js'
 import { levels, type PortableLevel } from '../targets/portable/basic.js'
 import { portable } from '../targets/portable/index.js'
 import { expandNode, expandPrimitives, expandStandard } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
+import { fileDocs, initializationDocs, networkDocs, stepDocs } from './docs.js'
 import { FUNCTION_GATES, keys, type StepNames } from './metadata.js'
 import type { Recipe } from './recipe.js'
 
@@ -26,9 +28,11 @@ export interface ExportOptions {
   /** Write function bodies in place, for runtimes without local functions. */
   readonly inline?: boolean
   /** Which operators bodies and step are written in (`standard` unless given). */
-  readonly level?: PortableLevel
+  readonly level?: PortableLevel | undefined
   /** Compute normalised activations again in the backward pass instead of keeping them (true unless given). */
   readonly recompute?: boolean
+  /** The version of ONNX's operators, 13 to 21; 18 unless given. */
+  readonly opset?: number | undefined
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
@@ -62,10 +66,10 @@ export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> 
  * Writes a network as an ONNX file.
  * @param network an inference graph: one input of images uint8 [batch, channels, height, width], an output `logits`
  *   float32 [batch, classes]
- * @throws GraphError when the network cannot be trained
+ * @throws GraphError when the network cannot be trained; UserError for an opset that is not written
  */
 export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
-  const { recipe, seed, part = 'all', inline = false, level = 'standard', recompute = true } = options
+  const { recipe, seed, part = 'all', inline = false, level = 'standard', recompute = true, opset } = options
   const target = levels[level]
   const metadata = {
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
@@ -75,12 +79,16 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const plain = expandPrimitives(network, portable)
   const defaults = [FUNCTION_GATES]
   const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
-    encodeModel(writeModel({ ...model, defaults }, ...rest))
-  if (part === 'infer') return encode({ graph: plain, weights: initialize([plain], seed), metadata })
+    encodeModel(writeModel({ ...model, defaults, opset }, ...rest))
+  const [first] = network.inputs
+  const images = first ? nameOf(first) : ''
+  if (part === 'infer') {
+    const docs = networkDocs(network.name, images)
+    return encode({ graph: plain, weights: initialize([plain], seed), metadata, docs })
+  }
 
   const step = trainingStep(network, recipe, { recompute })
-  const [images] = network.inputs
-  const names = stepNames(images ? nameOf(images) : '', step.survival)
+  const names = stepNames(images, step.survival)
   const written = (inline ? expandPrimitives : expandStandard)(step.graph, target)
   const bodies: ExpandNode | undefined = inline ? undefined : (node, inputs) => expandNode(target, node, inputs)
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }
@@ -88,7 +96,8 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
     JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
   if (part === 'train') {
     const open = { graph: parametersAsInputs(written, step.graph.parameters), weights: new Map<string, Tensor>() }
-    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) } }, bodies)
+    const docs = stepDocs(network.name, names)
+    return encode({ ...open, metadata: { ...described, [keys.carried]: swapped(step.updates) }, docs }, bodies)
   }
   const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)
   if (part === 'init') {
@@ -96,9 +105,11 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
       graph: expandStandard(initialization, target),
       weights: new Map(),
       metadata: { ...metadata, [keys.initial]: swapped(initial) },
+      docs: initializationDocs(network.name),
     })
   }
   const weights = initialize([network, step.graph], seed)
   const training = { step: written, initialization, updates: step.updates, initial }
-  return encode({ graph: plain, weights, training, metadata: described }, bodies)
+  const docs = fileDocs(network.name, names)
+  return encode({ graph: plain, weights, training, metadata: described, docs }, bodies)
 }

@@ -1,6 +1,11 @@
 // The one namer: values get names when a graph is written, from their scope and operator, the same every time.
 
+import type { Tensor } from '../graph/tensor.js'
 import type { Node } from '../graph/value.js'
+import { shortestFloat } from './tensors.js'
+
+/** Longer numbers than these say less than a shape. */
+const LONGEST_NUMBERS = 24
 
 export class Namer {
   private readonly taken = new Set<string>()
@@ -22,9 +27,20 @@ export class Namer {
     return this.reserve(name)
   }
 
-  /** A node's name: its scope when that is free (`stage1.block1.f1.conv1`), else the scope and the operator. */
-  forNode({ scope, operator }: Node): string {
-    if (scope !== '' && !this.taken.has(scope)) return this.reserve(scope)
+  /**
+   * A node's name: its scope (`stage1.block1.f1.conv1`) for the last node in it, which gives what the scope is named for;
+   * for the others, or where that name is taken, the scope and the operator.
+   */
+  forNode({ scope, operator }: Node, isLast: boolean): string {
+    if (isLast && scope !== '' && !this.taken.has(scope)) return this.reserve(scope)
     return this.unique(scope === '' ? operator.name : `${scope}/${operator.name}`)
+  }
+
+  /** A constant's name: its type and its numbers, `float32/0.9`, `int64/0,2,3`, or its shape, `float32/1x3x1x1`. */
+  forConstant({ dtype, shape, data }: Tensor): string {
+    const numbers =
+      data.length <= LONGEST_NUMBERS ? Array.from(data, dtype === 'float32' ? shortestFloat : Number).join() : ''
+    const fits = numbers !== '' && numbers.length <= LONGEST_NUMBERS
+    return this.unique(`${dtype}/${fits ? numbers : shape.join('x')}`)
   }
 }

@@ -1,20 +1,35 @@
-// The versions of operator sets: what a file may import, and what we write.
+// The versions of operator sets and of the file format: what a file may import, and what we write.
 
 import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import { ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
 import { toNumber } from './tensors.js'
 
-/** The version of ONNX's own operators that we write. */
+/** The version of ONNX's own operators that the records speak, and that is written unless another is asked for. */
 export const OPSET = 18
+/** The versions of ONNX's own operators that can be asked for. */
+export const writableOpsets = { from: 13, to: 21 } as const
 /** The version of every other domain: of `rdm.training` (what the primitives mean), and of a runtime's own operators. */
 export const OTHER_VERSION = 1
 
-/** From 13 on axes are operands and Softmax takes one axis, as our records have it; past 23 nothing has been tried. */
+/** What is older than 13 the records do not tell; past 23 nothing has been tried. */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
-  [ONNX_DOMAIN]: { from: 13, to: 23, advice: `convert the model to opset ${OPSET}` },
+  [ONNX_DOMAIN]: { from: writableOpsets.from, to: 23, advice: `convert the model to opset ${OPSET}` },
   [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
+
+/** @throws UserError for a version that cannot be asked for */
+export function requireWritable(opset: number): number {
+  const { from, to } = writableOpsets
+  if (Number.isInteger(opset) && opset >= from && opset <= to) return opset
+  throw new UserError(`version ${opset} of the ONNX operators is not written; expected ${from} to ${to}`)
+}
+
+/**
+ * The version of the file format: functions came with 8. Without them an operator set that is older than the format goes with
+ * the format of its time, so that the runtimes of that time read the file (docs/Versioning.md of the onnx repository).
+ */
+export const irVersion = (opset: number, hasFunctions: boolean): number => (opset < 15 && !hasFunctions ? 7 : 8)
 
 export const domainOf = (domain: string | null | undefined): string =>
   domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain
@@ -23,9 +38,10 @@ type OperatorSets = readonly onnxProto.onnx.IOperatorSetIdProto[] | null | undef
 
 /**
  * Checks the operator sets that a model or one of its functions imports.
+ * @returns the version of ONNX's own operators; undefined where there is none
  * @throws UserError for a version that our records do not speak
  */
-export function checkOpsets(imports: OperatorSets, what: string): void {
+export function checkOpsets(imports: OperatorSets, what: string): number | undefined {
   const seen = new Map<string, number>()
   for (const entry of imports ?? []) {
     const domain = domainOf(entry.domain)
@@ -42,4 +58,5 @@ export function checkOpsets(imports: OperatorSets, what: string): void {
       `${what} uses version ${version} of the ${name} operators; expected ${expected}: ${range.advice}`,
     )
   }
+  return seen.get(ONNX_DOMAIN)
 }

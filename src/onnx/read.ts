@@ -1,7 +1,7 @@
 // GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
 // dangling name, whoever wrote the file.
 
-import onnxProto from 'onnx-proto'
+import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
 import { type Graph, graph } from '../graph/graph.js'
@@ -18,16 +18,18 @@ import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
 import { apply, constant, constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
-import { checkOpsets, domainOf } from './opsets.js'
-import { tensorFromProto, toNumber } from './tensors.js'
+import { checkOpsets, domainOf, OPSET } from './opsets.js'
+import {
+  type AttributeProto,
+  AttributeType,
+  type FunctionProto,
+  type GraphProto,
+  type NodeProto,
+  type ValueInfo,
+} from './protos.js'
+import { shortestFloat, tensorFromProto, toNumber } from './tensors.js'
+import { fromVersion } from './versions.js'
 
-const { onnx } = onnxProto
-type NodeProto = onnxProto.onnx.INodeProto
-type AttributeProto = onnxProto.onnx.IAttributeProto
-type GraphProto = onnxProto.onnx.IGraphProto
-type FunctionProto = onnxProto.onnx.IFunctionProto
-
-const AttributeType = onnx.AttributeProto.AttributeType
 const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
 
 /**
@@ -44,15 +46,6 @@ const implied: Readonly<Record<string, string>> = {
   saturate: '1',
   select_last_index: '0',
   storage_order: '0',
-}
-
-/** A float32 of the file as the shortest decimal that rounds to it: 1e-5, not 0.000009999999747. */
-function shortestFloat(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits))
-    if (Math.fround(short) === Math.fround(value)) return short
-  }
-  return value
 }
 
 function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => Body): AttributeValue | undefined {
@@ -94,6 +87,8 @@ interface Frame {
   readonly scope: string
   /** How many function calls this frame lies in. */
   readonly depth: number
+  /** Of ONNX's operators. */
+  readonly version: number
   /** The function whose body is read; none in a graph. */
   readonly body?: FunctionProto
 }
@@ -107,10 +102,15 @@ export class GraphReader {
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
 
-  /** @param updated names of the initializers that training replaces: parameters, whatever their type */
+  /**
+   * @param version of ONNX's operators in the graphs; functions import their own
+   * @param named names of the initializers that are parameters, whatever their type; the others are constants of the graph.
+   *   Unless given, all floats: shapes, axes and indices are whole numbers
+   */
   constructor(
     functions: readonly FunctionProto[],
-    private readonly updated: ReadonlySet<string> = new Set(),
+    private readonly version: number = OPSET,
+    private readonly named?: ReadonlySet<string>,
   ) {
     this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
   }
@@ -120,7 +120,7 @@ export class GraphReader {
    * @throws UserError naming the graph and what is wrong in it
    */
   read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
-    const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0 }
+    const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
     const { inputs, outputs } = this.readGraph(proto, frame)
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
@@ -160,8 +160,7 @@ export class GraphReader {
   private readInitializer(proto: onnxProto.onnx.ITensorProto): Value {
     const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
     const name = proto.name ?? ''
-    // Shapes, axes and indices are whole numbers and belong to the graph; weights are floats.
-    if (!isFloat(tensor.dtype) && !this.updated.has(name)) return constantTensor(tensor)
+    if (!(this.named?.has(name) ?? isFloat(tensor.dtype))) return constantTensor(tensor)
     this.weights.set(name, tensor)
     return rootScope('', () => parameter(name, tensor.shape, { kind: 'constant', value: 0 }, { dtype: tensor.dtype }))
   }
@@ -173,7 +172,7 @@ export class GraphReader {
     values.set(name, value)
   }
 
-  private readOutput(info: onnxProto.onnx.IValueInfoProto, frame: Frame): Value {
+  private readOutput(info: ValueInfo, frame: Frame): Value {
     const value = frame.values.get(info.name ?? '')
     if (!value)
       throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
@@ -219,12 +218,13 @@ export class GraphReader {
     const record = operatorOf(domain, opType)
     if (record) {
       const captured: Value[] = []
-      const given = readAttributes(attributes, record, (proto) => {
+      const today = fromVersion(frame.version, record, { inputs, attributes })
+      const given = readAttributes(today.attributes, record, (proto) => {
         const read = this.readBody(proto, { ...frame, scope })
         captured.push(...read.captured)
         return read.body
       })
-      return apply(record, [...inputs, ...captured], given)
+      return apply(record, [...today.inputs, ...captured], given)
     }
     const body = this.functions.get(`${domain}:${opType}`)
     if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
@@ -253,7 +253,7 @@ export class GraphReader {
       throw new UserError(
         `functions call each other more than ${limits.depth} levels deep; a function must not call itself`,
       )
-    checkOpsets(body.opsetImport, `the function ${body.name}`)
+    const version = checkOpsets(body.opsetImport, `the function ${body.name}`) ?? caller.version
     const taken = body.input ?? []
     if (inputs.length > taken.length)
       throw new UserError(`the function ${body.name} takes ${taken.length} inputs, got ${inputs.length}`)
@@ -267,6 +267,7 @@ export class GraphReader {
       attributes: new Map(attributes.map((attribute) => [attribute.name ?? '', attribute])),
       scope: caller.scope,
       depth: caller.depth + 1,
+      version,
       body,
     }
     for (const node of body.node ?? []) this.readNode(node, frame)
@@ -333,7 +334,7 @@ function readAttributes(
   return read
 }
 
-function readInput(info: onnxProto.onnx.IValueInfoProto): Value {
+function readInput(info: ValueInfo): Value {
   const type = info.type?.tensorType
   const dtype = dtypeOf(type?.elemType ?? 0)
   if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)

@@ -74,6 +74,16 @@ const widths: { readonly [T in DType]: number } = {
 export const toNumber = (value: number | { toNumber(): number }): number =>
   typeof value === 'number' ? value : value.toNumber()
 
+/** The float32 next to a number as the shortest decimal that rounds to it: 1e-5, not 0.000009999999747. */
+export function shortestFloat(value: number): number {
+  const float = Math.fround(value)
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(float.toPrecision(digits))
+    if (Math.fround(short) === float) return short
+  }
+  return float
+}
+
 function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 0x1f

@@ -11,7 +11,7 @@ import { GraphReader } from './read.js'
 
 export interface ReadModel {
   readonly inference: Graph
-  /** Values of all initializers, those of the algorithm included. */
+  /** Values of the initializers that are parameters, those of the algorithm included. */
   readonly weights: ReadonlyMap<string, Tensor>
 }
 
@@ -22,8 +22,6 @@ export interface ReadTrainingModel extends ReadModel {
    */
   readonly step: Graph
   readonly initialization: Graph
-  /** Values of the initialization's own initializers. */
-  readonly initializationWeights: ReadonlyMap<string, Tensor>
   /** What the step replaces, in the order of the bindings; it need not use all of it. */
   readonly state: readonly Parameter[]
   /** Initializer → output of the step that replaces it. */
@@ -76,11 +74,12 @@ function checkBindings(
 
 /**
  * Reads the inference graph of a model.
+ * @param weights names of the initializers that are parameters; all floats unless given
  * @throws UserError naming what is wrong
  */
-export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
-  checkOpsets(model.opsetImport, 'the model')
-  const reader = new GraphReader(model.functions ?? [])
+export function readModel(model: onnxProto.onnx.IModelProto, weights?: ReadonlySet<string>): ReadModel {
+  const version = checkOpsets(model.opsetImport, 'the model')
+  const reader = new GraphReader(model.functions ?? [], version, weights)
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
 
@@ -89,7 +88,7 @@ export function readModel(model: onnxProto.onnx.IModelProto): ReadModel {
  * @throws UserError naming what is missing or wrong
  */
 export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTrainingModel {
-  checkOpsets(model.opsetImport, 'the model')
+  const version = checkOpsets(model.opsetImport, 'the model')
   const infos = model.trainingInfo ?? []
   if (infos.length === 0) {
     throw new UserError(
@@ -107,14 +106,15 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
   const initial = readBindings(initializationBinding, 'training_info.initialization_binding')
   if (updates.size === 0) throw new UserError('training_info has no update_binding: the step would change nothing')
 
-  const reader = new GraphReader(model.functions ?? [], new Set(updates.keys()))
+  // What training or the drawing of first values replaces is a parameter, whatever its type; the rest is constant.
+  const bound = new Set([...updates.keys(), ...initial.keys()])
+  const reader = new GraphReader(model.functions ?? [], version, bound)
   const values = new Map<string, Value>()
   const inference = reader.read(model.graph ?? {}, values)
   const step = reader.read(algorithm, values, inference.inputs)
   const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
-  const firstReader = new GraphReader(model.functions ?? [])
-  const first = firstReader.read(initialization ?? {})
+  const first = new GraphReader(model.functions ?? [], version, new Set()).read(initialization ?? {})
   if (first.inputs.length > 0)
     throw new UserError('training_info.initialization: the graph has inputs; expected none, its values are drawn')
   checkBindings(initial, initializers, first.outputs, 'training_info.initialization_binding')
@@ -123,7 +123,6 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
     inference,
     step,
     initialization: first,
-    initializationWeights: firstReader.weights,
     state,
     updates,
     initial,

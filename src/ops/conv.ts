@@ -1,6 +1,15 @@
 // Two-dimensional convolution and its two gradients: three faces of one sum over (output place, tap).
 
-import { int, ONNX_DOMAIN, type Operator, operator, optional, TRAINING_DOMAIN } from '../graph/operator.js'
+import {
+  int,
+  ONNX_DOMAIN,
+  type Operator,
+  operator,
+  optional,
+  type Primitive,
+  primitive,
+  TRAINING_DOMAIN,
+} from '../graph/operator.js'
 import { normal } from '../graph/sample.js'
 import { type Dim, isKnown, type Shape, sizeOf } from '../graph/shape.js'
 import { isFloat, tensor } from '../graph/tensor.js'
@@ -131,6 +140,7 @@ const zerosLike = (x: readonly number[]) => new Float64Array(Number(sizeOf(x)))
 export const Conv: Operator<typeof attributes> = operator({
   name: 'Conv',
   domain: ONNX_DOMAIN,
+  since: 11,
   attributes,
   arity: [2, 3],
   infer([x, w, b], attributes) {
@@ -212,10 +222,11 @@ function transposedShape(dy: Shape, w: Shape, attributes: TransposedAttributes):
  * The adjoint of x ↦ x ∗ w: ONNX's ConvTranspose, with the weights laid out as Conv has them, [O, C/group, kh, kw].
  * It is linear in both operands: its own gradients are a Conv and a weight gradient.
  */
-const adjoint = (name: string, domain: string): Operator<typeof transposedAttributes> =>
+const adjoint = (name: string, domain: string, since: number): Operator<typeof transposedAttributes> =>
   operator({
     name,
     domain,
+    since,
     attributes: transposedAttributes,
     arity: [2, 2],
     infer([dy, w], attributes) {
@@ -250,12 +261,22 @@ const adjoint = (name: string, domain: string): Operator<typeof transposedAttrib
 const defaults: ConvAttributes = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 }
 
 /** dx of a convolution from dy and w. `output_padding` restores what the stride left over of x. */
-export const ConvInputGrad = adjoint('ConvInputGrad', TRAINING_DOMAIN)
+export const ConvInputGrad = primitive({
+  ...adjoint('ConvInputGrad', TRAINING_DOMAIN, 1),
+  doc: {
+    inputs: ['dy', 'w'],
+    outputs: ['dx'],
+    text:
+      'The gradient of Conv by its input, the adjoint: dx[n, c, p·s − pad + i·d, q·s − pad + j·d] is the sum of ' +
+      'dy[n, o, p, q] · w[o, c, i, j] over all o, p, q, i, j that lead there (stride s, dilation d). Attributes as of Conv; ' +
+      'output_padding is what of x no window reached.',
+  },
+})
 export type TransposedOptions = ConvOptions & { readonly output_padding?: readonly number[] }
 export const convInputGrad = (dy: Value, w: Value, options: TransposedOptions = {}): Value =>
   apply1(ConvInputGrad, [dy, w], options)
 
-export const ConvTranspose = adjoint('ConvTranspose', ONNX_DOMAIN)
+export const ConvTranspose = adjoint('ConvTranspose', ONNX_DOMAIN, 11)
 export const convTranspose = (x: Value, w: Value, options: TransposedOptions = {}): Value =>
   apply1(ConvTranspose, [x, w], options)
 
@@ -272,9 +293,17 @@ function weightShape(x: Shape, dy: Shape, attributes: ConvAttributes): Shape {
 }
 
 /** dw of a convolution from x and dy, [O, C/group, kh, kw]: bilinear, so its gradients are convolutions again. */
-export const ConvWeightGrad: Operator<typeof attributes> = operator({
+export const ConvWeightGrad: Primitive<typeof attributes> = primitive({
   name: 'ConvWeightGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['x', 'dy'],
+    outputs: ['dw'],
+    text:
+      'The gradient of Conv by its weights: dw[o, c, i, j] is the sum of dy[n, o, p, q] · x[n, c, p·s − pad + i·d, ' +
+      'q·s − pad + j·d] over all n, p, q (stride s, dilation d). Attributes as of Conv.',
+  },
   attributes,
   arity: [2, 2],
   infer([x, dy], attributes) {

@@ -8,6 +8,7 @@ import {
   ONNX_DOMAIN,
   type Operator,
   operator,
+  primitive,
   required,
   TRAINING_DOMAIN,
 } from '../graph/operator.js'
@@ -37,6 +38,7 @@ function unary(
   return operator({
     name,
     domain: ONNX_DOMAIN,
+    since: 13,
     attributes: none,
     arity: [1, 1],
     infer([x]) {
@@ -60,32 +62,55 @@ function inferBroadcast(operands: readonly Value[], dtype?: DType) {
   return [{ dtype: dtype ?? a!.dtype, shape }]
 }
 
+interface BinaryOptions {
+  samples?: [(...shape: number[]) => SampleInput, (...shape: number[]) => SampleInput]
+  /** Of the result, where it is not that of the operands. */
+  dtype?: DType
+  since?: number
+}
+
 function binary(
   name: string,
   f: (a: number, b: number) => number,
   gradient: Rule | 'zero',
-  {
-    samples = [normal, normal],
-    dtype,
-  }: { samples?: [(...shape: number[]) => SampleInput, (...shape: number[]) => SampleInput]; dtype?: DType } = {},
+  { samples = [normal, normal], dtype, since = 13 }: BinaryOptions = {},
 ): Operator<None> {
   const [first, second] = samples
   return operator({
     name,
     domain: ONNX_DOMAIN,
+    since,
     attributes: none,
     arity: [2, 2],
     infer: (operands) => inferBroadcast(operands, dtype),
     gradient: gradient === 'zero' ? 'zero' : { rule: gradient },
-    evaluate: (operands) => [
-      broadcastMap(dtype ?? operands[0]!.dtype, operands, f as (...v: readonly number[]) => number),
-    ],
+    evaluate(operands) {
+      const type = dtype ?? operands[0]!.dtype
+      const exact = isFloat(type) ? f : (a: number, b: number) => Math.trunc(f(a, b))
+      return [broadcastMap(type, operands, (...[a, b]) => exact(a!, b!))]
+    },
     samples: [
       { inputs: [first(2, 3), second(2, 3)] },
       { inputs: [first(2, 1, 3), second(4, 1)] },
       { inputs: [first(), second(3, 2)] },
     ],
   })
+}
+
+/** Before version 14 the four rules of arithmetic do not take uint8, so that bytes go through int32 and back. */
+function arithmetic(...rules: Parameters<typeof binary>): Operator<None> {
+  const record: Operator<None> = {
+    ...binary(...rules),
+    since: 14,
+    before: {
+      instead(operands) {
+        if (operands[0]!.dtype !== 'uint8') return undefined
+        const wide = operands.map((operand) => cast(operand!, 'int32'))
+        return [cast(apply1(record, wide), 'uint8')]
+      },
+    },
+  }
+  return record
 }
 
 /** Both operands as values; a number takes the dtype of the other. */
@@ -108,10 +133,8 @@ const x0 = ({ inputs }: Context) => inputs[0]!
 const x1 = ({ inputs }: Context) => inputs[1]!
 const y0 = ({ outputs }: Context) => outputs[0]!
 
-const truncateIntegers = (dtype: DType, value: number) => (isFloat(dtype) ? value : Math.trunc(value))
-
 /** a + b */
-export const Add = binary(
+export const Add = arithmetic(
   'Add',
   (a, b) => a + b,
   ({ grad }) => [grad, grad],
@@ -119,7 +142,7 @@ export const Add = binary(
 export const add = call(Add)
 
 /** a − b */
-export const Sub = binary(
+export const Sub = arithmetic(
   'Sub',
   (a, b) => a - b,
   ({ grad }) => [grad, neg(grad)],
@@ -127,7 +150,7 @@ export const Sub = binary(
 export const sub = call(Sub)
 
 /** a · b */
-export const Mul = binary(
+export const Mul = arithmetic(
   'Mul',
   (a, b) => a * b,
   (c) => [mul(c.grad, x1(c)), mul(c.grad, x0(c))],
@@ -135,19 +158,12 @@ export const Mul = binary(
 export const mul = call(Mul)
 
 /** a ÷ b; whole numbers truncate toward zero. d(a/b) = da/b − (a/b)·db/b */
-export const Div: Operator<None> = {
-  ...binary(
-    'Div',
-    (a, b) => a / b,
-    (c) => [div(c.grad, x1(c)), neg(div(mul(c.grad, y0(c)), x1(c)))],
-    {
-      samples: [normal, positive],
-    },
-  ),
-  evaluate: (operands) => [
-    broadcastMap(operands[0]!.dtype, operands, (...[a, b]) => truncateIntegers(operands[0]!.dtype, a! / b!)),
-  ],
-}
+export const Div = arithmetic(
+  'Div',
+  (a, b) => a / b,
+  (c) => [div(c.grad, x1(c)), neg(div(mul(c.grad, y0(c)), x1(c)))],
+  { samples: [normal, positive] },
+)
 export const div = call(Div)
 
 /** a^b; d(a^b) = b·a^(b−1)·da + ln(a)·a^b·db */
@@ -183,22 +199,26 @@ export const Min = binary(
 )
 export const min = call(Min)
 
-const comparison = (name: string, f: (a: number, b: number) => boolean) =>
-  binary(name, (a, b) => Number(f(a, b)), 'zero', { dtype: 'bool' })
+const comparison = (name: string, f: (a: number, b: number) => boolean, since = 13) =>
+  binary(name, (a, b) => Number(f(a, b)), 'zero', { dtype: 'bool', since })
 
 export const Equal = comparison('Equal', (a, b) => a === b)
 export const equal = call(Equal)
 export const Greater = comparison('Greater', (a, b) => a > b)
 export const greater = call(Greater)
-export const GreaterOrEqual = comparison('GreaterOrEqual', (a, b) => a >= b)
+export const GreaterOrEqual = comparison('GreaterOrEqual', (a, b) => a >= b, 12)
 export const greaterOrEqual = call(GreaterOrEqual)
 export const Less = comparison('Less', (a, b) => a < b)
 export const less = call(Less)
-export const LessOrEqual = comparison('LessOrEqual', (a, b) => a <= b)
+export const LessOrEqual = comparison('LessOrEqual', (a, b) => a <= b, 12)
 export const lessOrEqual = call(LessOrEqual)
 
 /** Both, of booleans. */
-export const And = binary('And', (a, b) => Number(a && b), 'zero', { dtype: 'bool', samples: [booleans, booleans] })
+export const And = binary('And', (a, b) => Number(a && b), 'zero', {
+  dtype: 'bool',
+  samples: [booleans, booleans],
+  since: 7,
+})
 export const and = call(And)
 
 export const Neg = unary(
@@ -262,9 +282,15 @@ export const relu = call1(Relu)
  * dy where the ReLU's output y is positive, else 0 — the mask from the output, so that the input need not be kept.
  * In dy it is linear with the same mask; in y it is flat.
  */
-export const ReluGrad = operator({
+export const ReluGrad = primitive({
   name: 'ReluGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['dy', 'y'],
+    outputs: ['dx'],
+    text: 'The gradient of Relu from its output: dx is dy where y > 0, else 0.',
+  },
   attributes: none,
   arity: [2, 2],
   infer: (inputs) => inferBroadcast(inputs),
@@ -278,6 +304,7 @@ export const reluGrad = (dy: Value, y: Value): Value => apply1(ReluGrad, [dy, y]
 export const HardSigmoid = operator({
   name: 'HardSigmoid',
   domain: ONNX_DOMAIN,
+  since: 6,
   attributes: { alpha: float(0.2), beta: float(0.5) },
   arity: [1, 1],
   infer([x]) {
@@ -303,6 +330,7 @@ export const hardSigmoid = (x: Value, attributes: { alpha?: number; beta?: numbe
 export const Where = operator({
   name: 'Where',
   domain: ONNX_DOMAIN,
+  since: 9,
   attributes: none,
   arity: [3, 3],
   infer([condition, a, b]) {
@@ -349,6 +377,7 @@ function castNumber(value: number, to: DType): number {
 export const Cast = operator({
   name: 'Cast',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { to: required('int') },
   arity: [1, 1],
   infer([x], { to }) {

@@ -1,6 +1,6 @@
 // The registry: every operator there is. A family's file holds its records; nothing else lists them.
 
-import type { Operator } from '../graph/operator.js'
+import type { Doc, Operator } from '../graph/operator.js'
 import * as conv from './conv.js'
 import * as elementwise from './elementwise.js'
 import * as indexing from './indexing.js'
@@ -43,7 +43,7 @@ export const primitives = {
   SgdMomentum: training.SgdMomentum,
   SoftmaxCrossEntropy: training.SoftmaxCrossEntropy,
   SoftmaxCrossEntropyGrad: training.SoftmaxCrossEntropyGrad,
-}
+} satisfies Readonly<Record<string, { readonly doc: Doc }>>
 
 const recordsOf = (family: object): Operator[] => Object.values<unknown>({ ...family }).filter(isOperator)
 

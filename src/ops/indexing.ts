@@ -2,11 +2,13 @@
 
 import { int, ONNX_DOMAIN, operator, string } from '../graph/operator.js'
 import { fixed, normal } from '../graph/sample.js'
-import { type Shape, sameShape, sizeOf } from '../graph/shape.js'
+import { isKnown, type Shape, sameShape, sizeOf } from '../graph/shape.js'
 import { type DType, isFloat, type Tensor, tensor } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, type Value } from '../graph/value.js'
+import { add } from './elementwise.js'
+import { loop } from './loop.js'
 import { indices as multiIndices, positionOf, select } from './reference.js'
-import { expandAs, fillAs, requireAxes, reshapeTo } from './shape.js'
+import { expandAs, fillAs, requireAxes, reshapeTo, shapeOf, unsqueeze } from './shape.js'
 
 function requireIndices(indices: Value): void {
   if (indices.dtype !== 'int64' && indices.dtype !== 'int32') {
@@ -31,6 +33,7 @@ const gatheredShape = (x: Shape, indices: Shape, axis: number): Shape => [
 export const Gather = operator({
   name: 'Gather',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { axis: int(0) },
   arity: [2, 2],
   infer([x, indices], { axis }) {
@@ -73,6 +76,7 @@ export const gather = (x: Value, indices: Value, axis = 0): Value => apply1(Gath
 export const GatherElements = operator({
   name: 'GatherElements',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { axis: int(0) },
   arity: [2, 2],
   infer([x, indices], { axis }) {
@@ -105,38 +109,50 @@ export const GatherElements = operator({
 export const gatherElements = (x: Value, indices: Value, axis: number): Value =>
   apply1(GatherElements, [x, indices], { axis })
 
-function scatter(x: Tensor, indices: Tensor, updates: Tensor, axis: number): Tensor {
+function scatter(x: Tensor, indices: Tensor, updates: Tensor, axis: number, adding: boolean): Tensor {
   const data = Float64Array.from(x.data)
   let i = 0
   for (const index of multiIndices(indices.shape)) {
     const place = index.map((at, k) => (k === axis ? indexAt(indices.data[i]!, x.shape[axis]!) : at))
-    data[positionOf(place, x.shape)]! += updates.data[i++]!
+    const position = positionOf(place, x.shape)
+    data[position] = updates.data[i++]! + (adding ? data[position]! : 0)
   }
   return tensor(x.dtype, x.shape, data)
 }
 
-/** x with updates added at the indexed places (reduction = add, the one that gradients need). */
+/**
+ * x with updates at the indexed places: added (reduction = add, the one that gradients need), or in the place of what was
+ * there (none), which asks for distinct places.
+ */
 export const ScatterElements = operator({
   name: 'ScatterElements',
   domain: ONNX_DOMAIN,
+  since: 16,
+  before: {
+    lacks: ['reduction'],
+    instead([x, indices, updates], { axis, reduction }) {
+      return reduction === 'add' ? [addBySlices(x!, indices!, updates!, axis)] : undefined
+    },
+  },
   attributes: { axis: int(0), reduction: string('none') },
   arity: [3, 3],
   infer([x, indices, updates], { axis, reduction }) {
     requireIndices(indices!)
     requireAxes([axis], x!.shape.length)
-    if (reduction !== 'add') throw new GraphError(`reduction '${reduction}' is not supported; use 'add'`)
+    if (reduction !== 'add' && reduction !== 'none')
+      throw new GraphError(`reduction '${reduction}' is not supported; use 'add' or 'none'`)
     if (!sameShape(indices!.shape, updates!.shape)) throw new GraphError('indices and updates need the same shape')
     return [x!]
   },
   gradient: {
-    rule: ({ grad, inputs: [, indices], attributes: { axis } }) => [
-      grad,
+    rule: ({ grad, inputs: [, indices, updates], attributes: { axis, reduction } }) => [
+      reduction === 'add' ? grad : scatterInto(grad, indices!, fillAs(0, updates!), axis),
       undefined,
       gatherElements(grad, indices!, axis),
     ],
   },
-  evaluate: ([x, indices, updates], { axis }) => [
-    scatter(x!, indices!, updates!, requireAxes([axis], x!.shape.length)[0]!),
+  evaluate: ([x, indices, updates], { axis, reduction }) => [
+    scatter(x!, indices!, updates!, requireAxes([axis], x!.shape.length)[0]!, reduction === 'add'),
   ],
   samples: [
     {
@@ -147,15 +163,35 @@ export const ScatterElements = operator({
       inputs: [normal(2, 4), fixed('int64', [2, 2], [3, 3, 0, -1]), normal(2, 2)],
       attributes: { axis: 1, reduction: 'add' },
     },
+    {
+      inputs: [normal(2, 4), fixed('int64', [2, 2], [3, 1, 0, -1]), normal(2, 2)],
+      attributes: { axis: 1 },
+    },
   ],
 })
+const scatterInto = (x: Value, indices: Value, updates: Value, axis: number): Value =>
+  apply1(ScatterElements, [x, indices, updates], { axis })
 export const scatterAdd = (x: Value, indices: Value, updates: Value, axis: number): Value =>
   apply1(ScatterElements, [x, indices, updates], { axis, reduction: 'add' })
+
+/** The sum without `add`: one slice of the updates after another, in each of which no place comes twice. */
+function addBySlices(x: Value, indices: Value, updates: Value, axis: number): Value {
+  const [along] = requireAxes([axis], x.shape.length)
+  const length = indices.shape[along!]!
+  const count = isKnown(length) ? constant('int64', length) : gather(shapeOf(indices), constant('int64', along!))
+  const { carried } = loop(count, { sum: x }, (i, { sum }) => {
+    const [places, added] = [indices, updates].map((value) => gather(value, unsqueeze(i, 0), along!))
+    const next = add(gatherElements(sum, places!, along!), added!)
+    return { carried: { sum: scatterInto(sum, places!, next, along!) }, stacked: {} }
+  })
+  return carried.sum
+}
 
 /** values[1] where the new last axis equals the index, values[0] elsewhere; negative indices count from the back. */
 export const OneHot = operator({
   name: 'OneHot',
   domain: ONNX_DOMAIN,
+  since: 11,
   attributes: { axis: int(-1) },
   arity: [3, 3],
   infer([indices, depth, values], { axis }) {

@@ -30,6 +30,7 @@ function requireBoolean(condition: Value | undefined, what: string): void {
 export const Loop = operator({
   name: 'Loop',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { body: required('graph') },
   arity: [0, Number.POSITIVE_INFINITY],
   infer([count, condition, ...operands], { body }) {

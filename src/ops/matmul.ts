@@ -32,6 +32,7 @@ const transposeLast = (x: Value): Value => {
 export const MatMul = operator({
   name: 'MatMul',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [2, 2],
   infer([a, b]) {
@@ -86,6 +87,7 @@ const transposed2d = (x: Tensor): Tensor => {
 export const Gemm = operator({
   name: 'Gemm',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
   arity: [2, 3],
   infer([a, b, c], { transA, transB }) {

@@ -1,6 +1,6 @@
 // Batch normalization: ONNX's operator in both modes, the training primitive and its gradient.
 
-import { float, int, ONNX_DOMAIN, operator, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import { float, int, ONNX_DOMAIN, operator, primitive, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
 import { normal, positive } from '../graph/sample.js'
 import { isFloat, type Tensor, tensor } from '../graph/tensor.js'
 import { apply, apply1, GraphError, type Value } from '../graph/value.js'
@@ -21,6 +21,13 @@ const besideChannels = (x: Value) => x.shape.map((_, axis) => axis).filter((axis
 /** A vector over channels, shaped to broadcast over x. */
 const overChannels = (vector: Value, x: Value) => reshape(vector, [-1, ...x.shape.slice(2).map(() => 1)])
 const sumOver = (x: Value) => reduceSum(x, besideChannels(x), { keepdims: 0 })
+
+/** Mean and biased variance of each channel. */
+function batchStatistics(x: Value): Pick<BatchNormInputs, 'mean' | 'variance'> {
+  const mean = reduceMean(x, besideChannels(x), { keepdims: 0 })
+  const centred = sub(x, overChannels(mean, x))
+  return { mean, variance: reduceMean(mul(centred, centred), besideChannels(x), { keepdims: 0 }) }
+}
 
 interface Statistics {
   count: number
@@ -78,6 +85,13 @@ const attributes = { epsilon: float(1e-5), momentum: float(0.9) }
 export const BatchNormalization = operator({
   name: 'BatchNormalization',
   domain: ONNX_DOMAIN,
+  since: 14,
+  before: {
+    lacks: ['training_mode'],
+    instead(inputs, { training_mode, ...options }) {
+      return training_mode ? byBatch(inputs as readonly Value[], options) : undefined
+    },
+  },
   attributes: { ...attributes, training_mode: int(0) },
   arity: [5, 5],
   requiredOutputs: 1,
@@ -108,10 +122,8 @@ export const BatchNormalization = operator({
       if (grads[1] || grads[2]) {
         throw new GraphError('no gradient flows through the running statistics; stop it there')
       }
-      const batchMean = reduceMean(x, besideChannels(x), { keepdims: 0 })
-      const centred = sub(x, overChannels(batchMean, x))
-      const batchVariance = reduceMean(mul(centred, centred), besideChannels(x), { keepdims: 0 })
-      return batchNormGrad(grad, x, scale, batchMean, pow(add(batchVariance, epsilon), -0.5))
+      const batch = batchStatistics(x)
+      return batchNormGrad(grad, x, scale, batch.mean, pow(add(batch.variance, epsilon), -0.5))
     },
   },
   evaluate([x, scale, shift, mean, variance], { epsilon, momentum, training_mode }) {
@@ -144,14 +156,36 @@ export const batchNormalization = (
   options: { epsilon?: number; momentum?: number } = {},
 ): Value => apply1(BatchNormalization, [x, scale, shift, mean, variance], options)
 
+/** The operator in training mode, by the one that is given the statistics. */
+function byBatch(
+  [x, scale, shift, mean, variance]: readonly Value[],
+  { epsilon, momentum }: { epsilon: number; momentum: number },
+): readonly Value[] {
+  const batch = batchStatistics(x!)
+  const move = (running: Value, value: Value) => add(mul(running, momentum), mul(value, 1 - momentum))
+  return [
+    batchNormalization(x!, { scale: scale!, shift: shift!, ...batch }, { epsilon }),
+    move(mean!, batch.mean),
+    move(variance!, batch.variance),
+  ]
+}
+
 /**
- * Batch normalization as training wants it. Inputs: x, scale, shift, running mean, running variance. Outputs: y, the
- * moved running mean, the moved running variance (unbiased, Σ(x − mean)²/(n − 1), as PyTorch and the paper's recipe have
- * it), the batch mean and the inverse deviation 1/√(variance + ε) that the gradient uses again.
+ * Batch normalization as training wants it: the moved running variance is unbiased, Σ(x − mean)²/(n − 1), as PyTorch and
+ * the paper's recipe have it, and the gradient uses the mean and the inverse deviation again.
  */
-export const BatchNormTraining = operator({
+export const BatchNormTraining = primitive({
   name: 'BatchNormTraining',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['x', 'scale', 'shift', 'running_mean', 'running_variance'],
+    outputs: ['y', 'next_mean', 'next_variance', 'mean', 'inverse'],
+    text:
+      'Batch normalization in training (Ioffe and Szegedy 2015): y = scale · (x − mean) · inverse + shift with the mean and ' +
+      'the variance of each channel over the batch, and inverse = 1/√(variance + epsilon). The running statistics ' +
+      'move: next = momentum · running + (1 − momentum) · that of the batch, the variance unbiased (n/(n − 1)).',
+  },
   attributes,
   arity: [5, 5],
   infer([x, ...vectors]) {
@@ -190,14 +224,18 @@ export const batchNormTraining = (
   options: { epsilon?: number; momentum?: number } = {},
 ): readonly Value[] => apply(BatchNormTraining, [x, scale, shift, mean, variance], options)
 
-/**
- * Inputs: dy, x, scale, batch mean, inverse deviation s. Outputs: dx, dscale, dshift. With x̂ = (x − mean)·s and n
- * elements a channel (Ioffe & Szegedy 2015, section 3):
- *   dshift = Σ dy, dscale = Σ dy·x̂, dx = scale·s · (dy − dshift/n − x̂·dscale/n)
- */
-export const BatchNormGrad = operator({
+/** The gradients of BatchNormTraining by x, scale and shift. */
+export const BatchNormGrad = primitive({
   name: 'BatchNormGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['dy', 'x', 'scale', 'mean', 'inverse'],
+    outputs: ['dx', 'dscale', 'dshift'],
+    text:
+      'The gradients of batch normalization (Ioffe and Szegedy 2015, section 3). With x̂ = (x − mean) · inverse and n ' +
+      'elements a channel: dshift = Σ dy, dscale = Σ dy · x̂, dx = scale · inverse · (dy − dshift/n − x̂ · dscale/n).',
+  },
   attributes: {},
   arity: [5, 5],
   infer([dy, x, ...vectors]) {

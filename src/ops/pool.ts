@@ -2,11 +2,11 @@
 
 import { int, ONNX_DOMAIN, operator } from '../graph/operator.js'
 import { distinct, normal } from '../graph/sample.js'
-import { isKnown, type Shape, sizeOf } from '../graph/shape.js'
+import { type Dim, isKnown, type Shape, sizeOf } from '../graph/shape.js'
 import { type Tensor, tensor } from '../graph/tensor.js'
 import { apply, apply1, constant, GraphError, type Value } from '../graph/value.js'
 import { checkWindow, convInputGrad, type Window, windowAttributes, windowCount } from './conv.js'
-import { div } from './elementwise.js'
+import { div, mul, sub } from './elementwise.js'
 import { scatterAdd } from './indexing.js'
 import { expandAs, fillAs, reshape, reshapeTo } from './shape.js'
 
@@ -54,6 +54,7 @@ const poolAttributes = { ...windowAttributes, ceil_mode: int(0) } as const
 export const MaxPool = operator({
   name: 'MaxPool',
   domain: ONNX_DOMAIN,
+  since: 12,
   attributes: poolAttributes,
   arity: [1, 1],
   requiredOutputs: 1,
@@ -65,9 +66,13 @@ export const MaxPool = operator({
     ]
   },
   gradient: {
+    // Plane by plane: places in the whole of x become places in their plane.
     rule({ grad, inputs: [x], outputs: [, places] }) {
-      const flat = fillAs(0, reshape(x!, [-1]))
-      return [reshapeTo(scatterAdd(flat, reshape(places!, [-1]), reshape(grad, [-1]), 0), x!.shape)]
+      const [, , height, width] = x!.shape as readonly [Dim, Dim, number, number]
+      const area = constant('int64', height * width)
+      const inPlane = sub(places!, mul(div(places!, area), area))
+      const [zeros, at, added] = [fillAs(0, x!), inPlane, grad].map((value) => reshape(value, [0, 0, -1]))
+      return [reshapeTo(scatterAdd(zeros!, at!, added!, 2), x!.shape)]
     },
   },
   evaluate([x], attributes) {
@@ -107,6 +112,7 @@ const { dilations: _, ...undilated } = poolAttributes
 export const AveragePool = operator({
   name: 'AveragePool',
   domain: ONNX_DOMAIN,
+  since: 11,
   attributes: { ...undilated, count_include_pad: int(0) },
   arity: [1, 1],
   infer: ([x], attributes) => [{ dtype: x!.dtype, shape: pooledShape(x!.shape, { ...attributes, dilations: [1, 1] }) }],
@@ -163,6 +169,7 @@ export const averagePool = (
 export const GlobalAveragePool = operator({
   name: 'GlobalAveragePool',
   domain: ONNX_DOMAIN,
+  since: 1,
   attributes: {},
   arity: [1, 1],
   infer([x]) {

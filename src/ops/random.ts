@@ -35,6 +35,7 @@ const attributes = { shape: required('ints'), seed: required('float'), dtype: in
 export const RandomNormal = operator({
   name: 'RandomNormal',
   domain: ONNX_DOMAIN,
+  since: 1,
   attributes: { ...attributes, mean: float(0), scale: float(1) },
   arity: [0, 0],
   infer: (_, attributes) => inferDraw(attributes),
@@ -52,6 +53,7 @@ export const randomNormal = (
 export const RandomUniform = operator({
   name: 'RandomUniform',
   domain: ONNX_DOMAIN,
+  since: 1,
   attributes: { ...attributes, low: float(0), high: float(1) },
   arity: [0, 0],
   infer: (_, attributes) => inferDraw(attributes),

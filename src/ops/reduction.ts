@@ -7,7 +7,7 @@ import { type Tensor, tensor } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
 import { cast, div, equal, exp, mul, sign, sub } from './elementwise.js'
 import { fold, map, reshaped } from './reference.js'
-import { expandAs, requireAxes, reshapeTo, size } from './shape.js'
+import { expandAs, requireAxes, reshapeTo, size, unsqueeze } from './shape.js'
 
 const attributes = { keepdims: int(1), noop_with_empty_axes: int(0) }
 
@@ -35,15 +35,30 @@ interface Reduction {
   /** From the gradient, already with x's rank, and x and y with x's rank. */
   gradient(grad: Value, x: Value, y: Value, axes: readonly number[]): Value
   sample?: typeof normal
+  /** The version that made the axes an input. */
+  since?: number
 }
 
-function reduction({ name, evaluate, gradient, sample = normal }: Reduction): Operator<typeof attributes> {
-  return operator({
+function reduction(rules: Reduction): Operator<typeof attributes> {
+  const { name, evaluate, gradient, sample = normal, since = 18 } = rules
+  const record: Operator<typeof attributes> = operator({
     name,
     domain: ONNX_DOMAIN,
+    since,
+    before: {
+      inputsAsAttributes: { axes: 1 },
+      mostInputs: 1,
+      lacks: ['noop_with_empty_axes'],
+      // To fold nothing, it folds an axis of one.
+      instead([x, axes], { noop_with_empty_axes }) {
+        if (!noop_with_empty_axes || (constantOf(axes)?.length ?? 0) > 0) return undefined
+        return [apply1(record, [unsqueeze(x!, -1), constant('int64', [-1])], { keepdims: 0 })]
+      },
+    },
     attributes,
     arity: [1, 2],
     infer([x, axes], attributes) {
+      if (x!.dtype === 'bool') throw new GraphError('needs numbers to fold, got bool; cast it first')
       const folded = axesOf(x!.shape.length, axes && requireConstant(axes, 'axes'), attributes)
       return [{ dtype: x!.dtype, shape: withoutAxes(x!.shape, folded, attributes.keepdims) }]
     },
@@ -63,8 +78,10 @@ function reduction({ name, evaluate, gradient, sample = normal }: Reduction): Op
       { inputs: [sample(2, 3, 4), ints(1)] },
       { inputs: [sample(2, 3, 4), ints(0, -1)], attributes: { keepdims: 0 } },
       { inputs: [sample(2, 3)], attributes: { keepdims: 0 } },
+      { inputs: [sample(2, 3)], attributes: { noop_with_empty_axes: 1 } },
     ],
   })
+  return record
 }
 
 const foldedSize = (x: Tensor, axes: readonly number[]) => Number(sizeOf(axes.map((axis) => x.shape[axis]!)))
@@ -77,7 +94,12 @@ const call =
     apply1(op, axes ? [x, constant('int64', axes)] : [x], { keepdims })
 
 /** Σx */
-export const ReduceSum = reduction({ name: 'ReduceSum', evaluate: sum, gradient: (grad, x) => expandAs(grad, x) })
+export const ReduceSum = reduction({
+  name: 'ReduceSum',
+  since: 13,
+  evaluate: sum,
+  gradient: (grad, x) => expandAs(grad, x),
+})
 export const reduceSum = call(ReduceSum)
 
 /** Σx / n */
@@ -112,7 +134,8 @@ const extremum = (name: string, start: number, pick: (a: number, b: number) => n
     evaluate: (x, axes) => fold(x, axes, start, pick),
     gradient(grad, x, y, axes) {
       const winners = cast(equal(x, y), x.dtype)
-      return mul(winners, div(grad, reduceSum(winners, axes)))
+      // Without axes nothing is folded here; in reduceSum everything would be.
+      return mul(winners, axes.length > 0 ? div(grad, reduceSum(winners, axes)) : grad)
     },
     sample: distinct,
   })
@@ -125,6 +148,7 @@ export const reduceMin = call(ReduceMin)
 export const ArgMax = operator({
   name: 'ArgMax',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { axis: int(0), keepdims: int(1) },
   arity: [1, 1],
   infer([x], { axis, keepdims }) {
@@ -182,6 +206,7 @@ function softmaxLike(
   return operator({
     name,
     domain: ONNX_DOMAIN,
+    since: 13,
     attributes: softmaxAttributes,
     arity: [1, 1],
     infer([x], { axis }) {

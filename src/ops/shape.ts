@@ -26,6 +26,7 @@ export const int64 = (values: readonly number[]): Value => constant('int64', val
 export const Shape_ = operator({
   name: 'Shape',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [1, 1],
   infer: ([x]) => [{ dtype: 'int64', shape: [x!.shape.length] }],
@@ -39,6 +40,7 @@ export const shapeOf = (x: Value): Value => (isStatic(x.shape) ? int64(x.shape) 
 export const Size = operator({
   name: 'Size',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [1, 1],
   infer: () => [{ dtype: 'int64', shape: [] }],
@@ -80,6 +82,7 @@ function inferReshape(x: Shape, target: Shape): Shape {
 export const Reshape = operator({
   name: 'Reshape',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [2, 2],
   infer: ([x, target]) => [{ dtype: x!.dtype, shape: inferReshape(x!.shape, targetShape(target!)) }],
@@ -103,6 +106,7 @@ export function reshapeTo(x: Value, shape: Shape): Value {
 export const Flatten = operator({
   name: 'Flatten',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { axis: int(1) },
   arity: [1, 1],
   infer: ([x], { axis }) => [{ dtype: x!.dtype, shape: flatShape(x!.shape, axis) }],
@@ -121,6 +125,7 @@ export const flatten = (x: Value, axis = 1): Value => apply1(Flatten, [x], { axi
 export const Transpose = operator({
   name: 'Transpose',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { perm: optional('ints') },
   arity: [1, 1],
   infer([x], { perm }) {
@@ -155,6 +160,7 @@ export const transpose = (x: Value, perm?: readonly number[]): Value => apply1(T
 export const Unsqueeze = operator({
   name: 'Unsqueeze',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [2, 2],
   infer: ([x, axes]) => [{ dtype: x!.dtype, shape: unsqueezed(x!.shape, requireConstant(axes!, 'axes')) }],
@@ -174,6 +180,7 @@ export const unsqueeze = (x: Value, ...axes: number[]): Value => apply1(Unsqueez
 export const Squeeze = operator({
   name: 'Squeeze',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [2, 2],
   infer: ([x, axes]) => [{ dtype: x!.dtype, shape: squeezed(x!.shape, requireConstant(axes!, 'axes')) }],
@@ -193,6 +200,7 @@ export const squeeze = (x: Value, ...axes: number[]): Value => apply1(Squeeze, [
 export const Expand = operator({
   name: 'Expand',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [2, 2],
   infer([x, target]) {

@@ -49,6 +49,7 @@ function sliceAxes(shape: Shape, [starts, ends, axes, steps]: readonly (readonly
 export const Slice = operator({
   name: 'Slice',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: {},
   arity: [3, 5],
   infer([x, ...operands]) {
@@ -144,6 +145,15 @@ function padding(rank: number, pads: readonly number[], axes: readonly number[] 
 export const Pad = operator({
   name: 'Pad',
   domain: ONNX_DOMAIN,
+  since: 18,
+  before: {
+    mostInputs: 3,
+    instead([x, pads, value, axes]) {
+      if (!axes) return undefined
+      const frame = padding(x!.shape.length, constantOf(pads)!, constantOf(axes))
+      return [padWith(x!, int64([...frame.map(([before]) => before), ...frame.map(([, after]) => after)]), value)]
+    },
+  },
   attributes: { mode: string('constant') },
   arity: [2, 4],
   infer([x, pads, , axes], { mode }) {
@@ -160,7 +170,7 @@ export const Pad = operator({
         'int64',
         constantOf(pads)!.map((amount) => -amount),
       )
-      return [padWith(grad, back, axes)]
+      return [padWith(grad, back, undefined, axes)]
     },
   },
   evaluate([x, pads, value, axes]) {
@@ -187,14 +197,15 @@ export function pad(x: Value, axes: readonly number[], before: readonly number[]
   return padWith(x, int64([...everywhere(before), ...everywhere(after)]), undefined)
 }
 
-function padWith(x: Value, pads: Value, axes: Value | undefined): Value {
-  return apply1(Pad, axes ? [x, pads, undefined, axes] : [x, pads])
+function padWith(x: Value, pads: Value, value: Value | undefined, axes?: Value): Value {
+  return apply1(Pad, axes ? [x, pads, value, axes] : value ? [x, pads, value] : [x, pads])
 }
 
 /** Joins values along an axis; all other dimensions agree. */
 export const Concat = operator({
   name: 'Concat',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { axis: required('int') },
   arity: [1, Number.POSITIVE_INFINITY],
   infer(parts, { axis }) {
@@ -253,6 +264,7 @@ export const concat = (parts: readonly Value[], axis: number): Value => apply1(C
 export const Split = operator({
   name: 'Split',
   domain: ONNX_DOMAIN,
+  since: 13,
   attributes: { axis: int(0) },
   arity: [2, 2],
   infer([x, lengths], { axis }) {

@@ -1,6 +1,6 @@
 // The training primitives that stand around a network: loss, optimizer and gates.
 
-import { float, int, operator, TRAINING_DOMAIN } from '../graph/operator.js'
+import { float, int, primitive, TRAINING_DOMAIN } from '../graph/operator.js'
 import { fixed, normal, scalar } from '../graph/sample.js'
 import { isFloat, type Tensor, tensor } from '../graph/tensor.js'
 import { apply, apply1, GraphError, type Value } from '../graph/value.js'
@@ -16,10 +16,16 @@ function checkLabels(logits: Value, labels: Value): void {
 
 const logSoftmaxOf = (logits: Tensor): Tensor => LogSoftmax.evaluate([logits], { axis: -1 })[0]!
 
-/** Cross-entropy of softmax(logits) against class labels, the mean over the batch: loss [], and the probabilities. */
-export const SoftmaxCrossEntropy = operator({
+/** Cross-entropy of softmax(logits) against class labels. */
+export const SoftmaxCrossEntropy = primitive({
   name: 'SoftmaxCrossEntropy',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['logits', 'labels'],
+    outputs: ['loss', 'probabilities'],
+    text: 'Cross-entropy: loss is the mean over the batch of −log probabilities[labels], where probabilities = softmax(logits).',
+  },
   attributes: {},
   arity: [2, 2],
   infer([logits, labels]) {
@@ -47,10 +53,16 @@ export const softmaxCrossEntropy = (logits: Value, labels: Value): readonly [los
   return [loss!, probabilities!]
 }
 
-/** dlogits = (softmax(logits) − onehot(labels)) · dloss / batch; inputs dloss, probabilities, labels. */
-export const SoftmaxCrossEntropyGrad = operator({
+/** Its gradient by the logits. */
+export const SoftmaxCrossEntropyGrad = primitive({
   name: 'SoftmaxCrossEntropyGrad',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['dloss', 'probabilities', 'labels'],
+    outputs: ['dlogits'],
+    text: 'The gradient of SoftmaxCrossEntropy: dlogits = (probabilities − onehot(labels)) · dloss / batch.',
+  },
   attributes: {},
   arity: [3, 3],
   infer([dloss, probabilities, labels]) {
@@ -73,14 +85,18 @@ export const SoftmaxCrossEntropyGrad = operator({
   samples: [{ inputs: [scalar(1.5), normal(4, 3), fixed('int64', [4], [0, 2, 1, 2])] }],
 })
 
-/**
- * Stochastic gradient descent with momentum, and weight decay added to the gradient (PyTorch's form):
- *   g ← g + weight_decay·w;  v ← momentum·v + g;  w ← w − rate·v, or with Nesterov w − rate·(g + momentum·v)
- * Inputs: w, gradient, v, learning rate []. Outputs: next w, next v.
- */
-export const SgdMomentum = operator({
+/** Stochastic gradient descent with momentum, and weight decay added to the gradient. */
+export const SgdMomentum = primitive({
   name: 'SgdMomentum',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['w', 'gradient', 'v', 'rate'],
+    outputs: ['next_w', 'next_v'],
+    text:
+      "Stochastic gradient descent with momentum, in PyTorch's form: g = gradient + weight_decay · w, next_v = momentum · v + g, " +
+      'next_w = w − rate · next_v, or with nesterov = 1 next_w = w − rate · (g + momentum · next_v).',
+  },
   attributes: { momentum: float(0.9), weight_decay: float(0), nesterov: int(0) },
   arity: [4, 4],
   infer([w, gradient, v, rate]) {
@@ -117,9 +133,17 @@ export const SgdMomentum = operator({
  * two it is multiplied by the gate, a scalar: 1 keeps the function, 0 drops it. In training the driver draws it for each
  * mini-batch; in an inference graph it belongs to one function, and training leaves it out.
  */
-export const Gate = operator({
+export const Gate = primitive({
   name: 'Gate',
   domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['x', 'gate'],
+    outputs: ['y'],
+    text:
+      'Stochastic depth (Huang et al. 2016): in training y = x · gate, where 1 keeps a residual function and 0 drops it; without ' +
+      'a gate y = x · survival, the mean of that.',
+  },
   attributes: { survival: float(1) },
   arity: [1, 2],
   infer([x, gate], { survival }) {

@@ -3,7 +3,8 @@
 import { CustomChart, LineChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkAreaComponent, TitleComponent } from 'echarts/components'
 import { use } from 'echarts/core'
-import { axisStyle, colours, svgOf, titleStyle } from '../charts/svg.js'
+import { axisStyle, colours, titleStyle } from '../charts/style.js'
+import { svgOf } from '../charts/svg.js'
 import { errorBars, panelAxes, panelSize, panels, still } from './panels.js'
 
 use([LineChart, CustomChart, GridComponent, LegendComponent, MarkAreaComponent, TitleComponent])

@@ -2,7 +2,8 @@
 import { CustomChart, LineChart, ScatterChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components'
 import { use } from 'echarts/core'
-import { colours, svgOf, titleStyle } from '../charts/svg.js'
+import { colours, titleStyle } from '../charts/style.js'
+import { svgOf } from '../charts/svg.js'
 import { errorBars, panelAxes, panelSize, panels, still } from './panels.js'
 
 use([LineChart, ScatterChart, CustomChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent])

@@ -1,5 +1,5 @@
 // Pictures of two panels side by side.
-import { axisStyle, colours } from '../charts/svg.js'
+import { axisStyle, colours } from '../charts/style.js'
 
 export const panelSize = { width: 1000, height: 460 }
 

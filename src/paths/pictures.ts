@@ -8,7 +8,8 @@ import {
   TitleComponent,
 } from 'echarts/components'
 import { use } from 'echarts/core'
-import { axisStyle, colours, svgOf, titleStyle } from '../charts/svg.js'
+import { axisStyle, colours, titleStyle } from '../charts/style.js'
+import { svgOf } from '../charts/svg.js'
 import { type Configuration, type Cost, edgeCost, unitsFor } from './budget.js'
 import { log10 } from './lengths.js'
 

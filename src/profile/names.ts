@@ -12,6 +12,9 @@ export interface Place {
 /** `Conv`, `Mul_12`, `Transpose_token_3`: a part of a name that says what a node does, not where. */
 const isOperator = (part: string): boolean => /^[A-Z][A-Za-z0-9]*(_\w*)?$/.test(part)
 
+/** Whether a part of a name, `grad` or `grad.sums`, begins what a gradient or a recomputation is made of. */
+const begins = (word: 'grad' | 'again', part: string): boolean => part.split('.')[0] === word
+
 /** Of `train/stage1.block2.f1.conv1/grad/Pad`: backward, stage1.block2.f1.conv1. */
 export function placeOf(name: string): Place {
   // What the runtime fuses, or puts into blocks, keeps the name of what it was, and more.
@@ -21,10 +24,11 @@ export function placeOf(name: string): Place {
   if (inStep) scope.shift()
   else if (scope.every(isOperator)) return { role: 'runtime', layer: '' }
   if (scope[0] === 'update') return { role: 'update', layer: 'update' }
-  const end = scope.findIndex((part) => part === 'grad' || part === 'again')
+  const end = scope.findIndex((part) => begins('grad', part) || begins('again', part))
   const layer = end < 0 ? scope : scope.slice(0, end)
   while (layer.length > 0 && isOperator(layer.at(-1)!)) layer.pop()
-  const role = scope.includes('grad') ? 'backward' : scope.includes('again') ? 'recomputation' : 'forward'
+  const has = (word: 'grad' | 'again') => scope.some((part) => begins(word, part))
+  const role = has('grad') ? 'backward' : has('again') ? 'recomputation' : 'forward'
   return { role, layer: layer.join('/') }
 }
 

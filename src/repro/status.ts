@@ -1,23 +1,18 @@
 // Where the jobs of an experiment stand, by their folders and, where there is one, the queue: for looking at it from another
 // process.
 
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { readProgress } from '../fit/checkpoint.js'
-import { holderOf } from '../fit/lock.js'
 import { startOfRun } from '../fit/metrics.js'
-import { hasRun, runFiles } from '../fit/runFolder.js'
+import { hasRun } from '../fit/runFolder.js'
+import { type RunState, runStateOf } from '../fit/runState.js'
 import { type Experiment, jobFolder, requireExperiment } from './folder.js'
 import type { Job, Plan } from './plan.js'
 import type { JobResult } from './results.js'
 
 export interface JobStatus {
   readonly job: Job
-  /**
-   * `stopped`: begun, and no process works on it. `done`: its run is in the folder. Of a job in the queue: `queued`, `running`,
-   * `failed`, or `trained`, which is done as soon as rdm-repro fetches it.
-   */
-  readonly state: 'waiting' | 'queued' | 'running' | 'stopped' | 'failed' | 'trained' | 'done'
+  /** Of a job in the queue also: `queued`, `failed`, or `trained`, which is done as soon as rdm-repro fetches it. */
+  readonly state: RunState | 'queued' | 'failed' | 'trained'
   /** Steps of its newest checkpoint, or that its worker told of. */
   readonly step: number
   /** Complete epochs, of `epochs`. */
@@ -58,14 +53,10 @@ export async function experimentStatus(out: string, inQueue?: InQueue): Promise<
 async function jobStatus(out: string, plan: Plan, job: Job): Promise<JobStatus> {
   const { config } = plan.models.find(({ name }) => name === job.name)!
   const folder = jobFolder(out, job)
-  const begun = hasRun(folder)
-  const { step, epoch, history } = (begun ? await readProgress(folder) : undefined) ?? startOfRun
-  const running = existsSync(folder) && holderOf(folder) !== undefined
-  const trained = epoch >= config.epochs || step >= (config.steps ?? Infinity)
-  const done = !running && trained && existsSync(join(folder, runFiles.model))
+  const { step, epoch, history } = (hasRun(folder) ? await readProgress(folder) : undefined) ?? startOfRun
   return {
     ...{ job, step, epoch, epochs: config.epochs, testError: history.at(-1)?.testError ?? null, folder },
-    state: running ? 'running' : done ? 'done' : begun ? 'stopped' : 'waiting',
+    state: runStateOf(folder, { step, epoch }, config),
   }
 }
 

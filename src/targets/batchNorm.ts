@@ -2,7 +2,7 @@
 // the same for every target; how a target takes the means and makes the passes is its own (Forms).
 
 import { isKnown, sizeOf } from '../graph/shape.js'
-import type { Value } from '../graph/value.js'
+import { scope, type Value } from '../graph/value.js'
 import { add, cast, div, max, mul, neg, reciprocal, size, sqrt, sub } from '../ops/index.js'
 import type { Expansions } from './target.js'
 
@@ -42,16 +42,19 @@ const unbiasing = (n: Value | number): Value | number => (typeof n === 'number' 
 export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' | 'BatchNormGrad'> => ({
   /** Var x = E x² − (E x)², held at zero or above where rounding would cross it. */
   BatchNormTraining([x, scale, shift, runningMean, runningVariance], { epsilon, momentum }) {
-    const mean = forms.mean(x!)
-    const variance = max(sub(forms.meanSquare(x!), mul(mean, mean)), 0)
-    const widened = add(variance, epsilon)
-    const inverse = reciprocal(sqrt(widened))
-    const unbiased = mul(variance, unbiasing(countPerChannel(x!, scale!)))
+    const mean = scope('mean', () => forms.mean(x!))
+    const square = scope('mean_square', () => forms.meanSquare(x!))
+    const variance = scope('variance', () => max(sub(square, mul(mean, mean)), 0))
+    const widened = scope('widened', () => add(variance, epsilon))
+    const inverse = scope('inverse', () => reciprocal(sqrt(widened)))
+    const unbiased = scope('unbiased', () => mul(variance, unbiasing(countPerChannel(x!, scale!))))
     const move = (running: Value, batch: Value) => add(mul(running, momentum), mul(batch, 1 - momentum))
     return [
-      forms.normalize(x!, { scale: scale!, shift: shift!, mean, variance: widened, inverse }),
-      move(runningMean!, mean),
-      move(runningVariance!, unbiased),
+      scope('normalized', () =>
+        forms.normalize(x!, { scale: scale!, shift: shift!, mean, variance: widened, inverse }),
+      ),
+      scope('next_mean', () => move(runningMean!, mean)),
+      scope('next_variance', () => move(runningVariance!, unbiased)),
       mean,
       inverse,
     ]
@@ -63,13 +66,20 @@ export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' 
    * so that x̂ itself is never formed.
    */
   BatchNormGrad([dy, x, scale, mean, inverse]) {
-    const m1 = forms.mean(dy!)
-    const m2 = mul(inverse!, sub(forms.meanProduct(dy!, x!), mul(mean!, m1)))
-    const a = mul(scale!, inverse!)
-    const down = neg(a)
-    const variance = reciprocal(mul(inverse!, inverse!))
-    const vectors = { scale: mul(down, m2), shift: mul(down, m1), mean: mean!, variance, inverse: inverse! }
-    const count = countPerChannel(x!, scale!)
-    return [forms.scaleAdd(dy!, a, forms.normalize(x!, vectors)), mul(m2, count), mul(m1, count)]
+    const m1 = scope('m1', () => forms.mean(dy!))
+    const m2 = scope('m2', () => mul(inverse!, sub(forms.meanProduct(dy!, x!), mul(mean!, m1))))
+    const a = scope('a', () => mul(scale!, inverse!))
+    const variance = scope('variance', () => reciprocal(mul(inverse!, inverse!)))
+    const centred = scope('centred', () => {
+      const down = neg(a)
+      const vectors = { scale: mul(down, m2), shift: mul(down, m1), mean: mean!, variance, inverse: inverse! }
+      return forms.normalize(x!, vectors)
+    })
+    const count = scope('count', () => countPerChannel(x!, scale!))
+    return [
+      scope('dx', () => forms.scaleAdd(dy!, a, centred)),
+      scope('dscale', () => mul(m2, count)),
+      scope('dshift', () => mul(m1, count)),
+    ]
   },
 })

@@ -28,20 +28,20 @@ export interface LossGradients extends Loss {
 }
 
 /**
- * The loss of a classifier, its nodes named below `scope`.
+ * The loss of a classifier, its nodes named below `prefix`.
  * @param source a graph with an output `logits` float32 [batch, classes]
  * @throws GraphError when there is none
  */
-export function lossOf(source: Graph, scope: string): Loss {
+export function lossOf(source: Graph, prefix: string): Loss {
   const logits = source.outputs.get('logits')
   if (logits?.shape.length !== 2)
     throw new GraphError(`graph ${source.name}: needs an output 'logits' [batch, classes] to train on`)
   const labels = input('labels', 'int64', [logits.shape[0]!])
-  return rootScope(scope, () => {
-    const [loss] = softmaxCrossEntropy(logits, labels)
-    const hits = equal(argMax(logits, 1, { keepdims: 0 }), labels)
-    return { labels, loss, correct: reduceSum(cast(hits, 'int64'), [0], { keepdims: 0 }) }
-  })
+  const below = <T>(name: string, body: () => T): T => rootScope(`${prefix}/${name}`, body)
+  const [loss] = below('loss', () => softmaxCrossEntropy(logits, labels))
+  const predicted = below('accuracy.predicted', () => argMax(logits, 1, { keepdims: 0 }))
+  const hits = below('accuracy.hits', () => cast(equal(predicted, labels), 'int64'))
+  return { labels, loss, correct: below('accuracy.correct', () => reduceSum(hits, [0], { keepdims: 0 })) }
 }
 
 /**
@@ -50,7 +50,7 @@ export function lossOf(source: Graph, scope: string): Loss {
  */
 export function lossGradients(inference: Graph, options: StepOptions = {}): LossGradients {
   const form = trainingForm(inference)
-  const loss = lossOf(form.graph, 'train/loss')
+  const loss = lossOf(form.graph, 'train')
   const weights = form.graph.parameters.filter(({ origin }) => origin.trainable)
   if (weights.length === 0) throw new GraphError(`graph ${inference.name}: has no trainable parameter`)
   const found = gradients(loss.loss, weights, options.recompute === false ? {} : { recompute })

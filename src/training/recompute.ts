@@ -51,12 +51,13 @@ export function recompute(value: Value, after: Value): Value | undefined {
     return normalized && rootScope(`${node.scope}/again`, () => relu(normalized))
   }
   if (node.operator.name !== BatchNormTraining.name || index !== 0) return undefined
-  return rootScope(`${node.scope}/again`, () => {
-    const [x, scale, shift] = node.inputs as readonly [Value, Value, Value]
-    const [, , , mean, inverse] = node.outputs as readonly [Value, Value, Value, Value, Value]
-    const variance = reciprocal(mul(inverse, inverse))
-    return batchNormalization(x, { scale: add(scale, zeroAfter(after)), shift, mean, variance }, { epsilon: 0 })
-  })
+  const again = `${node.scope}/again`
+  const [x, scale, shift] = node.inputs as readonly [Value, Value, Value]
+  const [, , , mean, inverse] = node.outputs as readonly [Value, Value, Value, Value, Value]
+  const variance = rootScope(`${again}/variance`, () => reciprocal(mul(inverse, inverse)))
+  const zero = rootScope(`${again}/zero`, () => zeroAfter(after))
+  const waiting = rootScope(`${again}/scale`, () => add(scale, zero))
+  return rootScope(again, () => batchNormalization(x, { scale: waiting, shift, mean, variance }, { epsilon: 0 }))
 }
 
 /** The node behind a value, if it is one of this operator. */

@@ -1,15 +1,13 @@
 // What was found out about this machine, kept from run to run: timings of convolutions, and steps that were compared.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import envPaths from 'env-paths'
 import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { makeFolder } from '../folders.js'
+import { processorName, runtimeVersion } from '../runtime/machine.js'
 import type { Provider } from '../runtime/protocol.js'
 import type { Timing } from './tune.js'
 
@@ -35,14 +33,9 @@ export type MachineKey =
   | { readonly threads: number; readonly block: number }
   | { readonly provider: Provider; readonly device: number }
 
-function runtimeVersion(): string {
-  const file = createRequire(import.meta.url).resolve('onnxruntime-node/package.json')
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-}
-
 function describe(key: MachineKey): string {
   const used = 'device' in key ? `${key.provider} ${key.device}` : `${key.threads} threads, blocks of ${key.block}`
-  return `onnxruntime-node ${runtimeVersion()}, ${cpus()[0]?.model.trim() ?? process.arch}, ${used}`
+  return `onnxruntime-node ${runtimeVersion()}, ${processorName()}, ${used}`
 }
 
 export const tuningFile = (): string => join(envPaths('rdm-onnx', { suffix: '' }).cache, 'tuning.json')

@@ -103,6 +103,7 @@ describe('several outputs', () => {
   const both: Operator<Record<never, never>> = operator({
     name: 'Both',
     domain: ONNX_DOMAIN,
+    since: 13,
     attributes: {},
     arity: [1, 1],
     infer: ([a]) => [a!, a!],
@@ -145,6 +146,7 @@ describe('errors', () => {
   const broken: Operator<Record<never, never>> = operator({
     name: 'Broken',
     domain: ONNX_DOMAIN,
+    since: 13,
     attributes: {},
     arity: [1, 1],
     infer: ([a]) => [a!],

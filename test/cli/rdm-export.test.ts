@@ -176,7 +176,22 @@ describe('a network of one’s own', () => {
     }
     expect(parameterCount(readModel(decodeModel(infer!)).inference)).toBeGreaterThan(1000)
     expect(decodeModel(init!).graph!.input).toEqual([])
-    expect(decodeModel(train!).graph!.initializer).toEqual([])
+    // Of the step nothing but constants is fixed: all state is fed.
+    const fixed = decodeModel(train!).graph!.initializer!.map(({ name }) => name!)
+    expect(fixed).toContain('float32/0.9')
+    expect(fixed.filter((name) => !/^(float32|int64)\//.test(name))).toEqual([])
+  })
+  it('is written by the version of the operators that is asked for, 18 unless it is', async () => {
+    const written = async (...argv: string[]) => {
+      const { irVersion, opsetImport } = decodeModel(await printed(...small, ...argv))
+      return [irVersion, ...opsetImport.map(({ version }) => version)].map(Number)
+    }
+    expect(await written()).toEqual([8, 18, 1])
+    expect(await written('--opset', '18', '--part', 'infer')).toEqual([8, 18])
+    expect(await written('--opset', '13')).toEqual([8, 13, 1])
+    // Without functions the file's format is of the age of the operators, so that runtimes of that age read it.
+    expect(await written('--opset', '14', '--part', 'train', '--inline')).toEqual([7, 14])
+    expect(await written('--opset', '21', '--inline')).toEqual([8, 21])
   })
   it('is written in the operators that most runtimes have', async () => {
     const levels = ['standard', 'basic'].map((level) => ['--portable-level', level])
@@ -343,6 +358,14 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       '--depth 8 --part train --target ort-cpu --portable-level basic',
       '--portable-level basic is for target portable: leave out --target ort-cpu, or the level',
     ],
+    [
+      '--depth 8 --part train --target ort-cpu --opset 18',
+      '--opset is for target portable, and ort-cpu has an opset of its own: leave one of them out',
+    ],
+    [
+      '--depth 8 --part train --target ort-cuda --opset 13',
+      '--opset is for target portable, and ort-cuda has an opset of its own: leave one of them out',
+    ],
     ['--depth 8 --optimizer sgd', '--optimizer is for --artifacts: add --artifacts DIR, or leave it out'],
     ['--depth 8 --lr 0.1', '--lr is for --artifacts: add --artifacts DIR, or leave it out'],
     ...[
@@ -351,6 +374,7 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       '--out x',
       '--inline',
       '--portable-level basic',
+      '--opset 13',
       '--list',
       '--describe',
       '--recipe paper',
@@ -377,6 +401,8 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     ['--list --out x', '--list prints text and --out is for a model: leave one of them out'],
     ['--depth 8 --describe --out x', '--describe prints text and --out is for a model: leave one of them out'],
     ['--depth eight', `option '--depth <layers>' argument 'eight' is invalid. ${wholeNumbers} 2 to 100000`],
+    ['--depth 8 --opset 12', `option '--opset <version>' argument '12' is invalid. ${wholeNumbers} 13 to 21`],
+    ['--depth 8 --opset 22', `option '--opset <version>' argument '22' is invalid. ${wholeNumbers} 13 to 21`],
     ['--depth 8 --classes 1', `option '--classes <count>' argument '1' is invalid. ${wholeNumbers} 2 to 256`],
     ['--depth 8 --seed -1', `option '--seed <number>' argument '-1' is invalid. ${wholeNumbers} 0 to 9007199254740991`],
     [

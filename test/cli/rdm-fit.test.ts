@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decodeModel } from '../../src/onnx/tensors.js'
 import { exportTiny, type Finished, run, start, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-fit-'))
@@ -103,6 +104,18 @@ describe('a run', () => {
       expect(event).toMatchObject({ loss: expect.any(Number), error: expect.any(Number), ms: expect.any(Number) })
     }
     expect(bytesOf(out)).toEqual(bytesOf(whole))
+  })
+
+  it('of a file in another version of ONNX’s operators has the same numbers, and ends in a file of that version', () => {
+    const folder = mkdtempSync(join(root, 'opset-'))
+    const older = exportTiny(folder, '--functions', '11,01', '--stochastic-depth', '0.5', '--opset', '13')
+    const out = join(folder, 'run')
+    const epochs = [...settings.slice(0, 3), '1', ...settings.slice(4)]
+    expect(run('rdm-fit', [older, '--data', data, '--out', out, ...epochs])).toMatchObject({ code: 0, err: '' })
+    const first = (from: string) => JSON.parse(readFileSync(join(from, 'metrics.jsonl'), 'utf8').split('\n')[0]!)
+    expect(first(out)).toEqual(first(whole))
+    const { opsetImport } = decodeModel(readFileSync(join(out, 'model.onnx')))
+    expect(Number(opsetImport[0]!.version)).toBe(13)
   })
 
   it('writes a checkpoint on Ctrl-C, and goes on to the same bytes', async () => {

@@ -75,8 +75,8 @@ describe('README.md', () => {
     expect(await readFile(out, 'utf8')).toBe(await readFile(join(root, 'docs', 'paths-edges.svg'), 'utf8'))
   })
 
-  it('runs a plan and says where it stands, at a smaller size', async () => {
-    const [example] = (await blocks('README.md', 'sh')).filter((block) => block.startsWith('npx rdm-repro'))
+  it('runs a plan, says where it stands and reports on it, at a smaller size', async () => {
+    const [example, report] = (await blocks('README.md', 'sh')).filter((block) => /^npx rdm-rep(ro|ort)/.test(block))
     const plan = await readFile(join(root, 'graphs', 'plans', 'small.yaml'), 'utf8')
     await writeFile(
       join(folder, 'small.yaml'),
@@ -86,7 +86,7 @@ describe('README.md', () => {
       ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'small.yaml --data data/repro --target portable'],
       [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
     ]
-    const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
+    const script = small.reduce((text, [from, to]) => text.replace(from, to), `${example}${report}`)
     expect(script).not.toContain('npx')
     await run(
       process.execPath,
@@ -98,6 +98,9 @@ describe('README.md', () => {
     const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
     expect(stdout.match(/^\w+\/seed-\d +done +1 of 1 /gm)).toHaveLength(6)
     expect(stdout).toMatch(/^rdm8 +2 of 2 +\d+\.\d\d \(/m)
+    const page = await readFile(join(folder, 'runs', 'small', 'report', 'index.html'), 'utf8')
+    for (const [, error] of stdout.matchAll(/^\w+8 +2 of 2 +(\d+\.\d\d \(.*?\))/gm))
+      expect(page).toContain(`>${error}<`)
   }, 300_000)
 
   it.runIf(hasRedis)(
@@ -163,6 +166,13 @@ describe('README.md', () => {
     const [source] = await blocks('README.md', 'js')
     // Ten probabilities.
     expect(await runProgram(source!)).toMatch(/Float32Array\(10\)/)
+  })
+
+  it('reports on several folders', async () => {
+    const line = (await blocks('README.md', 'sh')).find((block) => /^npx rdm-report .*--out/.test(block))!
+    const argv = line.trim().split(' ').slice(2)
+    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-report.js'), ...argv], { cwd: folder })
+    expect(stdout).toMatch(/^all 7 runs have finished\nreport\/index\.html\n/)
   })
 })
 

@@ -23,6 +23,14 @@ it('names its axes and curves, tells the result and where the learning rate chan
   expect(svg).toContain('after 5 epochs: training error 16 %, test error 18 %')
 })
 
+it('marks a learning rate where its first epoch begins, which is where the one before it ends', () => {
+  const svg = curvesSvg(history, 'a')
+  const at = (value: number) => 70 + ((800 - 70 - 40) * value) / 5
+  const marks = [...svg.matchAll(/<path d="M([\d.]+) [^>]*stroke-dasharray/g)].map((match) => Number(match[1]))
+  expect(marks).toHaveLength(1)
+  expect(Math.abs(marks[0]! - at(1))).toBeLessThan(1)
+})
+
 it('is the same every time', () => {
   expect(curvesSvg(history, 'a')).toBe(curvesSvg(history, 'a'))
 })

@@ -105,7 +105,7 @@ describe('other initializations', () => {
       node.output = ['ones']
       // The constant that it was, and 3 in an initializer of the initialization.
       const value = Buffer.from(Float32Array.of(3).buffer)
-      graph.initializer = [onnx.TensorProto.create({ name: 'three', dataType: 1, dims: [], rawData: value })]
+      graph.initializer!.push(onnx.TensorProto.create({ name: 'three', dataType: 1, dims: [], rawData: value }))
       graph.node!.push(onnx.NodeProto.create({ opType: 'Add', input: ['ones', 'three'], output: [output] }))
     })
     expect([...new Set(valuesOf(await drawState(scaled, 1), name))]).toEqual([3])

@@ -323,9 +323,12 @@ describe('a run that is refused', () => {
 
   it('while another is going on in the folder', async () => {
     const out = newFolder()
-    const first = run(out, { config: { steps: 2 } })
-    expect(await refusal(run(out))).toMatch(/ is in use by process \d+: wait for it, or choose another folder$/)
-    await first
+    let message: string | undefined
+    const onSaved = async () => {
+      message ??= await refusal(run(out))
+    }
+    await run(out, { config: { steps: 2 }, onSaved })
+    expect(message).toMatch(/ is in use by process \d+: wait for it, or choose another folder$/)
   })
 
   it('when there is nothing to resume', async () => {

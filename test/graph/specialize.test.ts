@@ -2,15 +2,37 @@
 import { describe, expect, it } from 'vitest'
 import { evaluate } from '../../src/graph/evaluate.js'
 import { type Graph, graph } from '../../src/graph/graph.js'
+import { printGraph } from '../../src/graph/print.js'
 import { specialize } from '../../src/graph/specialize.js'
-import { input, type Value } from '../../src/graph/value.js'
-import { add, cast, concat, mul, pad, relu, reshape, size, transpose } from '../../src/ops/index.js'
+import { tensor } from '../../src/graph/tensor.js'
+import { constant, input, type Value } from '../../src/graph/value.js'
+import { add, cast, concat, loop, mul, pad, relu, reshape, size, transpose } from '../../src/ops/index.js'
 import { trainingStep } from '../../src/training/step.js'
 import { disturbed, tinyBatch, tinyNames, tinyNetwork } from '../support/networks.js'
 
 const shapesOf = (values: Iterable<Value | undefined>) => [...values].map((value) => value?.shape ?? [])
 
 const namesOf = ({ nodes }: Graph) => nodes.map(({ operator, scope }) => `${scope} ${operator.name}`).sort()
+
+it('reaches the bodies of loops, one in another', () => {
+  const x = input('x', 'float32', ['batch', 2])
+  const twice = (value: Value) =>
+    loop(constant('int64', 2), { value }, (_, carried) => ({
+      carried: { value: mul(carried.value, x) },
+      stacked: {},
+    })).carried.value
+  const { carried, stacked } = loop(constant('int64', 3), { y: reshape(x, [-1]) }, (_, { y }) => {
+    const next = reshape(twice(reshape(y, [-1, 2])), [-1])
+    return { carried: { y: next }, stacked: { next } }
+  })
+  const source = graph('g', [x], { y: carried.y, all: stacked.next! })
+  const fixed = specialize(source, { batch: 3 })
+  expect(shapesOf(source.outputs.values())).toEqual([['2*batch'], [3, '2*batch']])
+  expect(shapesOf(fixed.outputs.values())).toEqual([[6], [3, 6]])
+  expect(printGraph(fixed)).not.toContain('batch')
+  const feeds = new Map([['x', tensor('float32', [3, 2], [1, 2, 0.5, -1, 3, 0])]])
+  expect(evaluate(fixed, feeds)).toEqual(evaluate(source, feeds))
+})
 
 describe('a training step for a given batch', () => {
   it.each(tinyNames)('%s has no symbol left and computes the same', (name) => {

@@ -8,7 +8,7 @@ import { decodeModel, fromHost, toHost } from '../../src/onnx/tensors.js'
 import type { HostTensors } from '../../src/runtime/tensor.js'
 import { portable } from '../../src/targets/portable/index.js'
 import { trainingStep } from '../../src/training/step.js'
-import { fileOf, networks, onnx, paper } from '../support/models.js'
+import { edited, fileOf, networks, onnx, paper } from '../support/models.js'
 import { disturbed, tinyBatch } from '../support/networks.js'
 import { expectClose, openModel, type Tensors } from '../support/runtime.js'
 
@@ -189,6 +189,14 @@ describe('the same file', () => {
     expect(b!.fingerprint).toBe(a!.fingerprint)
     expect(b!.state['stem.weight']).not.toEqual(a!.state['stem.weight'])
     expect(Buffer.compare(a!.step(portable), b!.step(portable))).toBe(0)
+  })
+  it('but for its producer’s version comes from another version of us', () => {
+    const file = fileOf(network())
+    const newer = edited(file, (model) => {
+      model.producerVersion = '999.0.0'
+    })
+    expect(Buffer.compare(newer, file)).not.toBe(0)
+    expect(readTrainableModel(newer).fingerprint).toBe(readTrainableModel(file).fingerprint)
   })
   it('does not come from another recipe or another network', () => {
     const { fingerprint } = readTrainableModel(fileOf(network()))

@@ -183,7 +183,12 @@ const rows: readonly Row[] = [
   ['Gather: indices must be int64 or int32, got float32', ops.Gather, [x(2, 3), x(2)]],
   ['Gather: axis 2 is out of range for 2 dimensions', ops.Gather, [x(2, 3), flowing], { axis: 2 }],
   ['GatherElements: indices need as many dimensions as the data', ops.GatherElements, [x(2, 3), flowing]],
-  ["ScatterElements: reduction 'none' is not supported; use 'add'", ops.ScatterElements, [x(3), flowing, x(2)]],
+  [
+    "ScatterElements: reduction 'max' is not supported; use 'add' or 'none'",
+    ops.ScatterElements,
+    [x(3), flowing, x(2)],
+    { reduction: 'max' },
+  ],
   [
     'ScatterElements: indices and updates need the same shape',
     ops.ScatterElements,
@@ -231,6 +236,7 @@ const rows: readonly Row[] = [
   // Reductions
   ['ReduceSum: axes must be a constant of the graph', ops.ReduceSum, [x(2), flowing]],
   ['ReduceMean: axis 1 is out of range for 1 dimensions', ops.ReduceMean, [x(2), ints(1)]],
+  ['ReduceMax: needs numbers to fold, got bool; cast it first', ops.ReduceMax, [of('bool', 2)]],
   ['ReduceMean: axis 0 is given twice', ops.ReduceMean, [x(2), ints(0, -1)]],
   ['ArgMax: axis -3 is out of range for 2 dimensions', ops.ArgMax, [x(2, 3)], { axis: -3 }],
   ['Softmax: axis 2 is out of range for 2 dimensions', ops.Softmax, [x(2, 3)], { axis: 2 }],

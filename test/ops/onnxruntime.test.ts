@@ -1,19 +1,17 @@
 // Every operator and every gradient, written as ONNX and run by ONNX Runtime, against the reference evaluation.
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
-import { gradients } from '../../src/autodiff/gradients.js'
 import { evaluateValues } from '../../src/graph/evaluate.js'
 import { graph } from '../../src/graph/graph.js'
 import { isFloat, type Tensor, tensor } from '../../src/graph/tensor.js'
-import { input, type Value } from '../../src/graph/value.js'
+import type { Value } from '../../src/graph/value.js'
 import { encodeModel, fromHost, toHost } from '../../src/onnx/tensors.js'
 import { writeModel } from '../../src/onnx/write.js'
 import { operators } from '../../src/ops/index.js'
-import { randomStream } from '../../src/random.js'
 import type { HostDType } from '../../src/runtime/tensor.js'
 import { portable } from '../../src/targets/portable/index.js'
 import { expandNode } from '../../src/targets/target.js'
-import { rows, trial } from '../support/samples.js'
+import { gradientTrial, isDifferentiable, rows, trial } from '../support/samples.js'
 
 /** What a float32 runtime is fed: the reference starts from the same rounded numbers. */
 const rounded = (t: Tensor): Tensor =>
@@ -67,28 +65,12 @@ describe('operators in ONNX Runtime', () => {
 })
 
 describe('gradients in ONNX Runtime', () => {
-  const differentiable = table.filter(({ operator: { gradient } }) => gradient !== 'zero' && !('forbidden' in gradient))
+  const differentiable = table.filter(({ operator }) => isDifferentiable(operator))
   it.each(differentiable)('$name', async ({ name, operator, index }) => {
-    const { inputs, outputs, feeds } = trial(operator, index, rounded)
-    const [y] = outputs
-    const wrt = inputs.filter((x): x is Value => !!x && feeds.has(x) && isFloat(x.dtype))
-    if (wrt.length === 0 || !isFloat(y!.dtype)) return
-    const seed = input('dy', y!.dtype, y!.shape)
-    const random = randomStream(17, name)
-    const size = evaluateValues([y!], feeds)[0]!.data.length
-    const known = new Map(feeds).set(
-      seed,
-      rounded(
-        tensor(
-          y!.dtype,
-          y!.shape as readonly number[],
-          Float64Array.from({ length: size }, () => random.normal()),
-        ),
-      ),
-    )
-    const grads = gradients(y!, wrt, { seed })
-    const expected = evaluateValues(grads, known)
-    const actual = await runInOnnxRuntime(grads, known)
+    const { outputs: grads, feeds } = gradientTrial(trial(operator, index, rounded), name, rounded)
+    if (grads.length === 0) return
+    const expected = evaluateValues(grads, feeds)
+    const actual = await runInOnnxRuntime(grads, feeds)
     expected.forEach((value, i) => {
       expectClose(actual[i]!, value, `gradient ${i}`)
     })

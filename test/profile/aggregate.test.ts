@@ -128,6 +128,8 @@ describe('names', () => {
     ['stage1.block1.f2.conv2_nchwc', 'forward', 'stage1.block1.f2.conv2'],
     ['train/head.bn/again', 'recomputation', 'head.bn'],
     ['train/head.bn/again/BatchNormalization/Sub', 'recomputation', 'head.bn'],
+    ['train/head.bn/grad.m2/Mul', 'backward', 'head.bn'],
+    ['train/head.bn/again/zero/Slice', 'recomputation', 'head.bn'],
     ['normalize/Mul', 'forward', 'normalize'],
     ['update/stem.weight', 'update', 'update'],
     ['update/stem.weight/Mul_2', 'update', 'update'],

@@ -1,6 +1,8 @@
 // A sample of an operator record, drawn and put into a graph.
+import { gradients } from '../../src/autodiff/gradients.js'
+import { evaluateValues } from '../../src/graph/evaluate.js'
 import type { Operator } from '../../src/graph/operator.js'
-import type { Tensor } from '../../src/graph/tensor.js'
+import { isFloat, type Tensor, tensor } from '../../src/graph/tensor.js'
 import { apply, constantTensor, input, type Value } from '../../src/graph/value.js'
 import { randomStream } from '../../src/random.js'
 
@@ -10,8 +12,8 @@ export interface Trial {
   readonly feeds: ReadonlyMap<Value, Tensor>
 }
 
-/** Inputs x0, x1, … (constants stay constants) and the operator applied to them. */
-export function trial(operator: Operator, index: number, replace?: (type: Tensor) => Tensor): Trial {
+/** Inputs x0, x1, … (constants stay constants), named below `prefix`, and the operator applied to them. */
+export function trial(operator: Operator, index: number, replace?: (type: Tensor) => Tensor, prefix = ''): Trial {
   const sample = operator.samples[index]!
   const random = randomStream(7, operator.name, index)
   const feeds = new Map<Value, Tensor>()
@@ -20,11 +22,35 @@ export function trial(operator: Operator, index: number, replace?: (type: Tensor
     const tensor = drawn.draw(random)
     if (drawn.constant) return constantTensor(tensor)
     const given = replace ? replace(tensor) : tensor
-    const value = input(`x${i}`, given.dtype, given.shape)
+    const value = input(`${prefix}x${i}`, given.dtype, given.shape)
     feeds.set(value, given)
     return value
   })
   return { inputs, outputs: apply(operator, inputs, sample.attributes ?? {}), feeds }
+}
+
+/** Whether the rule of a gradient says more than that nothing flows. */
+export const isDifferentiable = ({ gradient }: Operator): boolean => gradient !== 'zero' && !('forbidden' in gradient)
+
+/** The gradients of the first output by what flows in, from a drawn gradient `dy`; none where nothing is a float. */
+export function gradientTrial(
+  { inputs, outputs, feeds }: Trial,
+  name: string,
+  replace: (type: Tensor) => Tensor,
+  prefix = '',
+): Pick<Trial, 'outputs' | 'feeds'> {
+  const [y] = outputs
+  const wrt = inputs.filter((x): x is Value => !!x && feeds.has(x) && isFloat(x.dtype))
+  if (wrt.length === 0 || !isFloat(y!.dtype)) return { outputs: [], feeds }
+  const seed = input(`${prefix}dy`, y!.dtype, y!.shape)
+  const random = randomStream(17, name)
+  const { shape, data } = evaluateValues([y!], feeds)[0]!
+  const dy = tensor(
+    y!.dtype,
+    shape,
+    data.map(() => random.normal()),
+  )
+  return { outputs: gradients(y!, wrt, { seed }), feeds: new Map(feeds).set(seed, replace(dy)) }
 }
 
 export const rows = (all: readonly Operator[]): { name: string; operator: Operator; index: number }[] =>

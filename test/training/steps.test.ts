@@ -4,29 +4,10 @@ import { evaluate } from '../../src/graph/evaluate.js'
 import type { PortableLevel } from '../../src/targets/portable/basic.js'
 import { type Optimizer, type TrainingStep, trainingStep } from '../../src/training/step.js'
 import { disturbed, type TinyName, tinyBatch, tinyNames, tinyNetwork } from '../support/networks.js'
-import { expectClose, type Form, modelOf, openModel, type Tensors } from '../support/runtime.js'
+import { type Form, modelOf, openModel, type Tensors } from '../support/runtime.js'
+import { batchOf, expectSameTraining, train } from '../support/steps.js'
 
 const sgd: Optimizer = { momentum: 0.9, weightDecay: 1e-4, nesterov: false }
-const STEPS = 3
-
-/** The state after a step: what each output replaces. */
-const carried = ({ updates }: TrainingStep, outputs: Tensors): Tensors =>
-  new Map([...updates].map(([name, output]) => [name, outputs.get(output)!]))
-
-const batchOf = ({ graph }: TrainingStep, index: number) => tinyBatch(graph, 100 + index)
-
-/** All outputs of three consecutive steps, each from the state that the one before left. */
-async function train(step: TrainingStep, run: (feeds: Tensors) => Tensors | Promise<Tensors>): Promise<Tensors[]> {
-  let state: Tensors = disturbed(step.graph, 5)
-  const results: Tensors[] = []
-  for (let index = 0; index < STEPS; index++) {
-    const outputs = await run(new Map([...state, ...batchOf(step, index)]))
-    results.push(outputs)
-    state = carried(step, outputs)
-  }
-  return results
-}
-
 async function trainInRuntime(step: TrainingStep, form: Form, level?: PortableLevel): Promise<Tensors[]> {
   const model = await openModel(modelOf(step.graph, form, level))
   try {
@@ -34,18 +15,6 @@ async function trainInRuntime(step: TrainingStep, form: Form, level?: PortableLe
   } finally {
     await model.close()
   }
-}
-
-function expectSameTraining(actual: readonly Tensors[], expected: readonly Tensors[], tolerance = 1e-5) {
-  expected.forEach((outputs, index) => {
-    expect([...actual[index]!.keys()].sort()).toEqual([...outputs.keys()].sort())
-    for (const [name, value] of outputs) {
-      // Some gradients are nothing but rounding: a shift before a 1×1 convolution and a batch norm moves nothing. So the
-      // floor for momenta is a tenth of the largest that there are here.
-      const floor = name.endsWith('.momentum.next') ? 0.05 : 1e-3
-      expectClose(actual[index]!.get(name)!, value, `step ${index + 1}, ${name}`, tolerance, floor)
-    }
-  })
 }
 
 interface Case {

@@ -1,29 +1,19 @@
 // What rdm-repro prints of jobs and models.
-import type { PaperResult } from '../../../graphs/table1.js'
+import { paperText } from '../../../graphs/table1.js'
 import { duration } from '../../fit/progress.js'
-import type { Spread } from '../../fit/statistics.js'
+import { spreadText } from '../../fit/statistics.js'
 import type { ModelResult } from '../../repro/results.js'
 import type { JobStatus } from '../../repro/status.js'
 import { table } from '../table.js'
 
 const percent = (fraction: number) => (fraction * 100).toFixed(2)
 
-/** Median (mean ± standard deviation), as papers give it. */
-function spread({ median, mean, std }: Spread): string {
-  return `${percent(median)} (${percent(mean)}${std === null ? '' : ` ± ${percent(std)}`})`
-}
-
-function paperText({ error, mean, std }: PaperResult): string {
-  if (mean === undefined) return error.toFixed(2)
-  return `${error.toFixed(2)} (${mean.toFixed(2)}${std === undefined ? '' : ` ± ${std.toFixed(2)}`})`
-}
-
 /** A row a model: of Table 1's networks the paper's figures stand beside ours. */
 export function modelTable(models: readonly ModelResult[]): string {
   const rows = models.map(({ name, done, seeds, testError, paper, folder }) => [
     name,
     `${done} of ${seeds}`,
-    testError ? spread(testError) : '-',
+    testError ? spreadText(testError) : '-',
     paper ? paperText(paper) : '-',
     folder,
   ])

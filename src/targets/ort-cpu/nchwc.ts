@@ -81,6 +81,7 @@ function describe(block: number): Nchwc {
   const ReorderInput = operator({
     name: 'ReorderInput',
     domain: NCHWC_DOMAIN,
+    since: 1,
     attributes: { channels_last: int(0) },
     arity: [1, 1],
     infer([x], { channels_last }) {
@@ -104,6 +105,7 @@ function describe(block: number): Nchwc {
   const ReorderOutput = operator({
     name: 'ReorderOutput',
     domain: NCHWC_DOMAIN,
+    since: 1,
     attributes: { channels: required('int'), channels_last: int(0) },
     arity: [1, 1],
     infer([x], { channels, channels_last }) {
@@ -148,6 +150,7 @@ function describe(block: number): Nchwc {
   const NchwcConv = operator({
     name: 'Conv',
     domain: NCHWC_DOMAIN,
+    since: 1,
     attributes,
     arity: [2, 4],
     infer([x, w, bias, sum], { activation, ...window }) {
@@ -175,6 +178,7 @@ function describe(block: number): Nchwc {
   const NchwcGlobalAveragePool = operator({
     name: 'GlobalAveragePool',
     domain: NCHWC_DOMAIN,
+    since: 1,
     attributes: {},
     arity: [1, 1],
     infer([x]) {

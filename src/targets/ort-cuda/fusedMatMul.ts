@@ -14,6 +14,7 @@ const transposed = (x: Tensor): Tensor => Transpose.evaluate([x], { perm: swappe
 export const FusedMatMul = operator({
   name: 'FusedMatMul',
   domain: 'com.microsoft',
+  since: 1,
   attributes: { transB: int(0) },
   arity: [2, 2],
   infer([a, b], { transB }) {

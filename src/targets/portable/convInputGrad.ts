@@ -1,6 +1,7 @@
 // The input gradient of a convolution. With stride 1 it is a convolution itself, which runtimes do better than
 // ConvTranspose: dx = pad(dy) ∗ w with the kernel turned by 180° and its channel axes exchanged.
 
+import { scope } from '../../graph/value.js'
 import { conv, convTranspose, flip, transpose } from '../../ops/index.js'
 import type { Expansions } from '../target.js'
 
@@ -13,6 +14,6 @@ export const convInputGrad: Expansions['ConvInputGrad'] = ([dy, w], attributes) 
     [...strides, ...output_padding].join() === '1,1,0,0' && group === 1 && back.every((amount) => amount >= 0)
   if (!plain) return [convTranspose(dy!, w!, attributes)]
   const isPoint = w!.shape[2] === 1 && w!.shape[3] === 1
-  const turned = isPoint ? w! : flip(w!, 2, 3)
-  return [conv(dy!, transpose(turned, [1, 0, 2, 3]), { pads: back, dilations })]
+  const turned = scope('turned', () => transpose(isPoint ? w! : flip(w!, 2, 3), [1, 0, 2, 3]))
+  return [conv(dy!, turned, { pads: back, dilations })]
 }

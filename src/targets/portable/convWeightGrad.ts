@@ -1,7 +1,7 @@
 // The weight gradient of a convolution, dw[o, c, i, j] = Σ dy[n, o, p, q] · x[n, c, p·s − pad + i·d, q·s − pad + j·d],
 // as one matrix product over places of shifted copies, then a sum over the batch.
 
-import type { Value } from '../../graph/value.js'
+import { scope, type Value } from '../../graph/value.js'
 import type { Window } from '../../ops/conv.js'
 import {
   concat,
@@ -20,7 +20,7 @@ import type { Expansions } from '../target.js'
 /** [N, C, H, W] → [N, C, H·W] */
 const places = (x: Value) => reshape(x, [0, 0, -1])
 /** Σ over the batch of a · bᵀ, with a [N, A, P] and b [N, B, P] → [1, A, B]. */
-const product = (a: Value, b: Value) => reduceSum(matmul(a, transpose(b, [0, 2, 1])), [0])
+const product = (a: Value, b: Value) => scope('sums', () => reduceSum(matmul(a, transpose(b, [0, 2, 1])), [0]))
 
 export const convWeightGrad: Expansions['ConvWeightGrad'] = ([x, dy], attributes) => {
   const { group, strides, dilations } = attributes
@@ -37,17 +37,23 @@ export const convWeightGrad: Expansions['ConvWeightGrad'] = ([x, dy], attributes
 function byShifts(x: Value, dy: Value, kh: number, kw: number, pads: readonly number[]): Value {
   const [top, left, bottom, right] = pads as readonly [number, number, number, number]
   const end = (dropped: number) => (dropped === 0 ? WHOLE : -dropped)
-  const wide = left + right === 0 ? x : pad(x, [3], [left], [right])
-  const columns = Array.from({ length: kw }, (_, j) => slice(wide, [3], [j], [end(kw - 1 - j)]))
+  const columns = scope('columns', () => {
+    const wide = left + right === 0 ? x : pad(x, [3], [left], [right])
+    const shifted = Array.from({ length: kw }, (_, j) => slice(wide, [3], [j], [end(kw - 1 - j)]))
+    return places(concat(shifted, 1))
+  })
   // Row h of x meets row h + top − i of dy; the frame holds the rows that fall outside.
   const before = Math.max(0, kh - 1 - top)
   const after = Math.max(0, kh - 1 - bottom)
-  const tall = before + after === 0 ? dy : pad(dy, [2], [before], [after])
-  const rows = Array.from({ length: kh }, (_, i) =>
-    slice(tall, [2], [top - i + before], [end(bottom - kh + 1 + after + i)]),
-  )
+  const rows = scope('rows', () => {
+    const tall = before + after === 0 ? dy : pad(dy, [2], [before], [after])
+    const shifted = Array.from({ length: kh }, (_, i) =>
+      slice(tall, [2], [top - i + before], [end(bottom - kh + 1 + after + i)]),
+    )
+    return places(concat(shifted, 1))
+  })
   // [1, kh·O, kw·C] → [kh, O, kw·C] → [kh, O, kw, C] → [O, C, kh, kw]
-  const sums = product(places(concat(rows, 1)), places(concat(columns, 1)))
+  const sums = product(rows, columns)
   return transpose(reshape(reshape(sums, [kh, -1, 0]), [0, 0, kw, -1]), [1, 3, 0, 2])
 }
 
@@ -71,8 +77,14 @@ function taps(x: Value, dy: Value, kh: number, kw: number, { strides, pads, dila
 
 /** Any stride or dilation, one group: the taps side by side as channels. */
 function byTaps(x: Value, dy: Value, kh: number, kw: number, window: Window): Value {
-  const copies = taps(x, dy, kh, kw, window)
-  const sums = product(places(dy), places(copies.length === 1 ? copies[0]! : concat(copies, 1)))
+  const stacked = scope('taps', () => {
+    const copies = taps(x, dy, kh, kw, window)
+    return places(copies.length === 1 ? copies[0]! : concat(copies, 1))
+  })
+  const sums = product(
+    scope('places', () => places(dy)),
+    stacked,
+  )
   // [1, O, taps·C] → [O, taps·C] → [O, taps, C] → [O, C, taps] → [O, C, kh, kw]
   const flat = reshape(squeeze(sums, 0), [0, kh * kw, -1])
   return reshape(transpose(flat, [0, 2, 1]), [0, 0, kh, kw])
@@ -82,9 +94,11 @@ function byTaps(x: Value, dy: Value, kh: number, kw: number, window: Window): Va
 function grouped(x: Value, dy: Value, { kernel_shape, group, ...window }: Window & { readonly group: number }): Value {
   const [kh, kw] = kernel_shape as readonly [number, number]
   const area = (dy.shape[2] as number) * (dy.shape[3] as number)
-  const stacked = concat(
-    taps(x, dy, kh, kw, window).map((copy) => unsqueeze(places(copy), 2)),
-    2,
+  const stacked = scope('taps', () =>
+    concat(
+      taps(x, dy, kh, kw, window).map((copy) => unsqueeze(places(copy), 2)),
+      2,
+    ),
   )
   const outputs = reshape(places(dy), [0, group, -1, area])
   const inputs = reshape(stacked, [0, group, -1, area])

@@ -1,6 +1,7 @@
-// Target `portable`: every primitive in ONNX's own operators at opset 18, with a symbolic batch size. These bodies go into
-// the files that we write, as local functions; the figures behind the choices are in bench/README.md.
+// Target `portable`: every primitive in ONNX's own operators, with a symbolic batch size. These bodies go into the files that
+// we write, as local functions; the figures behind the choices are in bench/README.md.
 
+import { scope } from '../../graph/value.js'
 import { add, hardSigmoid, mul, sub } from '../../ops/index.js'
 import { type Expander, expandPrimitives, type Target } from '../target.js'
 import { batchNormGrad, batchNormTraining } from './batchNorm.js'
@@ -18,12 +19,17 @@ export const portable: Target & Expander = {
     ConvWeightGrad: convWeightGrad,
     Gate: ([x, open], { survival }) => [mul(x!, open ?? survival)],
     // A mask without Cast or Where: 1e38·y clipped to [0, 1] is 1 for every normal positive float32 (from 1.2e-38).
-    ReluGrad: ([dy, y]) => [mul(dy!, hardSigmoid(y!, { alpha: 1e38, beta: 0 }))],
+    ReluGrad: ([dy, y]) => [
+      mul(
+        dy!,
+        scope('mask', () => hardSigmoid(y!, { alpha: 1e38, beta: 0 })),
+      ),
+    ],
     SgdMomentum: ([w, gradient, v, rate], { momentum, weight_decay, nesterov }) => {
-      const decayed = weight_decay === 0 ? gradient! : add(gradient!, mul(w!, weight_decay))
-      const velocity = momentum === 0 ? decayed : add(mul(v!, momentum), decayed)
-      const direction = nesterov ? add(decayed, mul(velocity, momentum)) : velocity
-      return [sub(w!, mul(direction, rate!)), velocity]
+      const decayed = weight_decay === 0 ? gradient! : scope('g', () => add(gradient!, mul(w!, weight_decay)))
+      const velocity = momentum === 0 ? decayed : scope('velocity', () => add(mul(v!, momentum), decayed))
+      const direction = nesterov ? scope('direction', () => add(decayed, mul(velocity, momentum))) : velocity
+      return [scope('step', () => sub(w!, mul(direction, rate!))), velocity]
     },
     SoftmaxCrossEntropy: softmaxCrossEntropy,
     SoftmaxCrossEntropyGrad: softmaxCrossEntropyGrad,

@@ -1,0 +1,34 @@
+// rdm-report: what an experiment, several runs or single ones came to, as a page.
+import { join } from 'node:path'
+import { UserError } from '../errors.js'
+import { readFolders } from '../report/read.js'
+import { reportOf } from '../report/report.js'
+import { createProgram, runProgram } from './command.js'
+
+interface ReportFlags {
+  readonly out?: string
+}
+
+export async function main(argv: string[]): Promise<void> {
+  const program = createProgram(
+    'rdm-report',
+    'Write a page of what runs came to: Table 1, Figure 2, training curves, times, configuration.',
+    ['rdm-report runs/small', 'rdm-report runs/five', 'rdm-report runs/rdm8 runs/rdm8-wide --out report'],
+  )
+    .argument('<folders...>', 'what rdm-repro or rdm-fit wrote: experiments, several runs, single runs, in any state')
+    .option('--out <folder>', 'where to (default: the folder report in the given one)')
+    .action(report)
+  await runProgram(program, argv)
+}
+
+async function report(folders: readonly string[], { out }: ReportFlags): Promise<void> {
+  const [first, ...others] = folders
+  if (out === undefined && others.length > 0)
+    throw new UserError('where to? Several folders have no place in common: give one with --out')
+  const made = reportOf(await readFolders(folders))
+  // The chart library takes most of a second to load, which a folder that is refused should not cost.
+  const { writeReport } = await import('../report/write.js')
+  const [page, ...pictures] = await writeReport(made, out ?? join(first!, 'report'))
+  process.stdout.write(`${made.standing}\n`)
+  for (const path of [page!, ...pictures]) process.stdout.write(`${path}\n`)
+}

@@ -1,0 +1,79 @@
+// Versions of ONNX's operators that are older than the records. What they lack is said otherwise before a graph is written;
+// an input of a record that is an attribute in them is written and read as one. The table is `since` and `before` of the
+// records, from the operators' changelog (docs/Changelog.md of the onnx repository).
+
+import { UserError } from '../errors.js'
+import type { Graph } from '../graph/graph.js'
+import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator } from '../graph/operator.js'
+import { again, rewrite } from '../graph/rewrite.js'
+import { apply, constant, type Node, requireConstant, type Value } from '../graph/value.js'
+import { OPSET } from './opsets.js'
+import { type AttributeProto, AttributeType } from './protos.js'
+import { toNumber } from './tensors.js'
+
+/** What a version of ONNX's operators has in the place of a record; undefined where it has the record itself. */
+const olderForm = ({ domain, since, before }: Operator, version: number): OlderForm<never> | undefined =>
+  domain === ONNX_DOMAIN && version < since ? before : undefined
+
+/** Whether the outputs are the same values, so that all behind them is. */
+const isSame = (a: Graph, b: Graph): boolean =>
+  [...a.outputs.values()].every((value, i) => value === [...b.outputs.values()][i])
+
+/** A pass after which a graph needs nothing that the version lacks. Graphs that share nodes share them afterwards too. */
+export function atVersion(version: number): (source: Graph) => Graph {
+  // The records are those of our own version, and later ones only add to them.
+  if (version >= OPSET) return (source) => source
+  const said = new Map<Node, readonly Value[]>()
+  const kept = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] => {
+    const bodies = Object.entries(node.attributes).filter((entry): entry is [string, Body] => isBody(entry[1]))
+    const passed = bodies.map(([name, body]): [string, Body] => [name, { ...body, graph: pass(body.graph) }])
+    if (passed.every(([, { graph }], i) => isSame(graph, bodies[i]![1].graph))) return again(node, inputs)
+    return apply(node.operator, inputs, { ...node.attributes, ...Object.fromEntries(passed) })
+  }
+  const pass = (source: Graph): Graph =>
+    rewrite(source, (node, inputs) => {
+      const form = olderForm(node.operator, version)
+      const outputs = said.get(node) ?? form?.instead(inputs, node.attributes as never) ?? kept(node, inputs)
+      said.set(node, outputs)
+      return outputs
+    })
+  return pass
+}
+
+/** What a node is made of in a file. */
+interface Spelling {
+  readonly inputs: readonly (Value | undefined)[]
+  readonly attributes: readonly AttributeProto[]
+}
+
+/** The inputs of a node as a version has them: those that are attributes there, and the rest. */
+export function toVersion(version: number, { operator, inputs }: Node): Spelling {
+  const moved = Object.entries(olderForm(operator, version)?.inputsAsAttributes ?? {})
+  const attributes = moved.flatMap(([name, place]): AttributeProto[] => {
+    const value = inputs[place]
+    return value ? [{ name, type: AttributeType.INTS, ints: [...requireConstant(value, name)] }] : []
+  })
+  return { inputs: inputs.filter((_, i) => !moved.some(([, place]) => place === i)), attributes }
+}
+
+/**
+ * What a node of a file has by the version of the file, as the record has it.
+ * @throws UserError for an input or an attribute that came later
+ */
+export function fromVersion(version: number, record: Operator, { inputs, attributes }: Spelling): Spelling {
+  const form = olderForm(record, version)
+  if (!form) return { inputs, attributes }
+  const { inputsAsAttributes = {}, mostInputs = inputs.length, lacks = [] } = form
+  const came = `came with version ${record.since} of the ONNX operators, and this is version ${version}: leave it out`
+  if (inputs.length > mostInputs) throw new UserError(`its input ${mostInputs} ${came}`)
+  const newer = attributes.find(({ name }) => lacks.includes(name ?? ''))
+  if (newer) throw new UserError(`the attribute '${newer.name}' ${came}`)
+  const all = [...inputs]
+  const own = attributes.filter(({ name, type, ints }) => {
+    if (!name || !Object.hasOwn(inputsAsAttributes, name)) return true
+    if (type !== AttributeType.INTS) throw new UserError(`the attribute '${name}' should be of type ints`)
+    all[inputsAsAttributes[name]!] = constant('int64', (ints ?? []).map(toNumber))
+    return false
+  })
+  return { inputs: all, attributes: own }
+}

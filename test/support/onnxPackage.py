@@ -1,0 +1,44 @@
+"""What ONNX's own Python package says: of its operators, and of files.
+
+onnxPackage.py operators        every version of every operator of ONNX, as JSON
+onnxPackage.py check FILE...    what its checker and its strict inference of shapes refuse, one line a file
+"""
+import json
+import sys
+
+import onnx
+
+
+def operator(schema: onnx.defs.OpSchema) -> dict:
+    def attribute(spec: onnx.defs.OpSchema.Attribute) -> dict:
+        default = onnx.helper.get_attribute_value(spec.default_value) if spec.default_value.type else None
+        return {"type": spec.type.name, "default": default}
+
+    types = {constraint.type_param_str: list(constraint.allowed_type_strs) for constraint in schema.type_constraints}
+    return {
+        "name": schema.name,
+        "since": schema.since_version,
+        "attributes": {name: attribute(spec) for name, spec in schema.attributes.items()},
+        "inputs": [types.get(value.type_str, [value.type_str]) for value in schema.inputs],
+        "fewest": schema.min_input,
+        # Of a variadic operator it is the largest int32.
+        "most": schema.max_input,
+    }
+
+
+def problem(path: str) -> str | None:
+    try:
+        onnx.checker.check_model(path, full_check=True)
+        onnx.shape_inference.infer_shapes(onnx.load(path), check_type=True, strict_mode=True, data_prop=True)
+    except Exception as error:
+        return f"{path}: {error}"
+
+
+command, *paths = sys.argv[1:]
+if command == "operators":
+    schemas = onnx.defs.get_all_schemas_with_history()
+    print(json.dumps([operator(schema) for schema in schemas if schema.domain == ""], default=bytes.decode))
+else:
+    for path in paths:
+        if (line := problem(path)) is not None:
+            print(" ".join(line.split()))
