@@ -11,7 +11,7 @@ export const folderOf = (name) => join(root, '.interop', name)
 export const example = (file) => join(root, 'examples', file)
 
 /** Runs a program to its end. @throws Error with what it said last when it fails or takes longer than `limit` seconds */
-export function run(command, argv, { limit = 3600, ...options } = {}) {
+export function run(command, argv, { limit = 600, ...options } = {}) {
   const child = spawn(command, argv, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   let [out, err] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text) => {
