@@ -20,7 +20,8 @@ export const oursBy = (target) => `ours ${target}`
 export const contestants = {
   ...Object.fromEntries(
     targetNames
-      .filter((target) => target !== 'auto')
+      // ort-training is for another runtime: bench/trainingBuilds.mjs.
+      .filter((target) => target !== 'auto' && target !== 'ort-training')
       .map((target) => [oursBy(target), node('ours.mjs', '--target', target)]),
   ),
   'torch contiguous': python('torch', 'torch_step.py', '--memory-format', 'contiguous'),

@@ -45,7 +45,8 @@ function readOptions() {
     },
   })
   const { target } = values
-  const targets = targetNames.filter((name) => name !== 'auto')
+  // ort-training is for another runtime.
+  const targets = targetNames.filter((name) => name !== 'auto' && name !== 'ort-training')
   if (!targets.includes(target)) fail(`no target is called '${target}'; there are ${targets.join(', ')}`)
   const [ns, threads, batches] = ['n', 'threads', 'batches'].map((name) => countsOf(values, name))
   const [batch, batchesN, rounds] = ['batch', 'batches-n', 'rounds'].map((name) => countOf(values, name))

@@ -61,7 +61,14 @@ export { nominalFlops } from './profile/flops.js'
 export { type ProfileOptions, profileStep } from './profile/profile.js'
 export { measureSgemmPeak } from './profile/sgemm.js'
 export { formatProfile } from './profile/table.js'
-export { type Provider, providers, type SessionSettings, type TensorInfo } from './runtime/protocol.js'
+export {
+  type Provider,
+  providers,
+  type RuntimeName,
+  runtimes,
+  type SessionSettings,
+  type TensorInfo,
+} from './runtime/protocol.js'
 export {
   openSession,
   openTrainingSession,
@@ -81,6 +88,7 @@ export {
   type TrainingSteps,
   trainingSteps,
 } from './targets/ort-cuda/steps.js'
+export { ortTraining } from './targets/ort-training/index.js'
 export { portable } from './targets/portable/index.js'
 export { type Expander, type Expansions, expandPrimitives, type Target } from './targets/target.js'
 export { initializationGraph, initialize } from './training/initialize.js'

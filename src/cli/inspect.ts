@@ -2,13 +2,17 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset, ImageSet } from '../data/imageSet.js'
+import { UserError } from '../errors.js'
 import { type FitConfig, stepsPerRunOf } from '../fit/config.js'
 import type { FitEvent } from '../fit/events.js'
 import { datasetOf, Feeds, stateOf } from '../fit/feeds.js'
+import type { Graph } from '../graph/graph.js'
 import type { TrainableModel } from '../model/trainable.js'
 import { profileStep } from '../profile/profile.js'
 import { formatProfile } from '../profile/table.js'
 import { stepNodes, trainingSteps } from '../targets/ort-cuda/steps.js'
+import { ortTraining } from '../targets/ort-training/index.js'
+import { KERNEL_DOMAIN } from '../targets/ort-training/kernels.js'
 import { tuningFile } from '../tuning/cache.js'
 import { type PlannedStep, planStep } from '../tuning/plan.js'
 import { table } from './table.js'
@@ -33,6 +37,7 @@ const planFor = (
     precision: config.precision,
     ...(set ? { data: datasetOf(model, set) } : {}),
     threads: config.threads,
+    runtime: config.runtime,
     provider: config.provider,
     device: config.device,
     signal,
@@ -47,6 +52,7 @@ export async function explain(options: InspectOptions): Promise<string | undefin
   if (!planned) return undefined
   const { plan, timings } = planned
   if (plan.target === 'ort-cuda') return explainLoop(options)
+  if (plan.target === 'ort-training') return explainKernels(options)
   const calls = [...timings].map(([call, { choice, ms }]) => ({ call, choice, ms }))
   if (options.json) return `${JSON.stringify({ event: 'explain', ...plan, batchSize, calls })}\n`
   if (plan.target === 'portable') return 'target portable: one way for every machine, nothing to choose\n'
@@ -63,6 +69,26 @@ export async function explain(options: InspectOptions): Promise<string | undefin
   )
 }
 
+/** One way for every machine: how many nodes are kernels of the training build. */
+function explainKernels({ model, json }: InspectOptions): string {
+  const { nodes } = ortTraining.lower(model.graph())
+  const kernels = countsOf(nodes.filter(({ operator }) => operator.domain === KERNEL_DOMAIN))
+  if (json)
+    return `${JSON.stringify({ event: 'explain', target: 'ort-training', nodes: nodes.length, kernels: Object.fromEntries(kernels) })}\n`
+  return (
+    `target ort-training: one way for every machine, nothing to choose; of ${nodes.length} nodes of a step these are ` +
+    'kernels of the training build\n\n' +
+    table([['kernel', 'nodes a step'], ...kernels.map(([name, count]) => [name, String(count)])])
+  )
+}
+
+/** How many nodes of each operator there are, the most first. */
+function countsOf(nodes: Graph['nodes']): [string, number][] {
+  const counts = new Map<string, number>()
+  for (const { operator } of nodes) counts.set(operator.name, (counts.get(operator.name) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a)
+}
+
 /** Operators that give the same bytes another shape: no work on any device. */
 const views = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'])
 
@@ -70,14 +96,12 @@ const views = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity']
 function explainLoop({ model, config, json }: InspectOptions): string {
   const { precision } = config
   const { graph } = trainingSteps(model.graph(), model.signature, model.carried, { precision })
-  const counts = new Map<string, number>()
-  for (const { operator } of stepNodes(graph)) counts.set(operator.name, (counts.get(operator.name) ?? 0) + 1)
-  const operators = [...counts].sort(([, a], [, b]) => b - a)
+  const operators = countsOf(stepNodes(graph))
   const total = operators.reduce((sum, [, count]) => sum + count, 0)
   const moving = operators.reduce((sum, [name, count]) => sum + (views.has(name) ? 0 : count), 0)
   const stepsPerRun = stepsPerRunOf(config)
   if (json)
-    return `${JSON.stringify({ event: 'explain', target: 'ort-cuda', precision, stepsPerRun, nodes: total, kernels: moving, operators: Object.fromEntries(counts) })}\n`
+    return `${JSON.stringify({ event: 'explain', target: 'ort-cuda', precision, stepsPerRun, nodes: total, kernels: moving, operators: Object.fromEntries(operators) })}\n`
   return (
     `target ort-cuda: up to ${stepsPerRun} steps a run, ${precision}; a step is ${total} nodes, of which ${moving} are work for ` +
     'the device and the others give something another shape\n\n' +
@@ -88,7 +112,11 @@ function explainLoop({ model, config, json }: InspectOptions): string {
 /** Where the time of a step goes; undefined when stopped. */
 export async function profile(options: InspectOptions, data: Dataset, steps: number): Promise<string | undefined> {
   const { model, config, signal } = options
-  const { batchSize, seed, augment, threads, provider, device } = config
+  const { batchSize, seed, augment, threads, runtime, provider, device } = config
+  if (runtime !== 'node')
+    throw new UserError(
+      `--profile reads what ONNX Runtime's profiler writes, and --runtime ${runtime} has none: leave out one of them`,
+    )
   const batches = new Batches(data.train, { batchSize, seed, augment })
   const planned = await planFor(options, batches.sizeOf(0), data.train)
   if (!planned) return undefined

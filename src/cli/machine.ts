@@ -1,12 +1,13 @@
 // The options that say how fast and where something is trained.
 import { type Command, Option } from 'commander'
 import type { MachineSettings } from '../repro/job.js'
-import { type Provider, providers } from '../runtime/protocol.js'
+import { type Provider, providers, type RuntimeName, runtimes } from '../runtime/protocol.js'
 import { type TargetName, targetNames } from '../tuning/plan.js'
 import { decimalNumber, parsedBy, wholeNumber } from './command.js'
 
 export interface MachineFlags {
   readonly threads?: number
+  readonly runtime?: RuntimeName
   readonly ep?: Provider
   readonly device?: number
   readonly target?: TargetName
@@ -14,8 +15,15 @@ export interface MachineFlags {
   readonly checkpointSeconds?: number
 }
 
+export const runtimeOption = () =>
+  new Option(
+    '--runtime <name>',
+    'onnxruntime-node, or the training build of onnxruntime-web in WebAssembly (default: node)',
+  ).choices(runtimes)
+
 export const machineFlagNames = [
   'threads',
+  'runtime',
   'ep',
   'device',
   'target',
@@ -31,6 +39,7 @@ export function addMachineOptions(command: Command): Command {
       'threads of a run (default: all cores, divided by --jobs)',
       parsedBy(wholeNumber(1, 1024)),
     )
+    .addOption(runtimeOption())
     .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
     .option('--device <number>', 'GPU to train on, counted from 0 (default: 0)', parsedBy(wholeNumber(0, 1023)))
     .addOption(
@@ -50,6 +59,7 @@ export function addMachineOptions(command: Command): Command {
 
 export const machineSettings = (flags: MachineFlags): MachineSettings => ({
   threads: flags.threads,
+  runtime: flags.runtime,
   provider: flags.ep,
   device: flags.device,
   target: flags.target,

@@ -1,16 +1,19 @@
 // rdm-eval: how well a trained model does on the images of a data set.
 import { type Command, Option } from 'commander'
 import { readDataset } from '../data/cifar.js'
+import { checkRuntime } from '../fit/config.js'
 import { classifierOf, type Evaluation, evaluate } from '../fit/evaluate.js'
-import { type Provider, providers } from '../runtime/protocol.js'
+import { type Provider, providers, type RuntimeName } from '../runtime/protocol.js'
 import { openSession } from '../runtime/session.js'
 import { createProgram, parsedBy, runProgram, wholeNumber } from './command.js'
 import { readInput } from './input.js'
+import { runtimeOption } from './machine.js'
 
 interface EvalFlags {
   readonly data: string
   readonly split: 'test' | 'train'
   readonly threads?: number
+  readonly runtime?: RuntimeName
   readonly ep: Provider
   readonly json?: true
 }
@@ -27,12 +30,15 @@ const evalCommand = (): Command =>
     .requiredOption('--data <folder>', 'folder of the data set, in the CIFAR-10 or CIFAR-100 binary format')
     .addOption(new Option('--split <name>', 'which images').choices(['test', 'train']).default('test'))
     .option('--threads <count>', 'threads (default: all cores)', parsedBy(wholeNumber(1, 1024)))
+    .addOption(runtimeOption())
     .addOption(new Option('--ep <provider>', 'execution provider').choices(providers).default('cpu'))
     .option('--json', 'print one JSON object')
     .action(async (model: string, flags: EvalFlags) => {
       const bytes = await readInput(model)
       const set = (await readDataset(flags.data))[flags.split]
-      const settings = { provider: flags.ep, ...(flags.threads === undefined ? {} : { threads: flags.threads }) }
+      const { ep: provider, runtime = 'node', threads } = flags
+      checkRuntime({ runtime, provider })
+      const settings = { runtime, provider, ...(threads === undefined ? {} : { threads }) }
       const session = await openSession(bytes, settings)
       try {
         const result = await evaluate(session, classifierOf(session, set), set)

@@ -18,8 +18,9 @@ import { OPSET, writableOpsets } from '../onnx/opsets.js'
 import { multiplicity } from '../paths/multiplicity.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
+import { ortTraining } from '../targets/ort-training/index.js'
 import { levelNames, type PortableLevel } from '../targets/portable/basic.js'
-import { planStep, type TargetName } from '../tuning/plan.js'
+import { planStep, type TargetName, targetNames } from '../tuning/plan.js'
 import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
@@ -61,6 +62,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --part train --inline --opset 13 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
+    'rdm-export --arch rdm56 --part train --target ort-training > step.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
     'rdm-export --depth 8 --functions 11,01 --artifacts artifacts --optimizer adamw',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
@@ -98,8 +100,9 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(
       choice(
         '--target <name>',
-        'with --part train: the step for any runtime, as rdm-fit runs it on this CPU, or many steps a run for a GPU',
-        ['portable', 'ort-cpu', 'ort-cuda'],
+        'with --part train: the step for any runtime, as rdm-fit runs it on this CPU, many steps a run for a GPU, or the ' +
+          "step with the kernels of ONNX Runtime's training builds",
+        targetNames.filter((name) => name !== 'auto'),
       ).default('portable'),
     )
     .addOption(choice('--precision <name>', 'with --target ort-cuda: of convolutions (default: fp32)', precisions))
@@ -151,14 +154,14 @@ async function run(options: Options): Promise<void> {
     throw new UserError(`--gates are for the network, and --part ${options.part} has none in it: leave one of them out`)
   const forCpu = target === 'ort-cpu'
   const forCuda = target === 'ort-cuda'
-  if ((forCpu || forCuda) && options.part !== 'train')
+  if (target !== 'portable' && options.part !== 'train')
     throw new UserError(`--target ${target} writes a training step for one runtime alone: add --part train`)
   if (options.precision !== undefined && !forCuda)
     throw new UserError(
       `--precision ${options.precision} is for target ort-cuda: add --target ort-cuda, or leave it out`,
     )
   if (options.batch !== undefined && !forCpu)
-    throw new UserError('the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu')
+    throw new UserError(`the batch size of --target ${target} is symbolic: leave out --batch, or add --target ort-cpu`)
   const { portableLevel: level } = options
   if (level !== undefined && target !== 'portable')
     throw new UserError(`--portable-level ${level} is for target portable: leave out --target ${target}, or the level`)
@@ -181,6 +184,7 @@ async function run(options: Options): Promise<void> {
     portable: () => model,
     'ort-cpu': () => stepForCpu(model, options.batch ?? recipe.batchSize),
     'ort-cuda': () => stepsForCuda(model, options.precision),
+    'ort-training': () => readTrainableModel(model).step(ortTraining),
   }
   const bytes = await lowered[target]()
   if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))

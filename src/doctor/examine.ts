@@ -26,6 +26,8 @@ export interface Facts {
     readonly providers: readonly string[]
     /** The libraries of the CUDA provider, and whether each is there. */
     readonly files: readonly { readonly name: string; readonly there: boolean }[]
+    /** Version of onnxruntime-web; absent when it is not installed. */
+    readonly web?: string
   }
   readonly gpu: GpuFacts
   /** Undefined where ONNX Runtime has no CUDA provider for Node at all. */
@@ -93,7 +95,7 @@ export async function examine(system: System, device: number): Promise<Examinati
   const facts: Facts = {
     node: { version: system.nodeVersion, wanted, fits: fits(system.nodeVersion, wanted) },
     machine: { platform, arch, processors: processors.count, processor: processors.model, memory },
-    runtime: { ...runtime, providers: cpu.providers },
+    runtime: { ...runtime, providers: cpu.providers, ...(system.webVersion ? { web: system.webVersion } : {}) },
     gpu: await gpuFacts(system),
     ...(cuda ? { cuda } : {}),
     device,

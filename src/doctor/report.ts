@@ -1,4 +1,5 @@
 // The examination for people.
+import { WEB_VERSION } from '../runtime/webBuild.js'
 import type { Examination, Facts } from './examine.js'
 import type { LibraryFacts, Need } from './libraries.js'
 
@@ -20,14 +21,22 @@ function machine({ node, machine }: Facts): string[] {
 }
 
 function runtime({ runtime, cuda }: Facts): string[] {
-  if (runtime.version === undefined) return [line('missing', 'onnxruntime-node')]
+  if (runtime.version === undefined) return [line('missing', 'onnxruntime-node'), web(runtime)]
   const knows = runtime.providers.length > 0 ? `, knows the providers ${runtime.providers.join(', ')}` : ''
   return [
     line('ok', `onnxruntime-node ${runtime.version}${knows}`),
     line('', `its libraries are in ${runtime.folder}`),
     ...runtime.files.map(({ name, there }) => line(there ? 'ok' : 'missing', `${name} (CUDA provider)`)),
     ...(cuda ? [] : [line('', 'it has a CUDA provider on Linux x64 only')]),
+    web(runtime),
   ]
+}
+
+function web({ web }: Facts['runtime']): string {
+  const wanted = `onnxruntime-web ${WEB_VERSION}, for --runtime web-training`
+  if (web === WEB_VERSION) return line('ok', wanted)
+  const found = web === undefined ? '' : ` (${web} is installed, which has no training build)`
+  return line('missing', `${wanted}${found}: npm install onnxruntime-web@${WEB_VERSION}`)
 }
 
 function gpu({ gpu }: Facts): string[] {

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { cpus, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { messageOf } from '../errors.js'
+import { installedWeb } from '../runtime/webBuild.js'
 
 /** How a program ended, with what it wrote. */
 export type Ended =
@@ -25,6 +26,8 @@ export interface System {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Folder of the package onnxruntime-node; undefined when it is not installed. */
   readonly runtimeFolder: string | undefined
+  /** Version of the package onnxruntime-web; undefined when it is not installed. */
+  readonly webVersion: string | undefined
   /** Runs a program to its end or for so many milliseconds. Never rejects. */
   run(program: string, argv: readonly string[], limit: number): Promise<Ended>
   /** The text of a file; undefined when it cannot be read. */
@@ -64,6 +67,7 @@ export const thisSystem = (): System => ({
   memory: totalmem(),
   env: process.env,
   runtimeFolder: findRuntime(),
+  webVersion: installedWeb()?.version,
   run,
   read: (path) => readFile(path, 'utf8').catch(() => undefined),
   list: async (folder) => (await readdir(folder).catch(() => [])).sort(),

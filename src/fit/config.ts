@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { UserError } from '../errors.js'
 import { type Recipe, recipeSchema } from '../model/recipe.js'
-import { type Provider, providers } from '../runtime/protocol.js'
+import { type Provider, providers, runtimes } from '../runtime/protocol.js'
 import { precisions } from '../targets/ort-cuda/index.js'
 import { type TargetName, targetNames } from '../tuning/plan.js'
 
@@ -19,6 +19,8 @@ export const fitConfigSchema = z.strictObject({
   /** Ends the run after so many steps in all, where the epochs do not end it sooner; null: the epochs alone do. */
   steps: z.int().min(1).nullable(),
   threads: z.int().min(1).max(1024),
+  /** What runs the step. Runs from before there was a choice are of onnxruntime-node. */
+  runtime: z.enum(runtimes).default('node'),
   provider: z.enum(providers),
   /** The GPU, counted from 0, of the cuda provider. */
   device: z.int().min(0).default(0),
@@ -45,6 +47,7 @@ const defaults = {
   get threads() {
     return availableParallelism()
   },
+  runtime: 'node',
   // The only provider that is there after a plain install.
   provider: 'cpu',
   device: 0,
@@ -66,6 +69,7 @@ const optionOf: Record<keyof FitConfig, string> = {
   seed: '--seed',
   steps: '--steps',
   threads: '--threads',
+  runtime: '--runtime',
   provider: '--ep',
   device: '--device',
   target: '--target',
@@ -88,8 +92,28 @@ export const inLoop = ({ target, provider }: { readonly target: TargetName; read
 export const stepsPerRunOf = ({ stepsPerRun, provider }: FitConfig): number =>
   stepsPerRun ?? (provider === 'cuda' ? 100 : 10)
 
-/** Settings that only one target or provider knows. */
+/** @throws UserError when the runtime does not have the provider */
+export function checkRuntime({ runtime, provider }: Pick<FitConfig, 'runtime' | 'provider'>): void {
+  if (runtime !== 'node' && provider !== 'cpu')
+    throw new UserError(`--ep ${provider} is for --runtime node, not ${runtime}: leave out one of them`)
+}
+
+/** Targets whose operators another runtime does not have. */
+const needs: Partial<Record<TargetName, FitConfig['runtime']>> = {
+  'ort-cpu': 'node',
+  'ort-cuda': 'node',
+  'ort-training': 'web-training',
+}
+
+/** Settings that only one runtime, target or provider knows. */
 function checkAgreement(config: FitConfig): void {
+  const { runtime, target } = config
+  checkRuntime(config)
+  const needed = needs[target]
+  if (needed !== undefined && needed !== runtime)
+    throw new UserError(
+      `--target ${target} is for --runtime ${needed}, not ${runtime}: leave out --target, or give --runtime ${needed}`,
+    )
   if (config.provider === 'cpu' && config.device !== 0)
     throw new UserError(`--device ${config.device} is a GPU: add --ep cuda, or leave it out`)
   if (inLoop(config)) return

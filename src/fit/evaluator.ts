@@ -13,18 +13,28 @@ export interface Evaluator {
   close(): Promise<void>
 }
 
-/** On a CPU constant weights are worth a session: the runtime lays them out for its fast convolutions. */
-export const sessionEvaluator = (model: TrainableModel, set: ImageSet, settings: SessionSettings): Evaluator => ({
-  async evaluate(state, signal) {
-    const session = await openSession(model.inference(state), { ...settings, optimize: true })
-    try {
-      return await evaluate(session, classifierOf(session, set), set, signal)
-    } finally {
-      await session.close()
-    }
-  },
-  close: async () => {},
-})
+/**
+ * On a CPU constant weights are worth a session: the runtime lays them out for its fast convolutions. A thread of the
+ * WebAssembly build is kept between them, for it takes a second to compile; one of onnxruntime-node would spin.
+ */
+export function sessionEvaluator(model: TrainableModel, set: ImageSet, settings: SessionSettings): Evaluator {
+  const keeps = settings.runtime === 'web-training'
+  let kept: Session | undefined
+  return {
+    async evaluate(state, signal) {
+      const bytes = model.inference(state)
+      await kept?.replace(bytes)
+      const session = kept ?? (await openSession(bytes, { ...settings, optimize: true }))
+      if (keeps) kept = session
+      try {
+        return await evaluate(session, classifierOf(session, set), set, signal)
+      } finally {
+        if (!keeps) await session.close()
+      }
+    },
+    close: async () => kept?.close(),
+  }
+}
 
 /** On a GPU a session takes seconds, for each of which it trains hundreds of steps: the weights come as inputs. */
 export function loopEvaluator(model: TrainableModel, set: ImageSet, settings: SessionSettings): Evaluator {

@@ -71,7 +71,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const { checkpoint, notice, plan: earlier = options.plan } = opened
     const tell = (message: string) => options.onEvent?.({ event: 'notice', message })
     if (notice !== undefined) tell(notice)
-    const { threads, provider, device, target, precision, batchSize } = checkpoint.config
+    const { threads, runtime, provider, device, target, precision, batchSize } = checkpoint.config
     const batch = Math.min(batchSize, data.train.count)
     const planned = await planStep({
       model,
@@ -81,6 +81,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       data: datasetOf(model, data.train),
       earlier: config.target === undefined || config.target === earlier?.target ? earlier : undefined,
       threads,
+      runtime,
       provider,
       device,
       signal: options.signal,
@@ -94,7 +95,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     }
     const { plan, models, carried, optimize, inLoop } = planned
     await keepPlan(folder, plan)
-    const settings = { threads, provider, device, optimize }
+    const settings = { threads, runtime, provider, device, optimize }
     const session = await openTrainingSession({ models, batch, state, carried, ...settings })
     const evaluator = inLoop ? loopEvaluator(model, data.test, settings) : sessionEvaluator(model, data.test, settings)
     try {
@@ -345,13 +346,13 @@ class Run {
     trainingMs: number,
     evaluationMs: number,
   ): Promise<void> {
-    const { batchSize, threads, provider } = this.#config
+    const { batchSize, threads, runtime, provider } = this.#config
     await appendTiming(this.#folder, {
       ...own,
       trainingMs: Math.round(trainingMs),
       evaluationMs: Math.round(evaluationMs),
       ...{ batchSize, threads, provider, target: this.#target },
-      ...(await surroundings(provider)),
+      ...(await surroundings(runtime, provider)),
     })
   }
 

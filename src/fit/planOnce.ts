@@ -21,11 +21,11 @@ export interface PlanOnceOptions {
 /**
  * Convolutions that are timed beside another run are timed wrong.
  * @returns undefined when the signal stops it
- * @throws UserError when the provider is not there, or the target that is asked for does not run here
+ * @throws UserError when the runtime or its provider is not there, or the target that is asked for does not run here
  */
 export async function planOnce(options: PlanOnceOptions): Promise<StepPlan | undefined> {
   const { model, data, config, named, earlier, signal, onEvent } = options
-  const { batchSize, target, precision, threads, provider, device } = config
+  const { batchSize, target, precision, threads, runtime, provider, device } = config
   const planned = await planStep({
     model,
     batch: Math.min(batchSize, data.train.count),
@@ -33,6 +33,7 @@ export async function planOnce(options: PlanOnceOptions): Promise<StepPlan | und
     earlier: named === undefined || named === earlier?.target ? earlier : undefined,
     precision,
     threads,
+    runtime,
     provider,
     device,
     signal,

@@ -156,7 +156,7 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   const path = dataPath === undefined ? info.data.path : resolve(dataPath)
   await writeInfo(folder, { ...info, config, data: { path, sha256 } })
   const loaded = await loadCheckpoint(folder)
-  const { plan } = info
+  const plan = planFor(info, config)
   if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined, plan }
   const { checkpoint, damaged } = loaded
   checkBelongs(checkpoint, info, folder)
@@ -170,6 +170,10 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
 
 const writeInfo = (folder: string, info: RunInfo) =>
   writeAtomically(join(folder, runFiles.config), `${JSON.stringify(info, null, 2)}\n`)
+
+/** How an earlier process wrote the step, if for the runtime that the run goes on with. */
+export const planFor = (info: RunInfo, { runtime }: FitConfig): StepPlan | undefined =>
+  info.config.runtime === runtime ? info.plan : undefined
 
 /** Notes how the step is written, for the process that goes on with the run. */
 export async function keepPlan(folder: string, plan: StepPlan): Promise<void> {

@@ -14,7 +14,7 @@ import type { FitEvent } from './events.js'
 import { checkData } from './fit.js'
 import { lockFolder } from './lock.js'
 import { planOnce } from './planOnce.js'
-import { ensureFolder, runFiles } from './runFolder.js'
+import { ensureFolder, planFor, runFiles } from './runFolder.js'
 import { type SeedRun, type SeedsOverrides, trainSeed } from './seedRun.js'
 import {
   type BegunRun,
@@ -71,14 +71,14 @@ export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   // A file that draws nothing is refused before anything is written.
   if (fresh !== undefined) model.initialization(fresh)
   const { jobs, config } = settingsOf(options, first)
-  // A provider that is not there is told once, not by each run.
-  if (config.provider !== 'cpu') await requireProvider(config)
+  // A runtime that is not there is told once, not by each run.
+  await requireProvider(config)
 
   await ensureFolder(out, false)
   const unlock = lockFolder(out)
   try {
     await keepSeeds(out, resume ? await withKnownSeeds(out, seeds) : seeds)
-    const known = { named: options.config?.target, earlier: first?.info.plan }
+    const known = { named: options.config?.target, earlier: first && planFor(first.info, config) }
     const plan =
       fresh === undefined
         ? undefined

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { ownPackage } from '../package.js'
 import { gpuModels, processorName, runtimeVersion } from '../runtime/machine.js'
-import { type Provider, providers } from '../runtime/protocol.js'
+import { type Provider, providers, type RuntimeName } from '../runtime/protocol.js'
+import { WEB_VERSION } from '../runtime/webBuild.js'
 import { targetNames } from '../tuning/plan.js'
 import { readJsonLines } from './jsonLines.js'
 import { runFiles } from './runFolder.js'
@@ -41,7 +42,10 @@ export const epochTimingSchema = z.object({
 export type EpochTiming = Readonly<z.infer<typeof epochTimingSchema>>
 
 /** The machine that this process trains on, and what it trains with. */
-export async function surroundings(provider: Provider): Promise<Required<Pick<EpochTiming, 'machine' | 'versions'>>> {
+export async function surroundings(
+  runtime: RuntimeName,
+  provider: Provider,
+): Promise<Required<Pick<EpochTiming, 'machine' | 'versions'>>> {
   const gpus = provider === 'cuda' ? await gpuModels() : []
   return {
     machine: {
@@ -51,7 +55,7 @@ export async function surroundings(provider: Provider): Promise<Required<Pick<Ep
     },
     versions: {
       'rdm-onnx': ownPackage()?.version ?? 'unknown',
-      'onnxruntime-node': runtimeVersion(),
+      ...(runtime === 'node' ? { 'onnxruntime-node': runtimeVersion() } : { 'onnxruntime-web': WEB_VERSION }),
       node: process.versions.node,
     },
   }

@@ -177,7 +177,7 @@ export const conv = (x: Value, w: Value, options: ConvOptions & { bias?: Value }
 }
 
 /** Rows and columns at the bottom right that a stride of the convolution never reached: what dx has beyond its windows. */
-function outputPadding(x: Shape, w: Shape, attributes: ConvAttributes): [number, number] {
+export function outputPadding(x: Shape, w: Shape, attributes: ConvAttributes): [number, number] {
   const kernel = kernelOf(w, undefined)
   return [0, 1].map((axis) => {
     const size = x[axis + 2]!

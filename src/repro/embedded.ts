@@ -9,7 +9,7 @@ import { type FitConfig, newConfig } from '../fit/config.js'
 import type { FitEvent } from '../fit/events.js'
 import { lockFolder } from '../fit/lock.js'
 import { planOnce } from '../fit/planOnce.js'
-import { dataFingerprint, ensureFolder, hasRun, readRunInfo } from '../fit/runFolder.js'
+import { dataFingerprint, ensureFolder, hasRun, planFor, readRunInfo } from '../fit/runFolder.js'
 import { naming } from '../model/read.js'
 import type { TrainableModel } from '../model/trainable.js'
 import { requireProvider, type StepPlan } from '../tuning/plan.js'
@@ -59,7 +59,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<readonly Jo
   const models = new Map(plan.models.map((model) => [model.name, prepare(model, data, { ...machine, threads })]))
   // A provider that is not there is told once, not by each job.
   const [first] = models.values()
-  if (first && first.config.provider !== 'cpu') await requireProvider(first.config)
+  if (first) await requireProvider(first.config)
 
   await ensureFolder(out, false)
   const unlock = lockFolder(out)
@@ -117,7 +117,7 @@ async function planModel(
     const folder = jobFolder(out, jobOf(model.name, seed))
     // Damage is its own job's failure.
     const info = hasRun(folder) ? await readRunInfo(folder).catch(() => undefined) : undefined
-    earlier ??= info?.plan
+    earlier ??= info && planFor(info, config)
     unknown ||= !info?.plan
   }
   if (!unknown || signal?.aborted) return earlier

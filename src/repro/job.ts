@@ -14,7 +14,7 @@ import type { PlanModel } from './plan.js'
 /** Settings that say how fast and where a job runs, and nothing of what it comes to. */
 export type MachineSettings = Pick<
   FitOverrides,
-  'threads' | 'provider' | 'device' | 'target' | 'stepsPerRun' | 'checkpointSeconds'
+  'threads' | 'runtime' | 'provider' | 'device' | 'target' | 'stepsPerRun' | 'checkpointSeconds'
 >
 
 /** What a job needs: the model that `buildModel` gives, and `jobConfig` of it as the configuration. */

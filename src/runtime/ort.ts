@@ -3,8 +3,9 @@
 import { availableParallelism } from 'node:os'
 import ort from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.js'
+import type { LoadedModel } from './model.js'
 import type { Provider, SessionSettings, TensorInfo } from './protocol.js'
-import type { HostArrays, HostDType, HostTensor } from './tensor.js'
+import { type HostArrays, type HostDType, type HostTensor, hostDType, mapValues } from './tensor.js'
 
 /** Session options, all in one place. */
 function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
@@ -86,21 +87,6 @@ export async function runSession(
   }
 }
 
-const dtypes: Record<HostDType, true> = {
-  float32: true,
-  float64: true,
-  int64: true,
-  int32: true,
-  uint8: true,
-  bool: true,
-}
-const isHostDType = (dtype: string): dtype is HostDType => Object.hasOwn(dtypes, dtype)
-
-function hostDType(name: string, dtype: string): HostDType {
-  if (isHostDType(dtype)) return dtype
-  throw new UserError(`"${name}" has element type ${dtype}; supported are ${Object.keys(dtypes).join(', ')}`)
-}
-
 /** What the session says about its inputs or outputs. */
 export function tensorInfo(metadata: readonly ort.InferenceSession.ValueMetadata[]): TensorInfo[] {
   return metadata.map((value) => {
@@ -116,4 +102,19 @@ export const toOrt = (tensor: HostTensor): ort.Tensor => new ort.Tensor(tensor.d
 export function fromOrt(name: string, tensor: ort.Tensor): HostTensor {
   const data = tensor.data as HostArrays[HostDType]
   return { dtype: hostDType(name, tensor.type), shape: [...tensor.dims], data }
+}
+
+/** A model in onnxruntime-node. */
+export async function load(model: Uint8Array, settings: SessionSettings): Promise<LoadedModel> {
+  const session = await createSession(model, settings)
+  return {
+    inputs: tensorInfo(session.inputMetadata),
+    outputs: tensorInfo(session.outputMetadata),
+    async run(feeds, fetches) {
+      const into = mapValues(fetches, (tensor) => tensor && toOrt(tensor))
+      const results = await runSession(session, mapValues(feeds, toOrt), into)
+      return mapValues(fetches, (_, name) => fromOrt(name, results[name]!))
+    },
+    release: () => session.release(),
+  }
 }

@@ -1,11 +1,17 @@
 // What the main thread and the runtime's worker thread say to each other.
 import type { HostDType, HostTensors } from './tensor.js'
 
+/** What runs a model: onnxruntime-node, or the last training build of onnxruntime-web, which is WebAssembly. */
+export const runtimes = ['node', 'web-training'] as const
+export type RuntimeName = (typeof runtimes)[number]
+
 /** Where a session computes: ONNX Runtime's CPU provider, or its CUDA provider on an NVIDIA GPU. */
 export const providers = ['cpu', 'cuda'] as const
 export type Provider = (typeof providers)[number]
 
 export interface SessionSettings {
+  /** `node` when left out. */
+  readonly runtime?: RuntimeName
   /** Threads that one operator may use; all cores when left out. */
   readonly threads?: number
   /** `cpu` when left out. */

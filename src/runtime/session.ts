@@ -64,12 +64,12 @@ function replaceIn(thread: RuntimeThread, model: Uint8Array): Promise<void> {
 
 async function openThread(
   model: Uint8Array,
-  { threads, provider = 'cpu', device = 0, optimize = true }: SessionSettings,
+  { runtime = 'node', threads, provider = 'cpu', device = 0, optimize = true }: SessionSettings,
   training?: CarriedState,
 ): Promise<{ thread: RuntimeThread; info: OpenReply }> {
   const thread = new RuntimeThread(new URL('./worker.js', import.meta.url))
   try {
-    const settings = { ...(threads === undefined ? {} : { threads }), provider, device, optimize }
+    const settings = { runtime, ...(threads === undefined ? {} : { threads }), provider, device, optimize }
     const copy = new Uint8Array(model)
     const state = training && copyAll(training.state)
     const info = await thread.request(

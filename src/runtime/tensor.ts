@@ -1,3 +1,5 @@
+import { UserError } from '../errors.js'
+
 /** Element types that cross the border between the product and a runtime, with the typed array that holds each. */
 export interface HostArrays {
   float32: Float32Array
@@ -9,6 +11,25 @@ export interface HostArrays {
 }
 
 export type HostDType = keyof HostArrays
+
+const dtypes: Record<HostDType, true> = {
+  float32: true,
+  float64: true,
+  int64: true,
+  int32: true,
+  uint8: true,
+  bool: true,
+}
+const isHostDType = (dtype: string): dtype is HostDType => Object.hasOwn(dtypes, dtype)
+
+/**
+ * A runtime's element type.
+ * @throws UserError naming the tensor when it is none of ours
+ */
+export function hostDType(name: string, dtype: string): HostDType {
+  if (isHostDType(dtype)) return dtype
+  throw new UserError(`"${name}" has element type ${dtype}; supported are ${Object.keys(dtypes).join(', ')}`)
+}
 
 /** A tensor in host memory, row-major; `data` has the product of `shape` elements. */
 export interface HostTensor<T extends HostDType = HostDType> {
@@ -35,6 +56,10 @@ export const hostArrays: { readonly [T in HostDType]: HostArrayConstructor<HostA
   uint8: Uint8Array,
   bool: Uint8Array,
 }
+
+/** A record with each value changed. */
+export const mapValues = <A, B>(record: Readonly<Record<string, A>>, change: (value: A, key: string) => B) =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]))
 
 /** How many elements a shape holds. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, dimension) => size * dimension, 1)

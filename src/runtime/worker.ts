@@ -1,8 +1,7 @@
 // The worker thread that holds one session and, for training, the state that goes from step to step.
 import { parentPort } from 'node:worker_threads'
-import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.js'
-import { createSession, fromOrt, runSession, tensorInfo, toOrt } from './ort.js'
+import type { Load, LoadedModel } from './model.js'
 import type {
   Answer,
   CarriedState,
@@ -11,35 +10,40 @@ import type {
   OpenRequest,
   Replies,
   Request,
+  RuntimeName,
   SessionSettings,
 } from './protocol.js'
-import { copyTensor, type HostTensors, memoryOf, zeros } from './tensor.js'
+import { copyTensor, type HostTensors, mapValues, memoryOf, zeros } from './tensor.js'
 
 if (parentPort === null) throw new Error('src/runtime/worker runs as a worker thread only')
 const port = parentPort
 
+/** Each runtime's own file, loaded where it is asked for. */
+const runtimes: Record<RuntimeName, () => Promise<{ readonly load: Load }>> = {
+  node: () => import('./ort.js'),
+  'web-training': () => import('./ortWeb.js'),
+}
+
 interface Open {
+  readonly load: Load
   /** Undefined after a model that was to take its place was refused. */
-  session: InferenceSession | undefined
+  model: LoadedModel | undefined
   readonly settings: SessionSettings
   /** Outputs that go back to the main thread. */
   readonly visible: readonly string[]
   readonly carried: Readonly<Record<string, string>>
   /** State tensors that no output replaces. */
-  readonly fixed: Record<string, Tensor>
+  readonly fixed: HostTensors
   /**
-   * Two sets of the carried state, by input name: a step reads one and writes the other. A run that wrote to its own
-   * input would compute later nodes from values already replaced. Buffers are set up once, so memory does not depend
-   * on when the garbage collector runs.
+   * Two sets of the carried state, by input name: a step reads one and may write the other. A run that wrote to its own
+   * input would compute later nodes from values already replaced. Buffers are set up once, so that with a runtime that
+   * writes to them memory does not depend on when the garbage collector runs.
    */
-  current: Record<string, Tensor>
-  next: Record<string, Tensor>
+  current: HostTensors
+  next: HostTensors
 }
 
 let open: Open | undefined
-
-const mapValues = <A, B>(record: Readonly<Record<string, A>>, change: (value: A, key: string) => B) =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]))
 
 /** The state has to fit the model: a mismatch would otherwise show as an obscure failure of the first step. */
 function checkTraining({ state, carried }: CarriedState, { inputs, outputs }: OpenReply): void {
@@ -54,54 +58,54 @@ function checkTraining({ state, carried }: CarriedState, { inputs, outputs }: Op
   }
 }
 
-async function openModel({ model, settings, training }: OpenRequest): Promise<OpenReply> {
-  const session = await createSession(model, settings)
-  const reply = { inputs: tensorInfo(session.inputMetadata), outputs: tensorInfo(session.outputMetadata) }
+async function openModel({ model: bytes, settings, training }: OpenRequest): Promise<OpenReply> {
+  const { load } = await runtimes[settings.runtime ?? 'node']()
+  const model = await load(bytes, settings)
+  const reply = { inputs: model.inputs, outputs: model.outputs }
   const { state = {}, carried = {} } = training ?? {}
   if (training) checkTraining(training, reply)
   const replaced = new Set(Object.values(carried))
   const carriedState = Object.fromEntries(Object.entries(state).filter(([name]) => replaced.has(name)))
   const fixedState = Object.fromEntries(Object.entries(state).filter(([name]) => !replaced.has(name)))
   open = {
-    session,
+    load,
+    model,
     settings,
-    visible: session.outputNames.filter((name) => carried[name] === undefined),
+    visible: model.outputs.map(({ name }) => name).filter((name) => carried[name] === undefined),
     carried,
-    fixed: mapValues(fixedState, toOrt),
-    current: mapValues(carriedState, toOrt),
-    next: mapValues(carriedState, (tensor) => toOrt(zeros(tensor.dtype, tensor.shape))),
+    fixed: fixedState,
+    current: carriedState,
+    next: mapValues(carriedState, (tensor) => zeros(tensor.dtype, tensor.shape)),
   }
   return reply
 }
 
-const sessionOf = ({ session }: Open): InferenceSession => {
-  if (!session) throw new UserError('no model is open: the last one was refused')
-  return session
+const modelOf = ({ model }: Open): LoadedModel => {
+  if (!model) throw new UserError('no model is open: the last one was refused')
+  return model
 }
 
 async function run(opened: Open, feeds: HostTensors): Promise<HostTensors> {
   const { visible, carried, fixed, current, next } = opened
-  const results = await runSession(
-    sessionOf(opened),
-    { ...fixed, ...current, ...mapValues(feeds, toOrt) },
+  const results = await modelOf(opened).run(
+    { ...fixed, ...current, ...feeds },
     {
       ...Object.fromEntries(visible.map((name) => [name, null])),
       ...mapValues(carried, (input) => next[input]!),
     },
   )
-  opened.current = next
+  opened.current = Object.fromEntries(Object.entries(carried).map(([output, input]) => [input, results[output]!]))
   opened.next = current
-  return Object.fromEntries(visible.map((name) => [name, fromOrt(name, results[name]!)]))
+  return Object.fromEntries(visible.map((name) => [name, results[name]!]))
 }
 
 async function time(opened: Open, feeds: HostTensors, runs: number): Promise<readonly number[]> {
-  const session = sessionOf(opened)
+  const model = modelOf(opened)
   const fetches = Object.fromEntries(opened.visible.map((name) => [name, null]))
-  const given = mapValues(feeds, toOrt)
   const times: number[] = []
   for (let i = 0; i < runs; i++) {
     const begun = performance.now()
-    await runSession(session, given, fetches)
+    await model.run(feeds, fetches)
     times.push(performance.now() - begun)
   }
   return times
@@ -109,14 +113,14 @@ async function time(opened: Open, feeds: HostTensors, runs: number): Promise<rea
 
 async function switchModel(opened: Open, model: Uint8Array): Promise<undefined> {
   // What the old session holds is given back before the new one takes its own.
-  await opened.session?.release()
-  opened.session = undefined
-  opened.session = await createSession(model, opened.settings)
+  await opened.model?.release()
+  opened.model = undefined
+  opened.model = await opened.load(model, opened.settings)
   return undefined
 }
 
 function readState({ fixed, current }: Open): HostTensors {
-  return mapValues({ ...fixed, ...current }, (tensor, name) => copyTensor(fromOrt(name, tensor)))
+  return mapValues({ ...fixed, ...current }, copyTensor)
 }
 
 async function answer(request: Request): Promise<Replies[Request['kind']]> {
@@ -132,7 +136,7 @@ async function answer(request: Request): Promise<Replies[Request['kind']]> {
     case 'readState':
       return readState(open)
     case 'close':
-      await open.session?.release()
+      await open.model?.release()
       open = undefined
       return undefined
   }

@@ -29,15 +29,30 @@ export interface Forms {
 }
 
 /** Elements a channel: a number where the shape is known, else a scalar of the graph. */
-function countPerChannel(x: Value, scale: Value): Value | number {
+function countPerChannel(x: Value, vector: Value): Value | number {
   const total = sizeOf(x.shape)
-  const channels = scale.shape[0]!
+  const channels = vector.shape[0]!
   if (isKnown(total) && isKnown(channels)) return total / channels
-  return div(cast(size(x), x.dtype), cast(size(scale), x.dtype))
+  return div(cast(size(x), x.dtype), cast(size(vector), x.dtype))
 }
 
 /** n/(n − 1) */
 const unbiasing = (n: Value | number): Value | number => (typeof n === 'number' ? n / (n - 1) : div(n, sub(n, 1)))
+
+/** The running mean and the running variance, moved to those of a batch x; its variance comes biased. */
+export function moveStatistics(
+  x: Value,
+  [runningMean, runningVariance]: readonly [Value, Value],
+  [mean, variance]: readonly [Value, Value],
+  momentum: number,
+): readonly [Value, Value] {
+  const unbiased = scope('unbiased', () => mul(variance, unbiasing(countPerChannel(x, mean))))
+  const move = (running: Value, batch: Value) => add(mul(running, momentum), mul(batch, 1 - momentum))
+  return [
+    scope('next_mean', () => move(runningMean, mean)),
+    scope('next_variance', () => move(runningVariance, unbiased)),
+  ]
+}
 
 export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' | 'BatchNormGrad'> => ({
   /** Var x = E x² − (E x)², held at zero or above where rounding would cross it. */
@@ -47,14 +62,11 @@ export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' 
     const variance = scope('variance', () => max(sub(square, mul(mean, mean)), 0))
     const widened = scope('widened', () => add(variance, epsilon))
     const inverse = scope('inverse', () => reciprocal(sqrt(widened)))
-    const unbiased = scope('unbiased', () => mul(variance, unbiasing(countPerChannel(x!, scale!))))
-    const move = (running: Value, batch: Value) => add(mul(running, momentum), mul(batch, 1 - momentum))
     return [
       scope('normalized', () =>
         forms.normalize(x!, { scale: scale!, shift: shift!, mean, variance: widened, inverse }),
       ),
-      scope('next_mean', () => move(runningMean!, mean)),
-      scope('next_variance', () => move(runningVariance!, unbiased)),
+      ...moveStatistics(x!, [runningMean!, runningVariance!], [mean, variance], momentum),
       mean,
       inverse,
     ]

@@ -8,7 +8,8 @@ import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { makeFolder } from '../folders.js'
 import { processorName, runtimeVersion } from '../runtime/machine.js'
-import type { Provider } from '../runtime/protocol.js'
+import type { Provider, RuntimeName } from '../runtime/protocol.js'
+import { WEB_VERSION } from '../runtime/webBuild.js'
 import type { Timing } from './tune.js'
 
 /** Raised when a way to write a convolution changes: what was timed before is then another thing. */
@@ -28,12 +29,17 @@ const cacheSchema = z.strictObject({
 type Machine = z.infer<typeof machineSchema>
 type CacheFile = z.infer<typeof cacheSchema>
 
-/** What the findings depend on besides the call itself: of a CPU its threads and blocks, of a provider its device. */
+/**
+ * What the findings depend on besides the call itself: of a CPU its threads and blocks, of a provider its device, of another
+ * runtime than onnxruntime-node its threads.
+ */
 export type MachineKey =
   | { readonly threads: number; readonly block: number }
   | { readonly provider: Provider; readonly device: number }
+  | { readonly runtime: RuntimeName; readonly threads: number }
 
 function describe(key: MachineKey): string {
+  if ('runtime' in key) return `onnxruntime-web ${WEB_VERSION}, ${processorName()}, ${key.threads} threads`
   const used = 'device' in key ? `${key.provider} ${key.device}` : `${key.threads} threads, blocks of ${key.block}`
   return `onnxruntime-node ${runtimeVersion()}, ${processorName()}, ${used}`
 }

@@ -11,23 +11,27 @@ import { writeModel } from '../onnx/write.js'
 import type { SessionSettings } from '../runtime/protocol.js'
 import { openSession, type StepModels } from '../runtime/session.js'
 import type { HostTensors } from '../runtime/tensor.js'
+import { findWebBuild } from '../runtime/webBuild.js'
 import type { Call } from '../targets/ort-cpu/candidates.js'
 import { ortCpu } from '../targets/ort-cpu/index.js'
 import { ortCuda, type Precision } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
+import { ortTraining } from '../targets/ort-training/index.js'
 import { portable } from '../targets/portable/index.js'
+import type { Target } from '../targets/target.js'
 import { fingerprint, TuningCache } from './cache.js'
 import { compareSteps } from './compare.js'
 import { probeBlock } from './probe.js'
 import { type Timing, Tuner } from './tune.js'
 
 /** `auto` takes the fastest target that gives the right step here. */
-export const targetNames = ['auto', 'portable', 'ort-cpu', 'ort-cuda'] as const
+export const targetNames = ['auto', 'portable', 'ort-cpu', 'ort-cuda', 'ort-training'] as const
 export type TargetName = (typeof targetNames)[number]
 
 export const stepPlanSchema = z.discriminatedUnion('target', [
   z.strictObject({ target: z.literal('portable') }),
   z.strictObject({ target: z.literal('ort-cuda') }),
+  z.strictObject({ target: z.literal('ort-training') }),
   z.strictObject({
     target: z.literal('ort-cpu'),
     /** Channels in a block of the machine that the plan is for. */
@@ -74,14 +78,17 @@ export interface PlannedStep {
   readonly timings: ReadonlyMap<string, Timing>
 }
 
-const portableStep = (model: TrainableModel): PlannedStep => {
+/** A step with a symbolic batch size: one model for all of them. */
+function symbolicStep(model: TrainableModel, target: Target, plan: StepPlan): PlannedStep {
   let bytes: Uint8Array | undefined
-  const of = () => {
-    bytes ??= model.step(portable)
+  const models = () => {
+    bytes ??= model.step(target)
     return bytes
   }
-  return { plan: { target: 'portable' }, models: of, ...singleSteps(model), optimize: true, timings: new Map() }
+  return { plan, models, ...singleSteps(model), optimize: true, timings: new Map() }
 }
+
+const portableStep = (model: TrainableModel) => symbolicStep(model, portable, { target: 'portable' })
 
 const singleSteps = ({ carried }: TrainableModel) => ({ carried, inLoop: false })
 
@@ -118,16 +125,18 @@ const targetOf = ({ block, choices }: CpuPlan) =>
  * @throws UserError when the provider is not there, or the target that is asked for does not run here
  */
 export async function planStep(options: PlanOptions): Promise<PlannedStep | undefined> {
-  const { model, wanted, provider = 'cpu', precision = 'fp32', earlier } = options
-  if (provider !== 'cpu' && wanted !== 'ort-cpu') await requireProvider(options)
+  const { model, wanted, runtime = 'node', provider = 'cpu', precision = 'fp32', earlier } = options
+  if (wanted !== 'ort-cpu') await requireProvider(options)
   if (wanted === 'portable') return portableStep(model)
-  const target = wanted !== 'auto' ? wanted : provider === 'cuda' ? 'ort-cuda' : 'ort-cpu'
-  if (wanted === 'auto' && target === 'ort-cpu' && earlier?.target === 'portable') return portableStep(model)
+  const target = wanted !== 'auto' ? wanted : fastestFor(options)
+  if (wanted === 'auto' && target !== 'ort-cuda' && earlier?.target === 'portable') return portableStep(model)
   let problem: string
   try {
+    const needed = target === 'ort-training' ? 'web-training' : 'node'
+    if (runtime !== needed) throw new UserError(`it is for the runtime ${needed}, not ${runtime}`)
     if (target === 'ort-cuda') return await planForCuda(options)
     if (provider !== 'cpu') throw new UserError(`it is for the cpu provider, not ${provider}`)
-    return await planForCpu(options)
+    return await (target === 'ort-training' ? planForTraining(options) : planForCpu(options))
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     problem = messageOf(error)
@@ -138,11 +147,18 @@ export async function planStep(options: PlanOptions): Promise<PlannedStep | unde
   return portableStep(model)
 }
 
-/** @throws UserError saying what to install when ONNX Runtime cannot compute there */
-export async function requireProvider({ provider = 'cpu', device = 0 }: SessionSettings): Promise<void> {
+const fastestFor = ({ runtime = 'node', provider = 'cpu' }: SessionSettings) =>
+  runtime === 'web-training' ? 'ort-training' : provider === 'cuda' ? 'ort-cuda' : 'ort-cpu'
+
+/** @throws UserError saying what to install when the runtime or its provider is not there */
+export async function requireProvider(settings: SessionSettings): Promise<void> {
+  const { runtime = 'node', provider = 'cpu', device = 0 } = settings
+  if (runtime === 'web-training') findWebBuild()
+  // What is there after a plain install.
+  if (provider === 'cpu') return
   const something = graph('something', [], { one: constant('float32', 1) })
   const bytes = encodeModel(writeModel({ graph: something, weights: new Map() }))
-  const session = await openSession(bytes, { provider, device, threads: 1 })
+  const session = await openSession(bytes, { runtime, provider, device, threads: 1 })
   await session.close()
 }
 
@@ -165,6 +181,22 @@ async function planForCuda(options: PlanOptions): Promise<PlannedStep> {
     await cache.save()
   }
   return cudaSteps(options)
+}
+
+async function planForTraining(options: PlanOptions): Promise<PlannedStep> {
+  const { model, threads = availableParallelism(), compare = compareSteps } = options
+  const settings = { runtime: 'web-training', threads } as const
+  const planned = symbolicStep(model, ortTraining, { target: 'ort-training' })
+  const cache = await TuningCache.open(settings, options.cacheFile)
+  const proof = fingerprint(model.fingerprint, 'ort-training')
+  if (!cache.isVerified(proof)) {
+    const few = model.fixedBatch ?? 16
+    const problem = await compare(model, model.step(portable), planned.models(few), few, settings)
+    if (problem) throw new UserError(`its step is not the portable step (${problem})`)
+    cache.keepVerified(proof)
+    await cache.save()
+  }
+  return planned
 }
 
 async function planForCpu(options: PlanOptions): Promise<PlannedStep | undefined> {

@@ -1,9 +1,7 @@
 // Training artifacts in both of ONNX Runtime's official training APIs, against the float64 reference.
-import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Architecture, residualNetwork } from '../../graphs/residual.js'
 import { type ArtifactOptions, artifactFiles, trainingArtifacts } from '../../src/artifacts/index.js'
@@ -18,12 +16,8 @@ import { trainingStep } from '../../src/training/step.js'
 import { hasBrowser, openPage } from '../support/browser.js'
 import { tinyBatch, tinyNetworks } from '../support/networks.js'
 import { expectClose, openModel, rounded, type Tensors } from '../support/runtime.js'
+import { hasPython, output, python, rootFile } from '../support/trainingBuilds.js'
 import { type Action, type Outcome, Reference } from './reference.js'
-
-const rootFile = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
-const python = rootFile('.venv/ort-training/bin/python')
-/** Where the Python build is installed (test/support/ortTraining.sh), and always in CI, where tests fail without it. */
-const hasPython = existsSync(python) || process.env.CI !== undefined
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-artifacts-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -45,28 +39,6 @@ type RuntimeName = keyof typeof runtimes
 const runtimeNames = (Object.keys(runtimes) as RuntimeName[]).filter(
   (name) => runtimes[name].command !== python || hasPython,
 )
-
-/**
- * Runs a program with text on standard input. Of the machine ONNX Runtime may say on standard error what it likes, but not
- * that the shapes of a model are others than the model says.
- */
-function output(command: string, argv: readonly string[], input = ''): Promise<string> {
-  const child = spawn(command, argv)
-  let [out, err] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    err += text
-  })
-  child.stdin.end(input)
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) =>
-      code === 0 && !/shape/i.test(err) ? resolve(out) : reject(new Error(`code ${code}: ${err}`)),
-    )
-  })
-}
 
 async function run(name: RuntimeName, folder: string, batches: readonly Tensors[], actions: readonly Action[]) {
   const { command, script } = runtimes[name]

@@ -278,6 +278,26 @@ it('--artifacts writes the files of the training API, with the optimizer that is
   for (const name of artifactFiles) expect(Buffer.compare(readFileSync(join(to, name)), expected[name]), name).toBe(0)
 })
 
+it("--target ort-training writes the step with the training build's kernels, its batch size symbolic", async () => {
+  const argv = ['--blocks', '1,1', '--widths', '4,6', '--functions', '11,01', '--part', 'train']
+  const proto = decodeModel(await printed(...argv, '--target', 'ort-training'))
+  const plain = decodeModel(await printed(...argv))
+  const byName = (values: NonNullable<typeof plain.graph>['input']) =>
+    Object.fromEntries(values!.map(({ docString: _, ...info }) => [info.name, info]))
+  expect(byName(proto.graph!.input)).toEqual(byName(plain.graph!.input))
+  expect(byName(proto.graph!.output)).toEqual(byName(plain.graph!.output))
+  const properties = (model: typeof plain) =>
+    model.metadataProps!.filter(({ key }) => key === keys.carried || key === keys.step)
+  expect(properties(proto)).toEqual(properties(plain))
+  expect(proto.functions).toEqual([])
+  const kernels = proto.graph!.node!.filter(({ domain }) => domain !== '')
+  // Eight convolutions of functions, each behind a batch norm; one batch norm after the stem and one at the end.
+  const norms = Array.from({ length: 10 }, () => ['BatchNormInternal', 'BatchNormalizationGrad']).flat()
+  const loss = ['SoftmaxCrossEntropyLossInternal', 'SoftmaxCrossEntropyLossInternalGrad']
+  expect(kernels.map(({ opType }) => opType).sort()).toEqual([...norms, ...loss, 'ConvGrad', 'ConvGrad'].sort())
+  expect(new Set(kernels.map(({ domain }) => domain))).toEqual(new Set(['com.microsoft']))
+})
+
 it('--target ort-cuda writes many steps a run, and says how to go on', async () => {
   const argv = ['--blocks', '1,1', '--widths', '4,6', '--functions', '11,01', '--part', 'train', '--target', 'ort-cuda']
   const proto = decodeModel(await printed(...argv, '--precision', 'fp16'))
@@ -349,10 +369,18 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     ['--blocks 0,1,1', 'blocks.0: Too small: expected number to be >=1'],
     ['--depth 8 --target ort-cpu', '--target ort-cpu writes a training step for one runtime alone: add --part train'],
     ['--depth 8 --target ort-cuda', '--target ort-cuda writes a training step for one runtime alone: add --part train'],
+    [
+      '--depth 8 --target ort-training',
+      '--target ort-training writes a training step for one runtime alone: add --part train',
+    ],
     ['--depth 8 --precision fp16', '--precision fp16 is for target ort-cuda: add --target ort-cuda, or leave it out'],
     [
       '--depth 8 --part train --batch 8',
-      'the batch size of a portable model is symbolic: leave out --batch, or add --target ort-cpu',
+      'the batch size of --target portable is symbolic: leave out --batch, or add --target ort-cpu',
+    ],
+    [
+      '--depth 8 --part train --target ort-training --batch 8',
+      'the batch size of --target ort-training is symbolic: leave out --batch, or add --target ort-cpu',
     ],
     [
       '--depth 8 --part train --target ort-cpu --portable-level basic',

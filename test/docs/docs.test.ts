@@ -103,6 +103,24 @@ describe('README.md', () => {
       expect(page).toContain(`>${error}<`)
   }, 300_000)
 
+  it('trains, evaluates and exports for the training builds, at a smaller size', async () => {
+    const [example] = (await blocks('README.md', 'sh')).filter((block) => block.includes('--runtime web-training'))
+    const small: readonly (readonly [string | RegExp, string])[] = [
+      ['--train 500 --test 100', '--train 100 --test 40'],
+      ['--widths 8,16,32', '--widths 4,8,8'],
+      ['--arch rdm56', '--depth 8'],
+      // Beside other tests the threads of the build wait for each other.
+      [/--runtime web-training/g, '--runtime web-training --threads 1'],
+      [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
+    ]
+    const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
+    expect(script).not.toContain('npx')
+    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
+    const fitted = /finished after 4 steps: test error ([\d.]+) %/.exec(stdout)
+    expect(stdout.slice(fitted!.index)).toContain(`\nerror ${fitted![1]} % (`)
+    expect((await readFile(join(folder, 'step.onnx'))).includes('BatchNormInternal')).toBe(true)
+  })
+
   it.runIf(hasRedis)(
     'trains a plan by a worker of a queue, at a smaller size',
     async () => {

@@ -291,6 +291,22 @@ it('looks in the cache of the loader, for libraries of 64 bits', async () => {
   expect(found?.found).toBe('/usr/lib/x86_64-linux-gnu/libcudnn.so.9')
 })
 
+it.each([
+  ['1.19.2', '  ok       onnxruntime-web 1.19.2, for --runtime web-training\n'],
+  [null, '  missing  onnxruntime-web 1.19.2, for --runtime web-training: npm install onnxruntime-web@1.19.2\n'],
+  [
+    '1.30.0',
+    '  missing  onnxruntime-web 1.19.2, for --runtime web-training (1.30.0 is installed, which has no training build): ' +
+      'npm install onnxruntime-web@1.19.2\n',
+  ],
+])('looks for the training build for the web: version %s', async (webVersion, expected) => {
+  const examination = await examine(fakeSystem({ webVersion }), 0)
+  expect(examination.runtime.web).toBe(webVersion ?? undefined)
+  expect(report(examination)).toContain(expected)
+  // It is an option.
+  expect(examination.diagnosis.problems).toEqual([])
+})
+
 it('refuses a Node that is too old', async () => {
   const { diagnosis } = await examine(fakeSystem({ nodeVersion: '20.18.3' }), 0)
   expect(diagnosis.problems).toEqual(['Node 20.18.3 is older than what is needed, >=20.19'])

@@ -46,6 +46,8 @@ export interface Fake {
   readonly platform?: string
   readonly arch?: string
   readonly nodeVersion?: string
+  /** Null: onnxruntime-web is not installed. */
+  readonly webVersion?: string | null
 }
 
 export type FakeSystem = System & {
@@ -78,6 +80,7 @@ export function fakeSystem(fake: Fake = {}): FakeSystem {
     memory: 16 * 2 ** 30,
     env: fake.env ?? {},
     runtimeFolder,
+    webVersion: fake.webVersion === null ? undefined : (fake.webVersion ?? '1.19.2'),
     jobs,
     async run(program, argv) {
       let name = program

@@ -63,6 +63,7 @@ const checkpoint = (step: number): Checkpoint => ({
     seed: 1,
     steps: null,
     threads: 1,
+    runtime: 'node',
     provider: 'cpu',
     device: 0,
     target: 'portable',

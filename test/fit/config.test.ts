@@ -23,6 +23,7 @@ it('takes the recipe, and overrides where they are given', () => {
     seed: 1,
     steps: null,
     threads: 2,
+    runtime: 'node',
     provider: 'cpu',
     device: 0,
     target: 'auto',
@@ -32,7 +33,7 @@ it('takes the recipe, and overrides where they are given', () => {
   })
 })
 
-it('refuses settings that only another target or provider knows', () => {
+it('refuses settings that only another runtime, target or provider knows', () => {
   const refusal = (overrides: FitOverrides) => {
     expect(() => newConfig(recipe, overrides)).toThrow(UserError)
     try {
@@ -45,6 +46,18 @@ it('refuses settings that only another target or provider knows', () => {
   expect(refusal({ precision: 'fp16' })).toBe(`--precision fp16 is for target ort-cuda: ${advice}`)
   expect(refusal({ precision: 'fp16', provider: 'cuda', target: 'portable' })).toMatch(/^--precision fp16 is for/)
   expect(refusal({ stepsPerRun: 4, target: 'ort-cpu' })).toBe(`--steps-per-run 4 is for target ort-cuda: ${advice}`)
+  expect(refusal({ runtime: 'web-training', provider: 'cuda' })).toBe(
+    '--ep cuda is for --runtime node, not web-training: leave out one of them',
+  )
+  for (const target of ['ort-cpu', 'ort-cuda'] as const)
+    expect(refusal({ runtime: 'web-training', target })).toBe(
+      `--target ${target} is for --runtime node, not web-training: leave out --target, or give --runtime node`,
+    )
+  expect(refusal({ target: 'ort-training' })).toBe(
+    '--target ort-training is for --runtime web-training, not node: leave out --target, or give --runtime web-training',
+  )
+  for (const target of ['auto', 'portable', 'ort-training'] as const)
+    expect(newConfig(recipe, { runtime: 'web-training', target })).toMatchObject({ runtime: 'web-training', target })
   expect(refusal({ device: 1 })).toBe('--device 1 is a GPU: add --ep cuda, or leave it out')
   for (const fits of [{ provider: 'cuda' }, { target: 'ort-cuda' }] as const)
     expect(newConfig(recipe, { ...fits, precision: 'fp16', stepsPerRun: 3 })).toMatchObject({ precision: 'fp16' })
@@ -57,9 +70,9 @@ it('refuses values that do not fit and unknown keys', () => {
   expect(() => newConfig(recipe, unknown)).toThrow('the training configuration does not fit: Unrecognized key: "epoch"')
 })
 
-it('lets a run go on further, with other threads, but not become another', () => {
+it('lets a run go on further, with other threads and another runtime, but not become another', () => {
   const config = newConfig(recipe, { threads: 2 })
-  const further = { epochs: 200, steps: 9, threads: 1, checkpointSeconds: 5 }
+  const further = { epochs: 200, steps: 9, threads: 1, runtime: 'web-training', checkpointSeconds: 5 } as const
   expect(resumedConfig(config, { ...further, batchSize: 128 }, 'runs/x')).toEqual({ ...config, ...further })
   expect(() => resumedConfig(config, { batchSize: 64 }, 'runs/x')).toThrow(
     'the run in runs/x has batchSize 128, not 64: leave out --batch to go on with it, or start a new run in another folder',

@@ -8,6 +8,7 @@ import {
   type FitEvent,
   fit,
   ortCpu,
+  ortTraining,
   type PlanOptions,
   planStep,
   portable,
@@ -260,6 +261,62 @@ describe('many steps a run', () => {
       )
     const { plan: found } = await plan({ ...options, compare: async () => undefined })
     expect(found).toEqual({ target: 'ort-cuda' })
+  })
+})
+
+describe('in the training build for the web', () => {
+  const web = { runtime: 'web-training', threads: 1 } as const
+
+  it('the step by its kernels is compared once with the portable step', async () => {
+    const cacheFile = newCache()
+    const compared: (string | undefined)[] = []
+    const compare: typeof compareSteps = async (...args) => {
+      expect(args.slice(4)).toEqual([web])
+      const problem = await compareSteps(...args)
+      compared.push(problem)
+      return problem
+    }
+    for (const wanted of ['auto', 'ort-training'] as const) {
+      const { plan: found, models, notices, optimize } = await plan({ ...web, wanted, cacheFile, compare })
+      expect([found, notices, optimize]).toEqual([{ target: 'ort-training' }, [], true])
+      // One model for every batch size.
+      expect(models(5)).toBe(models(batch))
+      expect(Buffer.compare(models(batch), model.step(ortTraining))).toBe(0)
+    }
+    expect(compared).toEqual([undefined])
+    // Other threads of another runtime: nothing that is known of them.
+    const [machine] = Object.keys(JSON.parse(readFileSync(cacheFile, 'utf8')).machines)
+    expect(machine).toMatch(/^onnxruntime-web 1\.19\.2, .*, 1 threads$/)
+  })
+
+  it('where it differs the portable step trains, and it is said; or it is refused', async () => {
+    const compare = async () => '"conv.weight.next" differs by 50.0 %'
+    const options = { ...web, cacheFile: newCache(), compare }
+    const problem = 'its step is not the portable step ("conv.weight.next" differs by 50.0 %)'
+    const { plan: found, notices } = await plan(options)
+    expect(found).toEqual({ target: 'portable' })
+    expect(notices).toEqual([`training with the portable step, which is slower: ${problem}`])
+    await expect(plan({ ...options, wanted: 'ort-training' })).rejects.toThrow(
+      `target ort-training does not train this model here: ${problem}; use --target portable`,
+    )
+  })
+
+  it('what a run began with holds', async () => {
+    const options = { ...web, cacheFile: newCache(), compare: async () => undefined }
+    expect((await plan({ ...options, earlier: { target: 'portable' } })).plan).toEqual({ target: 'portable' })
+    expect((await plan({ ...options, earlier: { target: 'ort-training' } })).plan).toEqual({ target: 'ort-training' })
+    expect((await plan({ ...options, wanted: 'portable' })).plan).toEqual({ target: 'portable' })
+  })
+
+  it('targets of another runtime are refused', async () => {
+    for (const [wanted, needed] of [
+      ['ort-cpu', 'node'],
+      ['ort-cuda', 'node'],
+    ] as const)
+      await expect(plan({ ...web, wanted })).rejects.toThrow(
+        `target ${wanted} does not train this model here: it is for the runtime ${needed}, not web-training; use --target portable`,
+      )
+    await expect(plan({ wanted: 'ort-training' })).rejects.toThrow('it is for the runtime web-training, not node')
   })
 })
 
