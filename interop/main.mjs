@@ -29,18 +29,29 @@ const program = createProgram('interop', 'Train and predict in other runtimes, a
   .option('--install', 'install them, and run nothing')
   .action(async (names, { quick, install }) => {
     const some = chosen(names).filter((runtime) => !quick || runtime.quick)
+    const missing = new Map()
     for (const runtime of some) {
       const begin = performance.now()
-      await runtime.installation.install()
-      say(`${runtime.name}: installed (${((performance.now() - begin) / 1000).toFixed(0)} s)`)
+      try {
+        await runtime.installation.install()
+        say(`${runtime.name}: installed (${((performance.now() - begin) / 1000).toFixed(0)} s)`)
+      } catch (error) {
+        missing.set(runtime, `it cannot be installed: ${messageOf(error).split('\n').at(-1)}`)
+        say(`${runtime.name}: ${missing.get(runtime)}`)
+      }
     }
-    if (install) return
+    if (install) {
+      if (missing.size > 0)
+        throw new UserError(`not installed: ${[...missing.keys()].map(({ name }) => name).join(', ')}`)
+      return
+    }
     const folder = folderOf('models')
     await writeNets(folder)
     const expected = await reference(folder, COMPARED)
     const results = []
     for (const runtime of some) {
       try {
+        if (missing.has(runtime)) throw new Error(missing.get(runtime))
         results.push({ runtime, measured: await measure(runtime, folder, expected) })
       } catch (error) {
         results.push({ runtime, error: messageOf(error).split('\n').at(-1) })

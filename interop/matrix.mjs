@@ -1,8 +1,7 @@
 // The matrix: what each runtime makes of inference and of the training step, measured, and as a table of Markdown.
 
 import { cpus } from 'node:os'
-import { join } from 'node:path'
-import { forms, modelsOf } from './nets.mjs'
+import { forms, modelsOf, standardFiles } from './nets.mjs'
 import { attempt, inferenceDifference, TOLERANCE, trainingDifference } from './trial.mjs'
 
 /** Steps of which the numbers are compared. */
@@ -33,13 +32,13 @@ async function obstacle(runtime, folder, form, expected) {
 /** The forms that ask more of a runtime than the one it takes; all of them where it takes none. */
 const harder = ({ form }) => {
   const names = Object.keys(forms)
-  return form === undefined ? names : names.slice(0, names.indexOf(form))
+  return form === undefined ? names : names.slice(0, Math.max(0, names.indexOf(form)))
 }
 
 /** Everything about one runtime. @throws Error in its own words when its example fails */
 export async function measure(runtime, folder, expected) {
   const result = await attempt(runtime, folder, 'tiny', runtime.form ?? 'inline', COMPARED)
-  await runtime.check?.(Object.keys(forms).flatMap((form) => partsOf(folder, 'tiny', form)))
+  await runtime.check?.(standardFiles(folder))
   const obstacles = []
   for (const form of harder(runtime)) obstacles.push([form, await obstacle(runtime, folder, form, expected)])
   const trains = runtime.form !== undefined
@@ -50,9 +49,6 @@ export async function measure(runtime, folder, expected) {
     obstacles: obstacles.filter(([, message]) => message !== undefined),
   }
 }
-
-const partsOf = (folder, network, form) =>
-  ['init', 'train', 'infer'].map((part) => join(modelsOf(folder, network, form), `${part}.onnx`))
 
 const formatNumber = (value) => (Number.isNaN(value) ? 'other right answers' : value.toExponential(0))
 const formatDifference = (value) => (value <= TOLERANCE ? formatNumber(value) : `**wrong** (${formatNumber(value)})`)
@@ -102,7 +98,8 @@ All runtimes begin with the same state, one in which no activation is so near to
 it falls: a single one that does moves a gradient by some thousandths.
 
 **form** is the first of these that the runtime takes: \`functions\` as exported, \`inline\` with \`--inline\`, \`basic\` with
-\`--inline --portable-level basic\`. **s a step** is the fastest of ten steps (of two in ONNX's own evaluator) of rdm8 (widths 16, 32,
+\`--inline --portable-level basic\`; older and other builds get \`opset 13\`, which is \`--inline --opset 13\`, and \`ort-training\`,
+which is \`--target ort-training\`. **s a step** is the fastest of ten steps (of two in ONNX's own evaluator) of rdm8 (widths 16, 32,
 64) with 32 images, on ${cpus().length} cores of ${cpus()[0].model.trim()}, threads as the runtime has it.
 
 Level basic takes ${levels.basic.toPrecision(2)} s a step in ONNX Runtime for Node, where the standard one takes ${levels.inline.toPrecision(2)} s.

@@ -10,6 +10,8 @@ import {
   exportModel,
   graph,
   initialize,
+  ortTraining,
+  readTrainableModel,
   recipes,
   residualNetwork,
   synthesize,
@@ -28,9 +30,15 @@ const networks = {
 
 /** How the training step is written, from what asks most of a runtime to what asks least. */
 export const forms = {
-  functions: { level: 'standard', inline: false },
-  inline: { level: 'standard', inline: true },
-  basic: { level: 'basic', inline: true },
+  functions: {},
+  inline: { inline: true },
+  basic: { inline: true, level: 'basic' },
+}
+/** And for runtimes of one kind. */
+const allForms = {
+  ...forms,
+  'opset 13': { inline: true, opset: 13 },
+  'ort-training': { target: ortTraining },
 }
 
 const BATCH = 32
@@ -38,7 +46,13 @@ const RATE = Math.fround(0.05)
 // With most seeds one activation of the tiny network is so near to zero that in some runtimes it falls on the other side: that
 // moves a gradient by some thousandths, which says nothing of the runtime. With this one none does.
 const SEED = 1
-export const modelsOf = (folder, network, form) => join(folder, `${network}-${form}`)
+export const modelsOf = (folder, network, form) => join(folder, `${network}-${form.replace(' ', '-')}`)
+const parts = ['init', 'train', 'infer']
+/** The parts of the tiny network in all forms that are ONNX's own operators. */
+export const standardFiles = (folder) =>
+  Object.entries(allForms)
+    .filter(([, { target }]) => target === undefined)
+    .flatMap(([form]) => parts.map((part) => join(modelsOf(folder, 'tiny', form), `${part}.onnx`)))
 export const imagesIn = (folder) => join(folder, 'data_batch_1.bin')
 
 /** Writes images and the parts of the networks in all forms into a folder, in place of what is there. */
@@ -47,15 +61,19 @@ export async function writeNets(folder, names = Object.keys(networks)) {
   await mkdir(folder, { recursive: true })
   await writeCifar10(folder, synthesize({ classes: 10, train: 500, test: 10, seed: SEED }))
   for (const name of names)
-    for (const [form, how] of Object.entries(forms)) {
+    for (const [form, { target, ...how }] of Object.entries(allForms)) {
       const models = modelsOf(folder, name, form)
       await mkdir(models, { recursive: true })
-      for (const part of ['init', 'train', 'infer']) {
-        const model = exportModel(networks[name], { recipe: recipes.paper, seed: SEED, part, ...how })
+      for (const part of parts) {
+        const options = { recipe: recipes.paper, seed: SEED, ...how }
+        const model =
+          target && part === 'train'
+            ? readTrainableModel(exportModel(networks[name], options)).step(target)
+            : exportModel(networks[name], { ...options, part })
         await writeFile(join(models, `${part}.onnx`), model)
       }
       // The tiny one begins with the same state in every runtime.
-      if (name === 'tiny') await writeFile(join(models, 'init.onnx'), exportGraph(givenState()))
+      if (name === 'tiny') await writeFile(join(models, 'init.onnx'), exportGraph(givenState(), new Map(), how.opset))
     }
 }
 

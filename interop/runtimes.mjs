@@ -1,5 +1,6 @@
 // The runtimes: how each is installed, which example runs in it, and which form of the training step it takes.
 
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { trainInPage } from './browser.mjs'
@@ -13,6 +14,9 @@ const onnx = python('onnx', ['onnx==1.23.2', numpy])
 const ort = python('onnxruntime', ['onnxruntime==1.32.0', numpy])
 // The first with opset 18. Its last interpreter is Python 3.10.
 const oldOrt = python('onnxruntime-1.14', ['onnxruntime==1.14.0', 'numpy==1.26.4'], 'python3.10')
+// The first with opset 13. The last interpreter of its time is Python 3.8.
+const oldestOrt = python('onnxruntime-1.6', ['onnxruntime==1.6.0', 'numpy==1.24.4'], 'python3.8')
+const trainingPython = join(root, '.venv', 'ort-training', 'bin', 'python')
 const web = npm('onnxruntime-web', '1.30.0')
 const openvino = python('openvino', ['openvino==2026.4.1', numpy])
 const tvm = python('tvm', ['apache-tvm==0.27.0.post1', 'onnx==1.23.2', numpy])
@@ -26,7 +30,7 @@ const packages = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).
 const nodeExample = example('train-onnxruntime.mjs')
 
 /**
- * `form`: the first of the forms of the training step (nets.mjs) that it runs. `refuses` in its place: it only predicts.
+ * `form`: the form of the training step (nets.mjs) that it runs, the first of those that every runtime may take. `refuses` in its place: it only predicts.
  * `quick`: installs in less than two minutes on two cores, and is part of the tests. `steps`: how many are timed, unless ten;
  * 0 where the time says nothing. `complaint`: what of its words says why it does not run a form.
  */
@@ -63,6 +67,31 @@ export const runtimes = [
     quick: true,
     installation: oldOrt,
     ...program(oldOrt.command, example('train-onnxruntime.py')),
+  },
+  {
+    name: 'onnxruntime-1.6',
+    title: 'ONNX Runtime',
+    version: '1.6.0',
+    language: 'Python',
+    sample: 'train-onnxruntime.py',
+    form: 'opset 13',
+    quick: true,
+    installation: oldestOrt,
+    ...program(oldestOrt.command, example('train-onnxruntime.py')),
+  },
+  {
+    name: 'onnxruntime-training',
+    title: 'ONNX Runtime, its last training build,',
+    version: '1.19.2',
+    language: 'Python',
+    sample: 'train-onnxruntime.py',
+    form: 'ort-training',
+    quick: true,
+    installation: {
+      install: () => run(join(root, 'test', 'support', 'ortTraining.sh'), []),
+      isInstalled: () => existsSync(trainingPython),
+    },
+    ...program(trainingPython, example('train-onnxruntime.py')),
   },
   {
     name: 'onnxruntime-java',

@@ -58,9 +58,13 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
 /**
  * Writes any graph as a plain ONNX model, primitives in place.
  * @param weights values of the graph's parameters, by name
+ * @param opset the version of ONNX's operators, 13 to 21; 18 unless given
  */
-export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> = new Map()): Uint8Array =>
-  encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights }))
+export const exportGraph = (
+  source: Graph,
+  weights: ReadonlyMap<string, Tensor> = new Map(),
+  opset?: number,
+): Uint8Array => encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights, opset }))
 
 /**
  * Writes a network as an ONNX file.

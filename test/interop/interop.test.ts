@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const root = join(import.meta.dirname, '..', '..')
 const piece = (name: string) => import(/* @vite-ignore */ join(root, 'interop', `${name}.mjs`))
 const { runtimes } = await piece('runtimes')
-const { writeNets, reference, modelsOf } = await piece('nets')
+const { writeNets, reference, standardFiles } = await piece('nets')
 const { attempt, inferenceDifference, TOLERANCE, trainingDifference } = await piece('trial')
 
 interface Runtime {
@@ -59,9 +59,6 @@ describe.each(here.map((runtime) => [runtime.name, runtime] as const))('%s', (_,
   )
 
   it.runIf(runtime.check)('finds nothing wrong with any part in any form', async () => {
-    const files = ['functions', 'inline', 'basic'].flatMap((form) =>
-      ['init', 'train', 'infer'].map((part) => join(modelsOf(folder, 'tiny', form), `${part}.onnx`)),
-    )
-    await runtime.check!(files)
+    await runtime.check!(standardFiles(folder))
   })
 })

@@ -26,7 +26,7 @@ describe.runIf(isHere)('the page', () => {
   it('trains rdm8 for twenty steps, and the loss falls', async () => {
     const { page, messages, close } = await opened('rdm8')
     try {
-      await page.getByRole('button', { name: 'Train' }).click()
+      await page.getByRole('button', { name: 'Train', exact: true }).click()
       await page.waitForSelector('button[value=start]:enabled', { timeout: 230_000 })
       const { steps, predicted } = parse((await page.locator('#log li').allTextContents()).join('\n'))
       const losses = steps.map(({ loss }: { loss: number }) => loss)
@@ -59,17 +59,17 @@ describe.runIf(isHere)('the page', () => {
       expect(await machine()).toContain(
         'WebAssembly has one thread here: the server does not send the headers that isolate the page (see its source).',
       )
-      await page.getByRole('button', { name: 'Train' }).click()
+      await page.getByRole('button', { name: 'Train', exact: true }).click()
       await page.waitForSelector('#status.failed')
       expect(await page.textContent('#status')).toBe('Choose data_batch_1.bin first.')
       const parts = ['init', 'train', 'infer'].map((part) => join(models, `${part}.onnx`))
       await page.setInputFiles('input[name=data]', imagesIn(folder))
       await page.setInputFiles('input[name=models]', parts.slice(1))
-      await page.getByRole('button', { name: 'Train' }).click()
+      await page.getByRole('button', { name: 'Train', exact: true }).click()
       await page.waitForFunction(`document.getElementById('status').textContent === 'Choose init.onnx first.'`)
       await page.setInputFiles('input[name=models]', parts)
       await page.fill('input[name=steps]', '100000')
-      await page.getByRole('button', { name: 'Train' }).click()
+      await page.getByRole('button', { name: 'Train', exact: true }).click()
       await page.waitForSelector('#log li:nth-child(3)', { timeout: 100_000 })
       await page.getByRole('button', { name: 'Stop' }).click()
       await page.waitForSelector('button[value=start]:enabled')
