@@ -28,6 +28,7 @@ interface GivenOptions extends ArtifactsOptions {
   readonly gates?: true
   readonly recipe?: string
   readonly inline?: true
+  readonly portableLevel?: string
   readonly opset?: number
   readonly out?: string
   readonly list?: true
@@ -62,6 +63,7 @@ export function checkArtifactsOptions(options: GivenOptions): void {
     '--target': target !== 'portable',
     '--out': options.out !== undefined,
     '--inline': options.inline !== undefined,
+    '--portable-level': options.portableLevel !== undefined,
     '--opset': options.opset !== undefined,
     '--list': options.list !== undefined,
     '--describe': options.describe !== undefined,

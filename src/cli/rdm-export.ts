@@ -19,6 +19,7 @@ import { multiplicity } from '../paths/multiplicity.js'
 import { type Precision, precisions } from '../targets/ort-cuda/index.js'
 import { trainingSteps } from '../targets/ort-cuda/steps.js'
 import { ortTraining } from '../targets/ort-training/index.js'
+import { levelNames, type PortableLevel } from '../targets/portable/basic.js'
 import { planStep, type TargetName, targetNames } from '../tuning/plan.js'
 import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
@@ -35,6 +36,7 @@ interface Options extends NetworkOptions, ArtifactsOptions {
   readonly nesterov?: true
   readonly part: Part
   readonly inline?: true
+  readonly portableLevel?: PortableLevel
   readonly opset?: number
   readonly target: Exclude<TargetName, 'auto'>
   readonly precision?: Precision
@@ -56,6 +58,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --block bottleneck --depth 83 --r 2 --relu-drop 1 --out model.onnx',
     'rdm-export --functions 111,001 --blocks 9,9,9 --classes 100 > cifar100.onnx',
     'rdm-export --arch rdm56 --part train --inline > step.onnx',
+    'rdm-export --arch rdm56 --part train --inline --portable-level basic > step.onnx',
     'rdm-export --arch rdm56 --part train --inline --opset 13 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
@@ -109,6 +112,13 @@ export async function main(argv: string[]): Promise<void> {
       parsedBy(wholeNumber(1, 65_536)),
     )
     .option('--inline', 'no local functions: their bodies in place')
+    .addOption(
+      choice(
+        '--portable-level <level>',
+        'with target portable: basic writes the step in the operators that most runtimes have (default: standard)',
+        levelNames,
+      ),
+    )
     .option(
       '--opset <version>',
       `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
@@ -152,12 +162,24 @@ async function run(options: Options): Promise<void> {
     )
   if (options.batch !== undefined && !forCpu)
     throw new UserError(`the batch size of --target ${target} is symbolic: leave out --batch, or add --target ort-cpu`)
+  const { portableLevel: level } = options
+  if (level !== undefined && target !== 'portable')
+    throw new UserError(`--portable-level ${level} is for target portable: leave out --target ${target}, or the level`)
   if (options.opset !== undefined && target !== 'portable')
     throw new UserError(`--opset is for target portable, and ${target} has an opset of its own: leave one of them out`)
   const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
   const { seed, recompute, inline = false, opset } = options
   const part = target === 'portable' ? options.part : 'all'
-  const model = exportModel(network, { recipe, seed, part, inline, recompute, architecture, opset })
+  const model = exportModel(network, {
+    recipe,
+    seed,
+    part,
+    inline,
+    level,
+    recompute,
+    architecture,
+    opset,
+  })
   const lowered = {
     portable: () => model,
     'ort-cpu': () => stepForCpu(model, options.batch ?? recipe.batchSize),

@@ -7,8 +7,9 @@ import { input, nameOf, type Parameter, type Value } from '../graph/value.js'
 import type { ExpandNode } from '../onnx/functions.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { writeModel } from '../onnx/write.js'
+import { levels, type PortableLevel } from '../targets/portable/basic.js'
 import { portable } from '../targets/portable/index.js'
-import { expandNode, expandPrimitives } from '../targets/target.js'
+import { expandNode, expandPrimitives, expandStandard } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import { trainingStep } from '../training/step.js'
 import { fileDocs, initializationDocs, networkDocs, stepDocs } from './docs.js'
@@ -26,6 +27,8 @@ export interface ExportOptions {
   readonly part?: Part
   /** Write function bodies in place, for runtimes without local functions. */
   readonly inline?: boolean
+  /** Which operators bodies and step are written in (`standard` unless given). */
+  readonly level?: PortableLevel | undefined
   /** Compute normalised activations again in the backward pass instead of keeping them (true unless given). */
   readonly recompute?: boolean
   /** The version of ONNX's operators, 13 to 21; 18 unless given. */
@@ -33,8 +36,6 @@ export interface ExportOptions {
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
-
-const portableBodies: ExpandNode = (node, inputs) => expandNode(portable, node, inputs)
 
 /** The names that our training steps have, and the survival probabilities of their gates. */
 export const stepNames = (images: string, survival: readonly number[]): StepNames => ({
@@ -57,9 +58,13 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
 /**
  * Writes any graph as a plain ONNX model, primitives in place.
  * @param weights values of the graph's parameters, by name
+ * @param opset the version of ONNX's operators, 13 to 21; 18 unless given
  */
-export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> = new Map()): Uint8Array =>
-  encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights }))
+export const exportGraph = (
+  source: Graph,
+  weights: ReadonlyMap<string, Tensor> = new Map(),
+  opset?: number,
+): Uint8Array => encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights, opset }))
 
 /**
  * Writes a network as an ONNX file.
@@ -68,11 +73,13 @@ export const exportGraph = (source: Graph, weights: ReadonlyMap<string, Tensor> 
  * @throws GraphError when the network cannot be trained; UserError for an opset that is not written
  */
 export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
-  const { recipe, seed, part = 'all', inline = false, recompute = true, opset } = options
+  const { recipe, seed, part = 'all', inline = false, level = 'standard', recompute = true, opset } = options
+  const target = levels[level]
   const metadata = {
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
     [keys.recipe]: JSON.stringify(recipe),
   }
+  // A network that predicts is plain as it is: its batch norms have constant vectors.
   const plain = expandPrimitives(network, portable)
   const defaults = [FUNCTION_GATES]
   const encode = (...[model, ...rest]: Parameters<typeof writeModel>) =>
@@ -86,8 +93,8 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
 
   const step = trainingStep(network, recipe, { recompute })
   const names = stepNames(images, step.survival)
-  const written = inline ? expandPrimitives(step.graph, portable) : step.graph
-  const bodies = inline ? undefined : portableBodies
+  const written = (inline ? expandPrimitives : expandStandard)(step.graph, target)
+  const bodies: ExpandNode | undefined = inline ? undefined : (node, inputs) => expandNode(target, node, inputs)
   const described = { ...metadata, [keys.step]: JSON.stringify(names) }
   const swapped = (map: ReadonlyMap<string, string>) =>
     JSON.stringify(Object.fromEntries([...map].map(([a, b]) => [b, a])))
@@ -99,7 +106,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], seed)
   if (part === 'init') {
     return encode({
-      graph: initialization,
+      graph: expandStandard(initialization, target),
       weights: new Map(),
       metadata: { ...metadata, [keys.initial]: swapped(initial) },
       docs: initializationDocs(network.name),

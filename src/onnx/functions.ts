@@ -12,7 +12,7 @@ export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) =>
 
 /** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
 function variantName(node: Node): string {
-  const parts = [...unusualAttributes(node)].map(([name, , value]) => {
+  const parts = unusualAttributes(node).map(([name, , value]) => {
     const text = String(value).replaceAll(',', 'x').replaceAll('.', 'p').replaceAll('-', 'm')
     return `${name[0]}${text}`
   })

@@ -1,7 +1,14 @@
 // The small messages of a file: attributes, types of values, imports of operator sets.
 
 import onnxProto from 'onnx-proto'
-import { type AttributeKind, type AttributeValue, type Body, ONNX_DOMAIN, type Type } from '../graph/operator.js'
+import {
+  type AttributeKind,
+  type AttributeValue,
+  type Body,
+  ONNX_DOMAIN,
+  TRAINING_DOMAIN,
+  type Type,
+} from '../graph/operator.js'
 import type { Node } from '../graph/value.js'
 import { onnxTypes } from '../ops/elementwise.js'
 import { OTHER_VERSION } from './opsets.js'
@@ -35,12 +42,32 @@ export function attributeProto(
   }
 }
 
-/** The attributes that are given and not the usual ones. */
-export function* unusualAttributes({ operator, attributes }: Node): Generator<[string, AttributeKind, AttributeValue]> {
-  for (const [name, { kind, default: usual }] of Object.entries(operator.attributes)) {
+type Entry = [name: string, kind: AttributeKind, value: AttributeValue]
+
+const isUsual = ({ operator }: Node, [name, , value]: Entry): boolean =>
+  String(value) === String(operator.attributes[name]!.default)
+
+/** The attributes that are given. */
+function* givenAttributes({ operator, attributes }: Node): Generator<Entry> {
+  for (const [name, { kind }] of Object.entries(operator.attributes)) {
     const value = attributes[name]
-    if (value !== undefined && String(value) !== String(usual)) yield [name, kind, value]
+    if (value !== undefined) yield [name, kind, value]
   }
+}
+
+/** The attributes that are given and not the usual ones. */
+export const unusualAttributes = (node: Node): Entry[] =>
+  [...givenAttributes(node)].filter((entry) => !isUsual(node, entry))
+
+/**
+ * What a file says of a node. A call gives all attributes that its function lists, as ONNX wants it. Windows are said in full,
+ * as all exporters do: rten 0.27 knows no usual strides of two dimensions.
+ */
+export function writtenAttributes(node: Node): Entry[] {
+  const { domain } = node.operator
+  return [...givenAttributes(node)].filter(
+    (entry) => !isUsual(node, entry) || domain === TRAINING_DOMAIN || (domain === ONNX_DOMAIN && entry[1] === 'ints'),
+  )
 }
 
 export function valueInfo(name: string, { dtype, shape }: Type, docString: string | null = null): ValueInfo {

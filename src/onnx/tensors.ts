@@ -5,6 +5,7 @@ import { messageOf, UserError } from '../errors.js'
 import { type DType, dtypes, type Tensor, tensor } from '../graph/tensor.js'
 import { dtypeOf, onnxTypes } from '../ops/elementwise.js'
 import type { HostArrays, HostDType, HostTensor, HostTensors } from '../runtime/tensor.js'
+import { unpackedModel } from './wire.js'
 
 const { onnx } = onnxProto
 
@@ -173,6 +174,6 @@ export function decodeModel(bytes: Uint8Array): onnxProto.onnx.ModelProto {
   }
 }
 
-/** The bytes of a file; a plain Uint8Array, whose `slice` copies, where the library gives a Buffer, whose does not. */
+/** The bytes of a file. */
 export const encodeModel = (model: onnxProto.onnx.IModelProto): Uint8Array =>
-  bytesOf(onnx.ModelProto.encode(model).finish())
+  unpackedModel(onnx.ModelProto.encode(model).finish())

@@ -10,7 +10,7 @@ import { ownPackage } from '../package.js'
 import { type ExpandNode, FunctionTable } from './functions.js'
 import { Namer } from './names.js'
 import { irVersion, OPSET, requireWritable } from './opsets.js'
-import { AttributeType, attributeProto, type GraphProto, opsetImport, unusualAttributes, valueInfo } from './protos.js'
+import { AttributeType, attributeProto, type GraphProto, opsetImport, valueInfo, writtenAttributes } from './protos.js'
 import { tensorToProto } from './tensors.js'
 import { atVersion, toVersion } from './versions.js'
 
@@ -168,7 +168,7 @@ class GraphWriter {
     const { inputs, attributes } = toVersion(version, node)
     const input = inputs.slice(0, inputs.length - captured).map((value) => this.nameOf(value, proto))
     const writeBody = (body: Body) => this.writeBody(body, node.inputs, proto)
-    const attribute = [...unusualAttributes(node)].map((entry) => attributeProto(...entry, writeBody))
+    const attribute = writtenAttributes(node).map((entry) => attributeProto(...entry, writeBody))
     const name = this.namer.forNode(node, this.last.get(node.scope) === node)
     const used = node.outputs.findLastIndex((value) => this.used.has(value)) + 1
     const required = node.operator.requiredOutputs ?? node.outputs.length

@@ -188,9 +188,14 @@ export const Pad = operator({
     { inputs: [normal(2, 4), ints(-1, 2), scalar(0.5), ints(1)] },
   ],
 })
-/** Zeros around x: so many before and after along each of the axes. */
-export const pad = (x: Value, axes: readonly number[], before: readonly number[], after: readonly number[]): Value =>
-  padWith(x, int64([...before, ...after]), undefined, int64(axes))
+/**
+ * Zeros around x: so many before and after along each of the axes. Written with a pad for every axis: the operand `axes` is
+ * new in opset 18, and ONNX Runtime for WebGPU refuses it where it moves channels last.
+ */
+export function pad(x: Value, axes: readonly number[], before: readonly number[], after: readonly number[]): Value {
+  const everywhere = (amounts: readonly number[]) => x.shape.map((_, axis) => amounts[axes.indexOf(axis)] ?? 0)
+  return padWith(x, int64([...everywhere(before), ...everywhere(after)]), undefined)
+}
 
 function padWith(x: Value, pads: Value, value: Value | undefined, axes?: Value): Value {
   return apply1(Pad, axes ? [x, pads, value, axes] : value ? [x, pads, value] : [x, pads])

@@ -19,16 +19,17 @@ import {
   reciprocal,
   reduceSum,
   relu,
+  reshape,
   slice,
 } from '../ops/index.js'
 
 /**
- * Zero, as a scalar that depends on a value. Added to an operand it keeps a runtime from computing early what belongs
- * into the backward pass, and from recognising it as the node that the forward pass already has.
+ * Zero, float32 [1], that depends on a value. Added to an operand it keeps a runtime from computing early what belongs into
+ * the backward pass, and from recognising it as the node that the forward pass already has. No scalar: OpenCV computes
+ * nothing with a sum of all elements that has no dimensions.
  */
 function zeroAfter(value: Value): Value {
-  const axes = value.shape.map((_, axis) => axis)
-  const inner = axes.slice(1)
+  const inner = value.shape.map((_, axis) => axis).slice(1)
   const corner =
     inner.length === 0
       ? value
@@ -38,7 +39,7 @@ function zeroAfter(value: Value): Value {
           inner.map(() => 0),
           inner.map(() => 1),
         )
-  return mul(axes.length === 0 ? corner : reduceSum(corner, axes, { keepdims: 0 }), 0)
+  return mul(reduceSum(reshape(corner, [-1]), [0]), 0)
 }
 
 /** The output of a batch norm in training, or of a ReLU on one, computed again once `after` is there. */

@@ -193,6 +193,15 @@ describe('a network of one’s own', () => {
     expect(await written('--opset', '14', '--part', 'train', '--inline')).toEqual([7, 14])
     expect(await written('--opset', '21', '--inline')).toEqual([8, 21])
   })
+  it('is written in the operators that most runtimes have', async () => {
+    const levels = ['standard', 'basic'].map((level) => ['--portable-level', level])
+    const steps = await Promise.all([[], ...levels].map((given) => printed(...small, '--part', 'train', ...given)))
+    const operators = steps.map(
+      (bytes) => new Set(decodeModel(bytes).functions.flatMap(({ node }) => node!.map(({ opType }) => opType))),
+    )
+    expect(steps[1]).toEqual(steps[0])
+    expect(operators.map((names) => names.has('HardSigmoid'))).toEqual([true, true, false])
+  })
   it('does not go to a terminal', async () => {
     const script = `Object.defineProperty(process.stdout, 'isTTY', { value: true })
       const { main } = await import('./dist/src/cli/rdm-export.js')
@@ -374,6 +383,10 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       'the batch size of --target ort-training is symbolic: leave out --batch, or add --target ort-cpu',
     ],
     [
+      '--depth 8 --part train --target ort-cpu --portable-level basic',
+      '--portable-level basic is for target portable: leave out --target ort-cpu, or the level',
+    ],
+    [
       '--depth 8 --part train --target ort-cpu --opset 18',
       '--opset is for target portable, and ort-cpu has an opset of its own: leave one of them out',
     ],
@@ -388,6 +401,7 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
       '--target ort-cpu',
       '--out x',
       '--inline',
+      '--portable-level basic',
       '--opset 13',
       '--list',
       '--describe',

@@ -153,6 +153,21 @@ describe('README.md', () => {
     300_000,
   )
 
+  it('trains by an example of a runtime', async () => {
+    const [example] = (await blocks('README.md', 'sh')).filter((block) => block.includes('train-onnxruntime.mjs'))
+    const lines = example!.split('\n').filter((line) => !/^(python|cargo) /.test(line))
+    const script = lines
+      .join('\n')
+      .replace(/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`)
+      .replace('--functions', '--widths 4,4,8 --functions')
+      .replaceAll('data/synth', 'data/example')
+      .replace('node examples', `node ${join(root, 'examples')}`)
+    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
+    expect(stdout.match(/^step \d+: loss [\d.]+, \d+ of 32 right, [\d.]+ s$/gm)).toHaveLength(10)
+    expect(stdout).toMatch(/^infer\.onnx: \d+ of 32 right$/m)
+    await access(join(folder, 'trained', 'stem.weight'))
+  }, 120_000)
+
   it('gives an example whose every command runs, at a smaller size', async () => {
     const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!
     const small: readonly (readonly [string | RegExp, string])[] = [

@@ -78,7 +78,7 @@ describe('printed graphs', () => {
     expect(printGraph(graph('odd', [x], outputs))).toMatchInlineSnapshot(`
       "graph odd(x: float32[1, 1, 4, 4]) {
         parameter w: float32[]
-        %0 = Pad(x, [1, 1, 1, 1], _, [2, 3]) {mode=constant}  # float32[1, 1, 6, 6]
+        %0 = Pad(x, [0, 0, 1, 1, 0, 0, 1, 1]) {mode=constant}  # float32[1, 1, 6, 6]
         %1.0, %1.1 = MaxPool(%0) {kernel_shape=[2,2], strides=[1,1], pads=[0,0,0,0], dilations=[1,1], ceil_mode=0}  # float32[1, 1, 5, 5], int64[1, 1, 5, 5]
         %2 = Add(%1.0, w)  # float32[1, 1, 5, 5]
         %3 = Mul(%2, [0.123457, 2, 3, 4, 5])  # float32[1, 1, 5, 5]

@@ -52,7 +52,7 @@ const roles: readonly Case[] = [
   [
     'images of another type',
     (m) => (inputOf(m, 'images').type = tensorType(2, 'batch', 3, 4, 'w')),
-    "node 'stem' (Conv): Conv in stem: needs known height and width, got 'w' (inputs float32[batch, 3, 4, w], float32[4, 3, 3, 3]; pads=[1,1,1,1])",
+    "node 'stem' (Conv): Conv in stem: needs known height and width, got 'w' (inputs float32[batch, 3, 4, w], float32[4, 3, 3, 3]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
   ],
   [
     'images that are labels',

@@ -142,12 +142,12 @@ const graphs: readonly Case[] = [
   [
     'too few inputs',
     (m) => nodeOf(m, 'stem').input!.pop(),
-    "node 'stem' (Conv): Conv in stem: takes 2 to 3 inputs, got 1 (inputs float32[batch, 3, 4, 4]; pads=[1,1,1,1])",
+    "node 'stem' (Conv): Conv in stem: takes 2 to 3 inputs, got 1 (inputs float32[batch, 3, 4, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
   ],
   [
     'shapes that do not meet',
     (m) => (nodeOf(m, 'stem').input![1] = 'classifier.weight'),
-    "node 'stem' (Conv): Conv in stem: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw] (inputs float32[batch, 3, 4, 4], float32[10, 4]; pads=[1,1,1,1])",
+    "node 'stem' (Conv): Conv in stem: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw] (inputs float32[batch, 3, 4, 4], float32[10, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
   ],
   [
     'a name that is taken',
@@ -276,7 +276,7 @@ const tensors: readonly Case[] = [
   [
     'an element type that cannot train',
     (m) => Object.assign(initializerOf(m, 'classifier.bias.momentum'), { dataType: 10, rawData: new Uint8Array(20) }),
-    "node 'update/classifier.bias' (SgdMomentum_w0p0001): SgdMomentum in update/classifier.bias: needs floating-point weights, gradient, velocity and rate of one dtype (inputs float32[10], float32[10], float16[10], float32[]; weight_decay=0.0001)",
+    "node 'update/classifier.bias' (SgdMomentum_w0p0001): SgdMomentum in update/classifier.bias: needs floating-point weights, gradient, velocity and rate of one dtype (inputs float32[10], float32[10], float16[10], float32[]; momentum=0.9, weight_decay=0.0001, nesterov=0)",
   ],
   [
     'a constant in half precision',

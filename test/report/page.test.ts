@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { onDark } from '../../src/charts/style.js'
+import type { OpenPage } from '../../tools/browser.mjs'
 import { run } from '../cli/support.js'
-import { hasBrowser, type OpenPage, openPage } from '../support/browser.js'
+import { hasBrowser, openPage } from '../support/browser.js'
 import { planModel, timing, writeExperiment, writeRun } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-page-'))

@@ -8,8 +8,8 @@ import { input, type Value } from '../../src/graph/value.js'
 import { encodeModel, fromHost, toHost } from '../../src/onnx/tensors.js'
 import { writeModel } from '../../src/onnx/write.js'
 import type { HostDType } from '../../src/runtime/tensor.js'
-import { portable } from '../../src/targets/portable/index.js'
-import { expandNode, expandPrimitives } from '../../src/targets/target.js'
+import { levels, type PortableLevel } from '../../src/targets/portable/basic.js'
+import { expandNode, expandPrimitives, expandStandard } from '../../src/targets/target.js'
 
 /** `functions`: primitives are calls of local functions. `inline`: they are written out in place. */
 export type Form = 'functions' | 'inline'
@@ -24,8 +24,9 @@ export function withParametersAsInputs(graph: Graph): Graph {
 }
 
 /** The bytes of a model of this graph, in which the parameters are inputs. */
-export function modelOf(graph: Graph, form: Form): Uint8Array {
-  const open = withParametersAsInputs(graph)
+export function modelOf(graph: Graph, form: Form, level: PortableLevel = 'standard'): Uint8Array {
+  const portable = levels[level]
+  const open = expandStandard(withParametersAsInputs(graph), portable)
   const weights = new Map<string, Tensor>()
   return encodeModel(
     form === 'inline'

@@ -1,14 +1,15 @@
 // Whole training steps of every kind of network: three in a row in ONNX Runtime, against the float64 reference.
 import { describe, expect, it } from 'vitest'
 import { evaluate } from '../../src/graph/evaluate.js'
+import type { PortableLevel } from '../../src/targets/portable/basic.js'
 import { type Optimizer, type TrainingStep, trainingStep } from '../../src/training/step.js'
 import { disturbed, type TinyName, tinyBatch, tinyNames, tinyNetwork } from '../support/networks.js'
 import { type Form, modelOf, openModel, type Tensors } from '../support/runtime.js'
 import { batchOf, expectSameTraining, train } from '../support/steps.js'
 
 const sgd: Optimizer = { momentum: 0.9, weightDecay: 1e-4, nesterov: false }
-async function trainInRuntime(step: TrainingStep, form: Form): Promise<Tensors[]> {
-  const model = await openModel(modelOf(step.graph, form))
+async function trainInRuntime(step: TrainingStep, form: Form, level?: PortableLevel): Promise<Tensors[]> {
+  const model = await openModel(modelOf(step.graph, form, level))
   try {
     return await train(step, model.run)
   } finally {
@@ -48,6 +49,9 @@ describe('three steps in ONNX Runtime equal three steps of the reference', () =>
     const step = trainingStep(tinyNetwork(c.name), c.optimizer, { recompute: c.recompute })
     const expected = await train(step, (feeds) => evaluate(step.graph, feeds))
     for (const form of c.forms) expectSameTraining(await trainInRuntime(step, form), expected)
+    // At the basic level too, in the other form.
+    const other = c.forms[0] === 'inline' ? 'functions' : 'inline'
+    expectSameTraining(await trainInRuntime(step, other, 'basic'), expected)
     // The state did move, and the last step's gates were not all the same.
     expect(expected[0]!.get('loss')!.data[0]).not.toEqual(expected[2]!.get('loss')!.data[0])
     if (step.survival.length > 0) expect(new Set(batchOf(step, 2).get('gates')!.data).size).toBe(2)

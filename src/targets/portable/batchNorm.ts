@@ -3,13 +3,14 @@
 
 import type { Value } from '../../graph/value.js'
 import { add, batchNormalization, cast, div, mul, reduceMean, reduceSumSquare, reshape, size } from '../../ops/index.js'
-import { batchNormBy } from '../batchNorm.js'
+import { batchNormBy, type Forms } from '../batchNorm.js'
 
 const besideChannels = (x: Value) => x.shape.map((_, axis) => axis).filter((axis) => axis !== 1)
-const overChannels = (vector: Value, x: Value) => reshape(vector, [-1, ...x.shape.slice(2).map(() => 1)])
+/** A vector [C] in a shape that broadcasts over x. */
+export const overChannels = (vector: Value, x: Value) => reshape(vector, [-1, ...x.shape.slice(2).map(() => 1)])
 const mean = (x: Value) => reduceMean(x, besideChannels(x), { keepdims: 0 })
 
-export const { BatchNormTraining: batchNormTraining, BatchNormGrad: batchNormGrad } = batchNormBy({
+export const forms: Forms = {
   mean,
   meanSquare(x) {
     const sums = reduceSumSquare(x, besideChannels(x), { keepdims: 0 })
@@ -18,4 +19,6 @@ export const { BatchNormTraining: batchNormTraining, BatchNormGrad: batchNormGra
   meanProduct: (x, y) => mean(mul(x, y)),
   normalize: (x, vectors) => batchNormalization(x, vectors, { epsilon: 0 }),
   scaleAdd: (x, a, y) => add(mul(x, overChannels(a, x)), y),
-})
+}
+
+export const { BatchNormTraining: batchNormTraining, BatchNormGrad: batchNormGrad } = batchNormBy(forms)

@@ -21,7 +21,7 @@ import type { Expansions } from '../target.js'
 export const softmaxCrossEntropy: Expansions['SoftmaxCrossEntropy'] = ([logits, labels]) => {
   const logs = scope('logs', () => logSoftmax(logits!))
   const picked = scope('picked', () => gatherElements(logs, unsqueeze(labels!, 1), 1))
-  const loss = scope('mean', () => neg(reduceMean(picked, [0, 1], { keepdims: 0 })))
+  const loss = scope('mean', () => reduceMean(neg(picked), [0, 1], { keepdims: 0 }))
   return [loss, scope('exp', () => exp(logs))]
 }
 

@@ -1,0 +1,33 @@
+// Chromium, headless, on pages that a server on this machine hands out: what tests and the matrix of runtimes drive.
+
+import { existsSync } from 'node:fs'
+import { chromium } from 'playwright-core'
+import { serve } from '../examples/serve.mjs'
+
+const executables = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const executablePath = executables.find(existsSync)
+
+/** Whether a browser is installed. */
+export const isInstalled = executablePath !== undefined
+
+export async function openPageWith({ folders, path, headers, args = [] }) {
+  const { origin, close: closeServer } = await serve(folders, headers && { headers })
+  let browser
+  const close = async () => {
+    await browser?.close()
+    await closeServer()
+  }
+  try {
+    if (executablePath === undefined) throw new Error('there is no Chromium: apt-get install chromium')
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', ...args] })
+    const page = await browser.newPage({ viewport: { width: 1200, height: 900 } })
+    const messages = []
+    page.on('console', (message) => messages.push(message.text()))
+    page.on('pageerror', (error) => messages.push(error.message))
+    await page.goto(`${origin}/${path}`)
+    return { page, messages, origin, version: browser.version(), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
