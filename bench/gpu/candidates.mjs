@@ -252,6 +252,16 @@ const statistics = (c, h, batch) => {
           return stacked(b, mean('ReduceSum'), mean('ReduceSumSquare'))
         }
       },
+      'x centred by two ReduceMeans; squares over places, then ReduceMean': ({ x }, before) => {
+        const share = before.floats([1 / (h * h)], [])
+        return (b) => {
+          const wide = b.op('ReduceMean', [b.op('ReduceMean', [x, b.ints([2, 3])]), b.ints([0])])
+          const squares = b.op('ReduceSumSquare', [b.op('Sub', [x, wide]), b.ints([2, 3])], { keepdims: 0 })
+          const variance = b.op('Mul', [b.op('ReduceMean', [squares, b.ints([0])], { keepdims: 0 }), share])
+          const mean = b.reshape(wide, [c])
+          return stacked(b, mean, b.op('Add', [variance, b.op('Mul', [mean, mean])]))
+        }
+      },
       'ReduceMean over places, then over images':
         ({ x }) =>
         (b) => {
@@ -427,6 +437,35 @@ const launches = () => ({
   ),
 })
 
+/** Tensors in one: the provider's Concat and Split fill a table on the host where the parts differ. */
+const packs = () => {
+  const large = 400_000
+  const halves = (b, whole, sizes) => b.ops('Split', [whole, b.ints(sizes)], 2, { axis: 0 })[0]
+  return {
+    name: `Concat and Split, ${2 * large} numbers in two parts`,
+    inputs: { x: [large], y: [large], z: [16] },
+    differ: true,
+    candidates: {
+      'Concat of equal parts':
+        ({ x, y }) =>
+        (b) =>
+          b.op('Concat', [x, y], { axis: 0 }),
+      'Concat of unequal parts': ({ x, y, z }, before) => {
+        const longer = before.op('Concat', [y, z], { axis: 0 })
+        return (b) => b.op('Concat', [x, longer], { axis: 0 })
+      },
+      'Split into equal parts': ({ x, y }, before) => {
+        const whole = before.op('Concat', [x, y], { axis: 0 })
+        return (b) => halves(b, whole, [large, large])
+      },
+      'Split into unequal parts': ({ x, y }, before) => {
+        const whole = before.op('Concat', [x, y], { axis: 0 })
+        return (b) => halves(b, whole, [large - 16, large + 16])
+      },
+    },
+  }
+}
+
 /** Width and image size of each stage. */
 const stages = [
   [16, 32],
@@ -440,6 +479,7 @@ const stages = [
  */
 export const studies = (batch) => [
   launches(),
+  packs(),
   ...stages.flatMap(([c, h]) => [conv3, inputGradient3, weightGradient3].map((study) => study(c, h, batch))),
   ...stages.flatMap(([c, h]) =>
     [c, 4 * c].flatMap((width) =>

@@ -12,8 +12,16 @@ import type { HostTensor, HostTensors } from '../runtime/tensor.js'
  * was taken wrongly makes other gradients altogether.
  */
 const TOLERANCE = 0.1
+/**
+ * Of one state tensor where products are rounded to 11 bits (half precision, and TF32 on a GPU): more ReLUs turn over, and in a
+ * tensor whose gradient nearly cancels out that is much of it. RDM-56 in half precision on an H200: 10.5 % of the first
+ * convolution's weights. A gradient that is wrong is off by its own size.
+ */
+const COARSE_TOLERANCE = 0.5
 /** Of the largest change: what lies below it is zero but for rounding (the gradient of a shift before a batch norm). */
 const FLOOR = 1e-4
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
 function someBatch({ signature, state }: TrainableModel, batch: number): HostTensors {
   const random = randomStream(1, 'comparison')
@@ -56,6 +64,13 @@ function distance(a: HostTensor, b: HostTensor): number {
   return Math.sqrt(sum / Math.max(1, a.data.length))
 }
 
+/** How the candidate is run, where that is not how the reference is. */
+export interface CandidateOptions {
+  readonly settings: SessionSettings
+  /** Its products have 11 bits. */
+  readonly coarse: boolean
+}
+
 /**
  * Runs both steps once on the same small batch.
  * @param reference the portable step, `candidate` the other, for `batch` images
@@ -67,7 +82,7 @@ export async function compareSteps(
   candidate: Uint8Array,
   batch: number,
   settings: SessionSettings,
-  candidateSettings = settings,
+  { settings: candidateSettings, coarse }: CandidateOptions = { settings, coarse: false },
 ): Promise<string | undefined> {
   const feeds = someBatch(model, batch)
   const expected = await outputsOf(reference, feeds, settings)
@@ -75,12 +90,20 @@ export async function compareSteps(
   const change = (outputs: HostTensors, output: string): number =>
     distance(outputs[output]!, model.state[model.carried[output]!]!)
   const largest = Math.max(...Object.keys(model.carried).map((output) => change(expected, output)))
+  const tolerance = coarse ? COARSE_TOLERANCE : TOLERANCE
+  let [allApart, allChanged] = [0, 0]
   for (const output of Object.keys(model.carried)) {
     const apart = distance(expected[output]!, actual[output]!)
-    const error = apart / Math.max(change(expected, output), FLOOR * largest)
-    if (!(error <= TOLERANCE)) return `"${output}" differs by ${(error * 100).toFixed(1)} %`
+    const changed = change(expected, output)
+    const error = apart / Math.max(changed, FLOOR * largest)
+    if (!(error <= tolerance)) return `"${output}" differs by ${percent(error)}`
+    const { length } = expected[output]!.data
+    allApart += length * apart ** 2
+    allChanged += length * changed ** 2
   }
+  const whole = Math.sqrt(allApart / allChanged)
+  if (!(whole <= TOLERANCE)) return `the state as a whole differs by ${percent(whole)}`
   const { loss } = model.signature
   const error = distance(expected[loss]!, actual[loss]!) / Math.abs(Number(expected[loss]!.data[0]))
-  return error <= TOLERANCE ? undefined : `"${loss}" differs by ${(error * 100).toFixed(1)} %`
+  return error <= TOLERANCE ? undefined : `"${loss}" differs by ${percent(error)}`
 }

@@ -174,8 +174,10 @@ async function planForCuda(options: PlanOptions): Promise<PlannedStep> {
     const few = model.fixedBatch ?? 16
     const candidate = model.step(ortCuda({ precision, ...lossScale }), few)
     const onCpu = { ...(threads === undefined ? {} : { threads }), optimize: false }
-    const there = provider === 'cpu' ? onCpu : { provider, device }
-    const problem = await compare(model, model.step(portable, few), candidate, few, onCpu, there)
+    const problem = await compare(model, model.step(portable, few), candidate, few, onCpu, {
+      settings: provider === 'cpu' ? onCpu : { provider, device },
+      coarse: precision === 'fp16' || provider !== 'cpu',
+    })
     if (problem) throw new UserError(`its step by the ${provider} provider is not the portable step (${problem})`)
     cache.keepVerified(proof)
     await cache.save()

@@ -51,14 +51,16 @@ export function cutBatch(images: Value, { indices, crops, flips }: Cuts, step: V
   const [, channels, height, width] = images.shape
   if (!isKnown(channels!) || !isKnown(height!) || !isKnown(width!))
     throw new GraphError(`needs images of a known size, got [${images.shape}]`)
-  // Pixels [1 + count·H·W, C], in front a black one for whatever lies outside.
-  const black = constant('uint8', new Uint8Array(channels), [1, channels])
-  const pixels = concat([black, reshape(transpose(images, [0, 2, 3, 1]), [-1, channels])], 0)
+  // Pixels [(1 + count)·H·W, C], in front a black image for whatever lies outside. It is put there as an image: the CUDA
+  // provider's Concat of unequal parts fills a table on the host with an entry for each place along the axis.
+  const size = height * width
+  const black = constant('uint8', new Uint8Array(channels * size), [1, channels, height, width])
+  const pixels = reshape(transpose(concat([black, images], 0), [0, 2, 3, 1]), [-1, channels])
   const corner = (axis: number) => gather(crops, constant('int64', [axis]), 2)
-  // The pixel of row y and column x of image i is 1 + (i·H + y)·W + x: a part for the rows, [steps, batch, H, 1], and one
+  // The pixel of row y and column x of image i is H·W + (i·H + y)·W + x: a part for the rows, [steps, batch, H, 1], and one
   // for the columns, [steps, batch, 1, W].
   const y = add(corner(0), iota(height))
-  const rows = held(y, height, add(mul(add(mul(unsqueeze(indices, 2), height), y), width), 1))
+  const rows = held(y, height, add(mul(add(mul(unsqueeze(indices, 2), height), y), width), size))
   const mirrored = where(unsqueeze(flips, 2), sub(width - 1, iota(width)), iota(width))
   const columns = held(add(corner(1), mirrored), width)
   const [top, left] = [unsqueeze(rows, 3), unsqueeze(columns, 2)]

@@ -1,9 +1,13 @@
-// Packs: state tensors that are updated alike, side by side in one vector. A thousand little updates become a few nodes, and
-// a loop carries three vectors instead of a thousand tensors.
+// Packs: state tensors of one shape that are updated alike, stacked along their first axis. A thousand little updates become
+// some dozens of nodes, and a loop carries some dozens of tensors.
+//
+// Only tensors of one shape share a pack. Where the parts differ in length, the CUDA provider's Concat and Split first fill a
+// table on the host, an entry for each place along the axis: all weights of RDM-56 in one vector cost 2.8 ms a Concat and
+// 4.7 ms a Split (H200), most of the step.
 
 import { type Graph, graph, nodesBehind } from '../../graph/graph.js'
 import { rewriteOutputs } from '../../graph/rewrite.js'
-import { isStatic, sizeOf } from '../../graph/shape.js'
+import { isStatic, type Shape } from '../../graph/shape.js'
 import { apply, input, nameOf, nodeOf, rootScope, type Value } from '../../graph/value.js'
 import { Cast, cast, concat, elementwiseOperators, Reshape, reshape, SgdMomentum, split } from '../../ops/index.js'
 
@@ -16,6 +20,7 @@ interface Member {
 
 export interface Pack {
   readonly name: string
+  /** Of one shape and dtype. */
   readonly members: readonly Member[]
 }
 
@@ -25,46 +30,42 @@ export interface PackedStep {
   readonly packs: readonly Pack[]
 }
 
-/** Numbers in a value whose shape is known. */
-const lengthOf = ({ shape }: Value): number => sizeOf(shape) as number
 const indexOf = ({ origin }: Value): number => (origin.kind === 'node' ? origin.index : 0)
 const isScalar = ({ shape }: Value): boolean => shape.length === 0
 
 /** Operators that treat each number alike, wherever it stands: applied to vectors put together, they do the same. */
 const byElement = new Set<string>([SgdMomentum.name, ...elementwiseOperators.map(({ name }) => name)])
 
-/** The members in one vector, outside the step. */
-export const packed = ({ members }: Pack): Value => joined(members.map(({ value }) => value))
+/** The members as one tensor, outside the step. */
+export const packed = ({ members }: Pack): Value => stacked(members.map(({ value }) => value))
 
-/** The members out of one vector, by the names of the outputs that they are. */
-export function unpacked({ members }: Pack, vector: Value): Map<string, Value> {
+/** The members out of one tensor, by the names of the outputs that they are. */
+export function unpacked({ members }: Pack, whole: Value): Map<string, Value> {
   const parts =
     members.length === 1
-      ? [vector]
+      ? [whole]
       : split(
-          vector,
-          members.map(({ value }) => lengthOf(value)),
+          whole,
+          members.map(({ value }) => value.shape[0] as number),
         )
-  return new Map(members.map(({ value, output }, i) => [output, shaped(parts[i]!, value.shape as readonly number[])]))
+  return new Map(members.map(({ output }, i) => [output, parts[i]!]))
 }
 
-const shaped = (vector: Value, shape: readonly number[]): Value =>
-  shape.length === 1 ? vector : reshape(vector, shape)
+/** The shape of so many tensors of one shape, stacked along their first axis; a single one keeps its own. */
+const stackedShape = (shape: Shape, count: number): Shape =>
+  count === 1 ? shape : [(shape[0] as number) * count, ...shape.slice(1)]
 
-/** Puts values into one vector; views of views are left out, and values of one row each are joined as they are. */
-function joined(values: readonly Value[]): Value {
+/** Stacks values of one shape; where all of them are views of values of another shape, those are stacked and viewed once. */
+function stacked(values: readonly Value[]): Value {
+  if (values.length === 1) return values[0]!
   const sources = values.map(viewed)
-  const [first] = sources
-  const wide = first!.shape.findIndex((dim) => dim !== 1)
-  const alike = ({ shape }: Value) =>
-    shape.length === first!.shape.length && shape.every((dim, axis) => axis === wide || dim === 1)
-  const whole = wide >= 0 && sources.every(alike) ? concatenated(sources, wide) : concatenated(sources.map(flat), 0)
-  return flat(whole)
+  const alike = sources.every(({ shape }) => shape.length > 0 && String(shape) === String(sources[0]!.shape))
+  if (!alike) return concat(values, 0)
+  const shape = stackedShape(values[0]!.shape, values.length)
+  const whole = concat(sources, 0)
+  return String(whole.shape) === String(shape) ? whole : reshape(whole, shape as readonly number[])
 }
 
-const concatenated = (values: readonly Value[], axis: number): Value =>
-  values.length === 1 ? values[0]! : concat(values, axis)
-const flat = (value: Value): Value => (value.shape.length === 1 ? value : reshape(value, [-1]))
 const viewed = (value: Value): Value => {
   const node = nodeOf(value)
   return node?.operator === Reshape ? viewed(node.inputs[0]!) : value
@@ -81,7 +82,9 @@ export function packState(source: Graph, carried: Readonly<Record<string, string
   const groups = new Map<string, Member[]>()
   for (const state of states) {
     const next = source.outputs.get(state.output)!
-    const key = `${state.value.dtype} ${isStatic(state.value.shape)} ${patterns.headOf(next)}`
+    const { dtype, shape } = state.value
+    const alone = shape.length === 0 || !isStatic(shape) ? state.name : ''
+    const key = JSON.stringify([dtype, shape, alone, patterns.headOf(next)])
     groups.set(key, [...(groups.get(key) ?? []), state])
   }
   const names = new Set<string>()
@@ -105,7 +108,7 @@ const roleOf = (next: Value): string => {
 
 function repack(source: Graph, packs: readonly Pack[]): Graph {
   const vectors = packs.map(({ name, members }) =>
-    input(name, members[0]!.value.dtype, [members.reduce((total, { value }) => total + lengthOf(value), 0)]),
+    input(name, members[0]!.value.dtype, stackedShape(members[0]!.value.shape, members.length)),
   )
   const leaves = new Map<Value, Value>()
   /** Half precision of members, cast as one vector. */
@@ -206,12 +209,12 @@ class Merger {
     return values.map((value) => this.patterns.idOf(value)).join()
   }
 
-  /** These values are the parts of a vector that is there. */
+  /** These values are the parts of a tensor that is there. */
   know(values: readonly Value[], vector: Value): void {
     this.vectors.set(this.keyOf(values), vector)
   }
 
-  /** The values in one vector. */
+  /** The values stacked in one tensor. */
   vectorOf(values: readonly Value[]): Value {
     const key = this.keyOf(values)
     const vector = this.vectors.get(key) ?? this.make(values)
@@ -232,7 +235,7 @@ class Merger {
         runs.map((run) => this.vectorOf(run.values)),
         0,
       )
-    return runs[0]!.head === '' || values.length === 1 ? joined(values) : this.together(values)
+    return runs[0]!.head === '' || values.length === 1 ? stacked(values) : this.together(values)
   }
 
   private together(values: readonly Value[]): Value {

@@ -197,7 +197,8 @@ export function evaluationSteps(network: Graph, images: string): Graph {
 
 /** A step whose new state is not finite is not taken; the loss scale follows (PyTorch's GradScaler). */
 function guarded(state: Named, next: Named): Named {
-  const sizes = Object.values(next).map((vector) => reduceL1(vector, [0], { keepdims: 0 }))
+  const axes = ({ shape }: Value) => shape.map((_, axis) => axis)
+  const sizes = Object.values(next).map((value) => reduceL1(value, axes(value), { keepdims: 0 }))
   const finite = less(
     sizes.reduce((a, b) => add(a, b)),
     Number.POSITIVE_INFINITY,
