@@ -52,6 +52,8 @@ function readOptions() {
       seconds: option(530),
       batch: { type: 'string' },
       'steps-per-run': { type: 'string' },
+      /** Of the steps' parts: all unless given. */
+      contestants: { type: 'string' },
       /** Of the seeds side by side. */
       'seeds-arch': option('rdm83'),
       precision: option('fp16'),
@@ -71,6 +73,7 @@ function readOptions() {
     precision: values.target === 'portable' ? 'fp32' : oneOf('precision', ['fp32', 'fp16']),
     batch: values.batch === undefined ? (small ? 16 : 128) : countOf(values, 'batch'),
     stepsPerRun: values['steps-per-run'] === undefined ? (small ? 2 : undefined) : countOf(values, 'steps-per-run'),
+    contestants: values.contestants?.split(','),
     seedsArch: values['seeds-arch'],
     seconds: countOf(values, 'seconds'),
     small,

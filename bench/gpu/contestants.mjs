@@ -9,8 +9,9 @@ import { LEARNING_RATE, precisions, stepOptions } from './settings.mjs'
 
 /** Steps whose losses must agree before anything is timed. */
 export const CHECKED = 3
-/** Steps of rdm-fit before it is timed, and of PyTorch's profile. */
-const WARM_UP = 100
+/** Steps of rdm-fit before it is timed, in one of its runs, and of PyTorch's profile. */
+const WARM_UP = 40
+const STEPS_PER_RUN = 20
 const PROFILED = 20
 /** Milliseconds in which rdm-fit prints the steps of a run. */
 const PRINTING = 20
@@ -130,7 +131,9 @@ export async function warmCompiler(processes, settings, folder) {
 }
 
 /** [name, how to make it] in the order of starting: those that may be left out for want of time come last. */
-export function contestants(processes, settings, { folder, data, warmUp = WARM_UP }) {
+export function contestants(processes, given, { folder, data, warmUp = WARM_UP }) {
+  // A turn of some seconds holds several such runs.
+  const settings = { ...given, stepsPerRun: given.stepsPerRun ?? STEPS_PER_RUN }
   const model = join(folder, 'model.onnx')
   const torch = (...options) => ({
     precision: options.includes('--autocast') ? 'fp16' : 'fp32',
@@ -153,6 +156,8 @@ export function contestants(processes, settings, { folder, data, warmUp = WARM_U
     'torch reduce-overhead autocast': torch('--autocast', '--compile', 'reduce-overhead'),
   })
   // Compiled for the CPU they would say nothing of a GPU.
-  const those = settings.small ? all.filter(([name]) => !/compile|reduce/.test(name)) : all
+  const those = all.filter(
+    ([name]) => settings.contestants?.includes(name) ?? !(settings.small && /compile|reduce/.test(name)),
+  )
   return those.map(([name, each]) => ({ name, warmUp: settings.small ? CHECKED : warmUp, ...each }))
 }

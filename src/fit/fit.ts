@@ -93,10 +93,10 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       const { step, history } = progress
       return { reason: 'interrupted', step, config: checkpoint.config, history, state }
     }
-    const { plan, models, carried, optimize, inLoop } = planned
+    const { plan, models, carried, optimize, inLoop, keepModels = false } = planned
     await keepPlan(folder, plan)
     const settings = { threads, runtime, provider, device, optimize }
-    const session = await openTrainingSession({ models, batch, state, carried, ...settings })
+    const session = await openTrainingSession({ models, batch, state, carried, keepModels, ...settings })
     const evaluator = inLoop ? loopEvaluator(model, data.test, settings) : sessionEvaluator(model, data.test, settings)
     try {
       const stepsPerRun = inLoop ? stepsPerRunOf(checkpoint.config) : undefined

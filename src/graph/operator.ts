@@ -101,6 +101,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly domain: string
   /** The version of its domain that made it what the record says, types of elements included that a graph can have. */
   readonly since: number
+  /** The last version of its domain that has it; all later ones too unless given. */
+  readonly until?: number
   /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
   readonly before?: OlderForm<AttributesOf<S>>
   /** Of an operator that ONNX lacks, and that is a function in files. */

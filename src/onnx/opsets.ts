@@ -2,7 +2,8 @@
 
 import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
-import { ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
+import type { Graph } from '../graph/graph.js'
+import { isBody, ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
 import { toNumber } from './tensors.js'
 
 /** The version of ONNX's own operators that the records speak, and that is written unless another is asked for. */
@@ -23,6 +24,17 @@ export function requireWritable(opset: number): number {
   const { from, to } = writableOpsets
   if (Number.isInteger(opset) && opset >= from && opset <= to) return opset
   throw new UserError(`version ${opset} of the ONNX operators is not written; expected ${from} to ${to}`)
+}
+
+/** The newest version, ours at most, that has every operator of a graph and of the bodies within. */
+export function newestOpset({ nodes }: Graph): number {
+  const versions = nodes.flatMap(({ operator, attributes }) => [
+    operator.domain === ONNX_DOMAIN ? (operator.until ?? OPSET) : OPSET,
+    ...Object.values(attributes)
+      .filter(isBody)
+      .map((body) => newestOpset(body.graph)),
+  ])
+  return Math.min(OPSET, ...versions)
 }
 
 /**

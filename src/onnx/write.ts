@@ -9,7 +9,7 @@ import { identity } from '../ops/elementwise.js'
 import { ownPackage } from '../package.js'
 import { type ExpandNode, FunctionTable } from './functions.js'
 import { Namer } from './names.js'
-import { irVersion, OPSET, requireWritable } from './opsets.js'
+import { irVersion, newestOpset, requireWritable } from './opsets.js'
 import { AttributeType, attributeProto, type GraphProto, opsetImport, valueInfo, writtenAttributes } from './protos.js'
 import { tensorToProto } from './tensors.js'
 import { atVersion, toVersion } from './versions.js'
@@ -237,7 +237,7 @@ export interface ModelParts {
   readonly defaults?: readonly string[]
   /** Whether the types of values between nodes are written too (true unless given): for readers, not for runtimes. */
   readonly innerTypes?: boolean
-  /** The version of ONNX's operators, 13 to 21; 18 unless given. */
+  /** The version of ONNX's operators, 13 to 21; unless given 18, or an older one that the graph's operators need. */
   readonly opset?: number | undefined
 }
 
@@ -253,7 +253,7 @@ const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]
  */
 export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
   const { weights, training, metadata = {}, docs = {}, defaults = [], innerTypes = true } = parts
-  const version = requireWritable(parts.opset ?? OPSET)
+  const version = requireWritable(parts.opset ?? newestOpset(parts.graph))
   const inVersion = atVersion(version)
   const writeBody = (body: Graph) => {
     const said = inVersion(body)

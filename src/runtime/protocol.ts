@@ -45,8 +45,10 @@ export interface OpenRequest {
 
 export type Request =
   | OpenRequest
-  /** Another model for the same state: the step for another batch size. */
+  /** Another model for the same state, in the place of the open one. */
   | { kind: 'switch'; model: Uint8Array }
+  /** The same, and the open one is kept aside by its key; a model that was kept comes without its bytes. */
+  | { kind: 'exchange'; keepAs: number; take: { readonly kept: number } | { readonly model: Uint8Array } }
   | { kind: 'run'; feeds: HostTensors }
   /** The run, so many times over. */
   | { kind: 'time'; feeds: HostTensors; runs: number }
@@ -62,6 +64,7 @@ export interface OpenReply {
 export interface Replies {
   open: OpenReply
   switch: undefined
+  exchange: undefined
   run: HostTensors
   time: readonly number[]
   readState: HostTensors

@@ -46,6 +46,11 @@ export interface TrainingSessionOptions extends SessionSettings, CarriedState {
   readonly models: StepModels
   /** The batch size to begin with. */
   readonly batch: number
+  /**
+   * Whether a model stays open while one for another batch size is used (false when left out). It holds memory for two steps;
+   * but on a GPU a model takes seconds to open, and the odd batch comes twice an epoch.
+   */
+  readonly keepModels?: boolean
 }
 
 const copyAll = (tensors: HostTensors): HostTensors =>
@@ -113,19 +118,28 @@ export async function openSession(model: Uint8Array, settings: SessionSettings =
  * @throws UserError when ONNX Runtime refuses the model, the state does not fit it, or the provider is not there.
  */
 export async function openTrainingSession(options: TrainingSessionOptions): Promise<TrainingSession> {
-  const { models, batch: first, state, carried, ...settings } = options
+  const { models, batch: first, state, carried, keepModels = false, ...settings } = options
   let current = models(first)
   const { thread, info } = await openThread(current, settings, { state, carried })
+  const keys = new Map([[current, 0]])
+  const change = (model: Uint8Array): Promise<void> => {
+    if (!keepModels) return replaceIn(thread, model)
+    const keepAs = keys.get(current)!
+    const kept = keys.get(model)
+    if (kept !== undefined) return thread.request({ kind: 'exchange', keepAs, take: { kept } })
+    keys.set(model, keys.size)
+    const copy = new Uint8Array(model)
+    return thread.request({ kind: 'exchange', keepAs, take: { model: copy } }, [copy.buffer])
+  }
   return {
     ...info,
     async step(feeds, batch) {
       const model = models(batch)
       if (model === current) return runIn(thread, feeds)
-      // One session at a time: two would hold memory for two steps, and the odd batch comes once an epoch.
-      const switched = replaceIn(thread, model)
+      const changed = change(model)
       current = model
       // Both are asked for at once, so that no other request comes between them.
-      const [, outputs] = await Promise.all([switched, runIn(thread, feeds)])
+      const [, outputs] = await Promise.all([changed, runIn(thread, feeds)])
       return outputs
     },
     readState: () => thread.request({ kind: 'readState' }),

@@ -28,6 +28,8 @@ interface Open {
   readonly load: Load
   /** Undefined after a model that was to take its place was refused. */
   model: LoadedModel | undefined
+  /** Models that are kept aside, by their keys. */
+  readonly kept: Map<number, LoadedModel>
   readonly settings: SessionSettings
   /** Outputs that go back to the main thread. */
   readonly visible: readonly string[]
@@ -70,6 +72,7 @@ async function openModel({ model: bytes, settings, training }: OpenRequest): Pro
   open = {
     load,
     model,
+    kept: new Map(),
     settings,
     visible: model.outputs.map(({ name }) => name).filter((name) => carried[name] === undefined),
     carried,
@@ -119,6 +122,17 @@ async function switchModel(opened: Open, model: Uint8Array): Promise<undefined> 
   return undefined
 }
 
+async function exchangeModels(
+  opened: Open,
+  { keepAs, take }: Extract<Request, { kind: 'exchange' }>,
+): Promise<undefined> {
+  const next = 'kept' in take ? opened.kept.get(take.kept) : await opened.load(take.model, opened.settings)
+  if (!next) throw new Error('that model is not kept')
+  opened.kept.set(keepAs, modelOf(opened))
+  opened.model = next
+  return undefined
+}
+
 function readState({ fixed, current }: Open): HostTensors {
   return mapValues({ ...fixed, ...current }, copyTensor)
 }
@@ -133,10 +147,12 @@ async function answer(request: Request): Promise<Replies[Request['kind']]> {
       return time(open, request.feeds, request.runs)
     case 'switch':
       return switchModel(open, request.model)
+    case 'exchange':
+      return exchangeModels(open, request)
     case 'readState':
       return readState(open)
     case 'close':
-      await open.model?.release()
+      for (const model of new Set([open.model, ...open.kept.values()])) await model?.release()
       open = undefined
       return undefined
   }

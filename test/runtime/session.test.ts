@@ -54,6 +54,24 @@ describe('openTrainingSession', () => {
     expect(state).toEqual(carried)
   })
 
+  it('computes the same where the models of other batch sizes stay open', async () => {
+    const written = new Map<number, Uint8Array>()
+    const models = (batch: number) => {
+      const bytes = written.get(batch) ?? model.step(portable, batch)
+      written.set(batch, bytes)
+      return bytes
+    }
+    const results = await Promise.all(
+      [true, false].map(async (keepModels) => {
+        const session = await training({ models, keepModels })
+        for (const count of [16, 5, 16, 7, 5, 16]) await session.step(feeds(count), count)
+        return session.readState()
+      }),
+    )
+    expect(results[0]).toEqual(results[1])
+    expect(results[0]).not.toEqual(model.state)
+  })
+
   it('leaves the arrays that it is given usable, and takes views of larger ones', async () => {
     const session = await training()
     const whole = feeds(20)
