@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportModel, readTrainableModel, residualNetwork } from 'rdm-onnx'
-import { encodeSafetensors } from '../dist/src/fit/safetensors.js'
+import { encodeSafetensors } from '../dist/src/driver/run/safetensors.js'
 
 const SEED = 1
 

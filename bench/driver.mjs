@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Batches, exportModel, readTrainableModel, residualNetwork } from 'rdm-onnx'
-import { newConfig } from '../dist/src/fit/config.js'
-import { Feeds } from '../dist/src/fit/feeds.js'
-import { copyTensor } from '../dist/src/runtime/tensor.js'
+import { newConfig } from '../dist/src/driver/fit/config.js'
+import { Feeds } from '../dist/src/driver/fit/feeds.js'
+import { copyTensor } from '../dist/src/driver/runtime/tensor.js'
 import {
   countOf,
   dataOf,

@@ -21,7 +21,7 @@ import {
   writeReport,
 } from './common.mjs'
 
-/** That of src/fit/evaluate.ts. */
+/** That of src/driver/evaluation. */
 const BATCH = 200
 const MUST = 1.2
 

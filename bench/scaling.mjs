@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { exportModel, findNetwork, recipes, residualNetwork, synthesize, targetNames } from 'rdm-onnx'
-import { encodeSafetensors } from '../dist/src/fit/safetensors.js'
+import { encodeSafetensors } from '../dist/src/driver/run/safetensors.js'
 import {
   countOf,
   countsOf,

@@ -20,9 +20,9 @@ import {
   residualNetwork,
   synthesize,
 } from 'rdm-onnx'
-import { apply1 } from '../dist/src/graph/value.js'
-import { load } from '../dist/src/runtime/ortWeb.js'
-import { fuseConvGradients } from '../dist/src/targets/ort-training/convGradients.js'
+import { apply1 } from '../dist/src/core/graph/value.js'
+import { load } from '../dist/src/driver/runtime/ortWeb.js'
+import { fuseConvGradients } from '../dist/src/driver/targets/ort-training/convGradients.js'
 import {
   countOf,
   countsOf,

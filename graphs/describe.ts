@@ -2,7 +2,7 @@
 
 import leven from 'leven'
 import type { z } from 'zod'
-import { UserError } from '../src/errors.js'
+import { UserError } from '../src/core/errors.js'
 import { base } from './entry.js'
 import { pixelStatistics } from './pixels.js'
 import type { RecipeName } from './recipes.js'

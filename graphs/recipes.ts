@@ -1,6 +1,6 @@
 // How the papers train. A recipe goes into the model file; rdm-fit follows it unless told otherwise.
 
-import { paperRecipe as paper, type Recipe } from '../src/model/recipe.js'
+import { paperRecipe as paper, type Recipe } from '../src/core/model/recipe.js'
 
 /** Huang et al. 2016, "Deep Networks with Stochastic Depth", section 4. */
 const stochasticDepth: Recipe = {

@@ -1,12 +1,22 @@
 // Residual networks for small images, all of them: one description, one builder. The papers' networks are values of it.
 
 import { z } from 'zod'
-import { type Graph, graph } from '../src/graph/graph.js'
-import { constant, input, parameter, scope, type Value } from '../src/graph/value.js'
-import { batchNorm, conv2d, type Init, linear, normalizePixels } from '../src/layers/index.js'
-import { FUNCTION_GATES } from '../src/model/metadata.js'
-import { add, averagePool, flatten, gate, gather, globalAveragePool, pad, relu, softmax } from '../src/ops/index.js'
-import type { BlockNetwork, ResidualBlock } from '../src/paths/blocks.js'
+import { type Graph, graph } from '../src/core/graph/graph.js'
+import { constant, input, parameter, scope, type Value } from '../src/core/graph/value.js'
+import { batchNorm, conv2d, type Init, linear, normalizePixels } from '../src/core/layers/index.js'
+import { FUNCTION_GATES } from '../src/core/model/metadata.js'
+import {
+  add,
+  averagePool,
+  flatten,
+  gate,
+  gather,
+  globalAveragePool,
+  pad,
+  relu,
+  softmax,
+} from '../src/core/ops/index.js'
+import type { BlockNetwork, ResidualBlock } from './blocks.js'
 
 const count = z.int().min(1)
 

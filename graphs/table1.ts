@@ -2,7 +2,7 @@
 // epoch. Its own two networks were run five times each; the other rows are quoted from the papers that they come from.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { Recipe } from '../src/model/recipe.js'
+import type { Recipe } from '../src/core/model/recipe.js'
 import { recipes } from './recipes.js'
 import type { Architecture } from './residual.js'
 import { findNetwork } from './zoo.js'

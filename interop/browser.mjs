@@ -2,7 +2,7 @@
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { decodeSafetensors } from '../dist/src/fit/safetensors.js'
+import { decodeSafetensors } from '../dist/src/driver/run/safetensors.js'
 import { openPageWith } from '../tools/browser.mjs'
 import { folderOf, root } from './install.mjs'
 

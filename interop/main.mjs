@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createProgram, runProgram } from '../dist/src/cli/command.js'
-import { messageOf, UserError } from '../dist/src/errors.js'
+import { messageOf, UserError } from '../dist/src/core/errors.js'
 import { folderOf, root } from './install.mjs'
 import { COMPARED, documentOf, measure, tableOf, timed } from './matrix.mjs'
 import { reference, writeNets } from './nets.mjs'

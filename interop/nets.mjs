@@ -3,6 +3,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { architectureFrom } from '../dist/graphs/describe.js'
+import { randomStream } from '../dist/src/core/random.js'
 import {
   constantTensor,
   evaluateGraph,
@@ -19,7 +20,6 @@ import {
   trainingStep,
   writeCifar10,
 } from '../dist/src/index.js'
-import { randomStream } from '../dist/src/random.js'
 
 const networks = {
   /** Whose numbers are compared: small enough for the reference. */

@@ -35,7 +35,7 @@ const notice =
 async function bundlePage(file) {
   const { build } = await import('rolldown')
   await build({
-    input: join(root, 'src', 'report', 'script', 'main.ts'),
+    input: join(root, 'src', 'study', 'report', 'script', 'main.ts'),
     output: { file, format: 'iife', minify: true, banner: notice },
     // Sources import each other by the names of their compiled form.
     resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
@@ -59,7 +59,7 @@ export async function build() {
       stdio: ['ignore', 2, 2],
     })
     if (run.status !== 0) return false
-    await bundlePage(join(fresh, 'src', 'report', 'script.js'))
+    await bundlePage(join(fresh, 'src', 'study', 'report', 'script.js'))
     utimesSync(join(fresh, 'src', 'index.js'), started, started)
     const old = existsSync(dist) ? mkdtempSync(join(root, 'dist.')) : undefined
     if (old) renameSync(dist, join(old, 'dist'))

@@ -13,7 +13,7 @@ const STEPS = 3
 
 /**
  * What may differ: the losses; what the steps changed, of the state tensor that is furthest off and of the whole state. Two
- * right steps differ by rounding, and by the ReLUs that rounding turns over (src/tuning/compare.ts), which in a tensor whose
+ * right steps differ by rounding, and by the ReLUs that rounding turns over (src/driver/planning/compare.ts), which in a tensor whose
  * gradient nearly cancels out can be much of it; TF32 and half precision have 10 bits of fraction, not 23, so they turn over
  * more. A gradient that is wrong is off by its own size.
  */

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeModel } from '../../dist/src/onnx/tensors.js'
+import { decodeModel } from '../../dist/src/core/onnx/tensors.js'
 import { ours } from './processes.mjs'
 import { precisions } from './settings.mjs'
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openTrainingSession, planStep, readTrainableModel } from 'rdm-onnx'
-import { decodeSafetensors } from '../../dist/src/fit/safetensors.js'
+import { decodeSafetensors } from '../../dist/src/driver/run/safetensors.js'
 import { readCase, serve } from './protocol.mjs'
 
 const { values } = parseArgs({ options: { case: { type: 'string' }, target: { type: 'string' } } })

@@ -1,7 +1,7 @@
 // The options that say which network is meant.
 
 import { type Command, Option } from 'commander'
-import { maskList, numberList } from '../text.js'
+import { maskList, numberList } from '../study/text.js'
 import { parsedBy, wholeNumber } from './command.js'
 
 export { architectureFrom, formatFunctions, type NetworkOptions } from '../../graphs/describe.js'

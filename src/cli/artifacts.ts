@@ -3,11 +3,11 @@
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
-import { trainingArtifacts } from '../artifacts/index.js'
-import { type OptimizerName, optimizerNames } from '../artifacts/optimizer.js'
-import { messageOf, UserError } from '../errors.js'
-import { makeFolder } from '../folders.js'
-import type { Graph } from '../graph/graph.js'
+import { messageOf, UserError } from '../core/errors.js'
+import type { Graph } from '../core/graph/graph.js'
+import { trainingArtifacts } from '../driver/artifacts/index.js'
+import { type OptimizerName, optimizerNames } from '../driver/artifacts/optimizer.js'
+import { makeFolder } from '../driver/folders.js'
 import { decimalNumber, parsedBy } from './command.js'
 
 export interface ArtifactsOptions {

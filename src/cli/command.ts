@@ -11,10 +11,10 @@
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import type { z } from 'zod'
-import { messageOf, UserError } from '../errors.js'
-import { ownPackage } from '../package.js'
+import { messageOf, UserError } from '../core/errors.js'
+import { ownPackage } from '../driver/package.js'
 
-export { decimalNumber, seedNumber, wholeNumber } from '../text.js'
+export { decimalNumber, seedNumber, wholeNumber } from '../study/text.js'
 
 /** What a command ends with. 130, the end by Ctrl-C, is the business of the command that handles it. */
 export const exitCodes = { ok: 0, internalError: 1, badInput: 2 } as const

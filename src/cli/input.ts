@@ -1,7 +1,7 @@
 // Reading a model file that a command was given: from a path, or from standard input for `-`.
 import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
-import { UserError } from '../errors.js'
+import { UserError } from '../core/errors.js'
 
 /**
  * The bytes of a file, or of standard input for `-`.

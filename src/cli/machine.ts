@@ -1,8 +1,8 @@
 // The options that say how fast and where something is trained.
 import { type Command, Option } from 'commander'
-import type { MachineSettings } from '../repro/job.js'
-import { type Provider, providers, type RuntimeName, runtimes } from '../runtime/protocol.js'
-import { type TargetName, targetNames } from '../tuning/plan.js'
+import { type TargetName, targetNames } from '../driver/planning/plan.js'
+import { type Provider, providers, type RuntimeName, runtimes } from '../driver/runtime/protocol.js'
+import type { MachineSettings } from '../study/repro/job.js'
 import { decimalNumber, parsedBy, wholeNumber } from './command.js'
 
 export interface MachineFlags {

@@ -1,8 +1,8 @@
 // The options that say where jobs are queued and where runs are shared.
 import { type Command, Option } from 'commander'
 import type { Redis } from 'ioredis'
-import { UserError } from '../errors.js'
-import { openStore, type Store } from '../store/store.js'
+import { UserError } from '../core/errors.js'
+import { openStore, type Store } from '../study/store/store.js'
 
 export interface QueueFlags {
   readonly redis?: string
@@ -32,7 +32,7 @@ export const addQueueOptions = (command: Command, context?: string): Command =>
  */
 export async function withRedis<T>({ redis: url }: QueueFlags, work: (redis: Redis) => Promise<T>): Promise<T> {
   if (url === undefined) throw new UserError('which queue? Give the address of its Redis with --redis')
-  const { connectRedis } = await import('../repro/queue/redis.js')
+  const { connectRedis } = await import('../study/repro/queue/redis.js')
   const redis = await connectRedis(url)
   try {
     return await work(redis)

@@ -3,15 +3,15 @@
 import { SingleBar } from 'cli-progress'
 import { Argument, type Command } from 'commander'
 import { z } from 'zod'
-import { cifarLayouts } from '../data/cifar.js'
-import { fetchDataset, officialArchives } from '../data/fetch.js'
-import type { Dataset, DatasetFormat } from '../data/imageSet.js'
-import { patternNames, synthesize } from '../data/synth.js'
-import { type DatasetReport, type FileReport, verifyDataset } from '../data/verify.js'
-import { checkWritable, writeCifar10 } from '../data/writeCifar.js'
-import { UserError } from '../errors.js'
+import { UserError } from '../core/errors.js'
+import { cifarLayouts } from '../driver/data/cifar.js'
+import { fetchDataset, officialArchives } from '../driver/data/fetch.js'
+import type { Dataset, DatasetFormat } from '../driver/data/imageSet.js'
+import { patternNames, synthesize } from '../driver/data/synth.js'
+import { type DatasetReport, type FileReport, verifyDataset } from '../driver/data/verify.js'
+import { checkWritable, writeCifar10 } from '../driver/data/writeCifar.js'
+import { grouped, table } from '../driver/format/table.js'
 import { createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
-import { grouped, table } from './table.js'
 
 export async function main(argv: string[]): Promise<void> {
   const program = createProgram('rdm-data', 'Download, check and synthesize data sets to train on.', [

@@ -1,8 +1,8 @@
 // rdm-doctor: what this machine has for training, on its CPU and on an NVIDIA GPU.
 import type { Command } from 'commander'
-import { examine } from '../doctor/examine.js'
-import { report } from '../doctor/report.js'
-import { thisSystem } from '../doctor/system.js'
+import { examine } from '../study/doctor/examine.js'
+import { report } from '../study/doctor/report.js'
+import { thisSystem } from '../study/doctor/system.js'
 import { createProgram, parsedBy, runProgram, wholeNumber } from './command.js'
 
 /** Exit code when something does not work that should. */

@@ -1,8 +1,8 @@
 // rdm-report: what an experiment, several runs or single ones came to, as a page.
 import { join } from 'node:path'
-import { UserError } from '../errors.js'
-import { readFolders } from '../report/read.js'
-import { reportOf } from '../report/report.js'
+import { UserError } from '../core/errors.js'
+import { readFolders } from '../study/report/read.js'
+import { reportOf } from '../study/report/report.js'
 import { createProgram, runProgram } from './command.js'
 
 interface ReportFlags {
@@ -27,7 +27,7 @@ async function report(folders: readonly string[], { out }: ReportFlags): Promise
     throw new UserError('where to? Several folders have no place in common: give one with --out')
   const made = reportOf(await readFolders(folders))
   // The chart library takes most of a second to load, which a folder that is refused should not cost.
-  const { writeReport } = await import('../report/write.js')
+  const { writeReport } = await import('../study/report/write.js')
   const [page, ...pictures] = await writeReport(made, out ?? join(first!, 'report'))
   process.stdout.write(`${made.standing}\n`)
   for (const path of [page!, ...pictures]) process.stdout.write(`${path}\n`)

@@ -1,9 +1,10 @@
 // rdm-worker: trains the jobs that rdm-repro puts into a queue.
-import type { ProgressOutput } from '../fit/progress.js'
-import { type RunNames, runsJsonReporter, runsTextReporter } from '../fit/runsProgress.js'
-import type { WorkerJob } from '../repro/queue/worker.js'
+
+import type { WorkerJob } from '../study/repro/queue/worker.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, wholeNumber } from './command.js'
 import { addMachineOptions, type MachineFlags, machineSettings } from './machine.js'
+import type { ProgressOutput } from './progress/progress.js'
+import { type RunNames, runsJsonReporter, runsTextReporter } from './progress/runsProgress.js'
 import { addQueueOptions, type QueueFlags, withQueue } from './queue.js'
 import { reporting } from './reporting.js'
 
@@ -46,7 +47,7 @@ async function runWorker(flags: WorkerFlags): Promise<void> {
   const reporter = json ? runsJsonReporter(output, names) : runsTextReporter(output, names)
   await withQueue(flags, async (queue) => {
     // The queue's library takes a while to load.
-    const { work } = await import('../repro/queue/worker.js')
+    const { work } = await import('../study/repro/queue/worker.js')
     reporter.onEvent({ event: 'notice', message: 'waiting for jobs' })
     const settings = { ...queue, jobs, machine: machineSettings(flags), stalledAfter: stalledAfter * 1000 }
     await reporting(reporter, (signal, onEvent) => work({ ...settings, signal, onEvent }), stopping)

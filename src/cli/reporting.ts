@@ -1,5 +1,5 @@
 // Training as a command: what it shows, and how a signal stops it.
-import type { RunsReporter } from '../fit/runsProgress.js'
+import type { RunsReporter } from './progress/runsProgress.js'
 import { untilSignal } from './stopping.js'
 
 /**

@@ -1,9 +1,11 @@
 // rdm-fit --seeds: which runs there are to be, from what they are trained, and what is printed of them at the end.
 import { join } from 'node:path'
-import { readDataset } from '../data/cifar.js'
-import { messageOf, UserError } from '../errors.js'
-import { runFiles } from '../fit/runFolder.js'
-import { fitSeeds, type SeedsOptions } from '../fit/seeds.js'
+import { messageOf, UserError } from '../core/errors.js'
+import { readTrainableModel } from '../core/model/read.js'
+import { readDataset } from '../driver/data/cifar.js'
+import { table } from '../driver/format/table.js'
+import { runFiles } from '../driver/run/runFolder.js'
+import { fitSeeds, type SeedsOptions } from '../driver/seeds/seeds.js'
 import {
   firstBegunRun,
   plainSummary,
@@ -11,10 +13,8 @@ import {
   type SeedOutcome,
   type SeedsSummary,
   seedFolder,
-} from '../fit/seedsFolder.js'
-import { readTrainableModel } from '../model/read.js'
+} from '../driver/seeds/seedsFolder.js'
 import { readInput } from './input.js'
-import { table } from './table.js'
 
 export interface SeedsFlags {
   readonly seed?: number

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 function run(action: string, ...argv: string[]) {
   const script = `
     import { createProgram, parsedBy, wholeNumber, runProgram } from './dist/src/cli/command.js'
-    import { UserError } from './dist/src/errors.js'
+    import { UserError } from './dist/src/core/errors.js'
     const program = createProgram('tool', 'A tool.', ['tool --count 3'])
       .option('--count <number>', 'how many', parsedBy(wholeNumber(1, 9)), 1)
       .action(async (options) => { ${action} })

@@ -5,8 +5,8 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { cifarLayouts } from '../../src/data/cifar.js'
-import { temporaryFolder, tinyCifar10 } from '../data/support.js'
+import { cifarLayouts } from '../../src/driver/data/cifar.js'
+import { temporaryFolder, tinyCifar10 } from '../driver/data/support.js'
 
 const command = fileURLToPath(new URL('../../bin/rdm-data.js', import.meta.url))
 

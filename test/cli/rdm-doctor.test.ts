@@ -32,7 +32,7 @@ it('computes a convolution on the CPU provider, and says the same in text and JS
 it('makes the child name the library that does not load, where CUDA does not work', () => {
   const folder = mkdtempSync(join(tmpdir(), 'rdm-doctor-test-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  const child = fileURLToPath(new URL('../../dist/src/doctor/child.js', import.meta.url))
+  const child = fileURLToPath(new URL('../../dist/src/study/doctor/child.js', import.meta.url))
   const job = JSON.stringify({ provider: 'cuda', device: 0, folder })
   const { status, stdout, stderr } = spawnSync(process.execPath, [child, job], { encoding: 'utf8' })
   expect(status).toBe(0)

@@ -8,13 +8,13 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { architectureSchema, residualNetwork } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
-import { artifactFiles, trainingArtifacts } from '../../src/artifacts/index.js'
-import { parameterCount } from '../../src/model/cost.js'
-import { keys } from '../../src/model/metadata.js'
-import { readTrainableModel } from '../../src/model/read.js'
-import { decodeModel, tensorFromProto } from '../../src/onnx/tensors.js'
-import { readModel } from '../../src/onnx/trainingInfo.js'
-import { dtypeOf } from '../../src/ops/elementwise.js'
+import { parameterCount } from '../../src/core/model/cost.js'
+import { keys } from '../../src/core/model/metadata.js'
+import { readTrainableModel } from '../../src/core/model/read.js'
+import { decodeModel, tensorFromProto } from '../../src/core/onnx/tensors.js'
+import { readModel } from '../../src/core/onnx/trainingInfo.js'
+import { dtypeOf } from '../../src/core/ops/elementwise.js'
+import { artifactFiles, trainingArtifacts } from '../../src/driver/artifacts/index.js'
 import { commandFile, runAll } from './support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'rdm-export-'))
@@ -258,7 +258,7 @@ it('--artifacts writes the files of the training API, with the optimizer that is
     const proto = decodeModel(readFileSync(join(to, 'optimizer_model.onnx'))).graph!
     const { opType, attribute } = proto.node![0]!
     const decay = attribute!.find(({ name }) => name === 'weight_decay')?.f
-    return { opType, decay, rates: proto.initializer!.map((value) => [...tensorFromProto(value).data]) }
+    return { opType, decay, rates: proto.initializer!.map((value) => Array.from(tensorFromProto(value).data, Number)) }
   }
   // First, so that the other files must take the place of these.
   expect(await written('--optimizer', 'sgd')).toEqual({

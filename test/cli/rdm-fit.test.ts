@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decodeModel } from '../../src/onnx/tensors.js'
+import { decodeModel } from '../../src/core/onnx/tensors.js'
 import { exportTiny, type Finished, run, start, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-fit-'))

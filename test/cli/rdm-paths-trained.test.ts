@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { watched } from '../../src/cli/paths/measuring.js'
-import { tensor } from '../../src/graph/tensor.js'
-import { keys } from '../../src/model/metadata.js'
-import { decodeModel, encodeModel, tensorToProto } from '../../src/onnx/tensors.js'
+import { tensor } from '../../src/core/graph/tensor.js'
+import { keys } from '../../src/core/model/metadata.js'
+import { decodeModel, encodeModel, tensorToProto } from '../../src/core/onnx/tensors.js'
 import { exportTiny, run, runAll, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-paths-trained-'))

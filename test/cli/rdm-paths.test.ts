@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { base } from '../../graphs/entry.js'
 import { residualNetwork } from '../../graphs/residual.js'
 import { budget } from '../../src/cli/paths/budget.js'
-import { parameterCount } from '../../src/model/cost.js'
+import { parameterCount } from '../../src/core/model/cost.js'
 import { run, runAll } from './support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'rdm-paths-'))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { planModel, writeExperiment, writeRun, writeSeeds } from '../report/support.js'
+import { planModel, writeExperiment, writeRun, writeSeeds } from '../study/report/support.js'
 import { run, runAll } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-report-'))

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { randomStream } from '../../src/random.js'
+import { randomStream } from '../../src/core/random.js'
 import { type Finished, run, start, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-repro-'))

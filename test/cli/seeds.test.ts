@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { spreadLine } from '../../src/cli/seeds.js'
-import { seedList } from '../../src/text.js'
+import { seedList } from '../../src/study/text.js'
 import { exportTiny, type Finished, run, start, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-seeds-'))

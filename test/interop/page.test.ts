@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decodeSafetensors } from '../../src/fit/safetensors.js'
+import { decodeSafetensors } from '../../src/driver/run/safetensors.js'
 import { hasBrowser } from '../support/browser.js'
 
 const root = join(import.meta.dirname, '..', '..')

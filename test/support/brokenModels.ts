@@ -1,6 +1,6 @@
 // A small model file, ways into its parts, and what reading a broken one says.
 import { residualNetwork } from '../../graphs/residual.js'
-import { readTrainableModel } from '../../src/model/read.js'
+import { readTrainableModel } from '../../src/core/model/read.js'
 import { edited, fileOf, type ModelProto, onnx } from './models.js'
 import { tinyNetworks } from './networks.js'
 

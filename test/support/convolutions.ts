@@ -1,8 +1,8 @@
 // Convolutions of every kind of window, and their gradients on drawn numbers.
-import { type Tensor, tensor } from '../../src/graph/tensor.js'
-import { apply1, input, type Value } from '../../src/graph/value.js'
-import { ConvInputGrad, ConvWeightGrad, conv } from '../../src/ops/index.js'
-import { randomStream } from '../../src/random.js'
+import { type Numbers, numbers } from '../../src/core/graph/tensor.js'
+import { apply1, input, type Value } from '../../src/core/graph/value.js'
+import { ConvInputGrad, ConvWeightGrad, conv } from '../../src/core/ops/index.js'
+import { randomStream } from '../../src/core/random.js'
 
 export interface Convolution {
   /** Height and width of x. */
@@ -51,10 +51,10 @@ export const convolutions: readonly Convolution[] = [
 export const titleOf = (c: Convolution): string =>
   `${c.size.join('×')} kernel ${c.kernel} strides ${c.strides} pads ${c.pads} dilations ${c.dilations} group ${c.group}`
 
-function drawLike(shape: readonly number[], key: string): Tensor {
+function drawLike(shape: readonly number[], key: string): Numbers {
   const random = randomStream(37, key)
   const size = shape.reduce((a, b) => a * b, 1)
-  return tensor(
+  return numbers(
     'float32',
     shape,
     Array.from({ length: size }, () => random.normal()),
@@ -68,7 +68,7 @@ export interface ConvolutionTrial {
   readonly dy: Value
   readonly dx: Value
   readonly dw: Value
-  readonly feeds: ReadonlyMap<Value, Tensor>
+  readonly feeds: ReadonlyMap<Value, Numbers>
 }
 
 export interface TrialSizes {

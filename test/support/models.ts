@@ -1,13 +1,13 @@
 // Small networks and their files: what the tests of reading, writing and training share.
 import onnxProto from 'onnx-proto'
 import { recipes } from '../../graphs/recipes.js'
-import { type Graph, graph } from '../../src/graph/graph.js'
-import { printGraph } from '../../src/graph/print.js'
-import { input } from '../../src/graph/value.js'
-import { batchNorm, conv2d, linear, normalizePixels } from '../../src/layers/index.js'
-import type { Recipe } from '../../src/model/recipe.js'
-import { type ExportOptions, exportModel } from '../../src/model/write.js'
-import { add, averagePool, concat, flatten, maxPool, relu, softmax, tanh } from '../../src/ops/index.js'
+import { type Graph, graph } from '../../src/core/graph/graph.js'
+import { printGraph } from '../../src/core/graph/print.js'
+import { input } from '../../src/core/graph/value.js'
+import { batchNorm, conv2d, linear, normalizePixels } from '../../src/core/layers/index.js'
+import type { Recipe } from '../../src/core/model/recipe.js'
+import { type ExportOptions, exportModel } from '../../src/core/model/write.js'
+import { add, averagePool, concat, flatten, maxPool, relu, softmax, tanh } from '../../src/core/ops/index.js'
 import { tinyNames, tinyNetwork } from './networks.js'
 
 export const { onnx } = onnxProto

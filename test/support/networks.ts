@@ -1,9 +1,9 @@
 // Small residual networks, one of each kind that the papers have, and training batches for them.
 import { type Architecture, residualNetwork } from '../../graphs/residual.js'
-import type { Graph } from '../../src/graph/graph.js'
-import { type Tensor, tensor } from '../../src/graph/tensor.js'
-import { randomStream } from '../../src/random.js'
-import { initialize } from '../../src/training/initialize.js'
+import type { Graph } from '../../src/core/graph/graph.js'
+import { type Numbers, numbers, widen } from '../../src/core/graph/tensor.js'
+import { randomStream } from '../../src/core/random.js'
+import { initialize } from '../../src/core/training/initialize.js'
 
 const tiny: Architecture = {
   name: 'tiny',
@@ -41,30 +41,30 @@ export const tinyNetwork = (name: TinyName): Graph => residualNetwork(tinyNetwor
  * Values for all parameters of a graph, exactly as a float32 runtime holds them; batch norms and momenta are moved off
  * their neutral first values, so that a term that is lost shows.
  */
-export function disturbed(graph: Graph, seed: number): Map<string, Tensor> {
-  const state = new Map<string, Tensor>()
+export function disturbed(graph: Graph, seed: number): Map<string, Numbers> {
+  const state = new Map<string, Numbers>()
   for (const [name, first] of initialize([graph], seed)) {
     const random = randomStream(seed, 'disturb', name)
-    const moved = first.data.map((value) => {
+    const moved = widen(first).data.map((value) => {
       if (name.endsWith('.momentum')) return 0.01 * random.normal()
       if (/\.(scale|running_variance)$/.test(name)) return value * (0.75 + 0.5 * random.uniform())
       return /\.(shift|bias|running_mean)$/.test(name) ? value + 0.1 * random.normal() : value
     })
-    state.set(name, tensor(first.dtype, first.shape, moved.map(Math.fround)))
+    state.set(name, numbers(first.dtype, first.shape, moved.map(Math.fround)))
   }
   return state
 }
 
 /** Inputs of one step: drawn images and labels, and gates of which about a third are shut. */
-export function tinyBatch(step: Graph, seed: number, { size = 5, rate = 0.1 } = {}): Map<string, Tensor> {
+export function tinyBatch(step: Graph, seed: number, { size = 5, rate = 0.1 } = {}): Map<string, Numbers> {
   const random = randomStream(seed, 'batch')
-  const drawn = (dtype: Tensor['dtype'], shape: readonly number[], next: (i: number) => number) =>
-    tensor(
+  const drawn = (dtype: Numbers['dtype'], shape: readonly number[], next: (i: number) => number) =>
+    numbers(
       dtype,
       shape,
       Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => next(i)),
     )
-  const feeds = new Map<string, Tensor>()
+  const feeds = new Map<string, Numbers>()
   for (const { dtype, shape, origin } of step.inputs) {
     if (origin.kind !== 'input') continue
     const known = shape.map((dim) => (typeof dim === 'number' ? dim : size))
@@ -78,7 +78,7 @@ export function tinyBatch(step: Graph, seed: number, { size = 5, rate = 0.1 } = 
         origin.name,
         drawn(dtype, known, () => random.below(10)),
       )
-    if (origin.name === 'learning_rate') feeds.set(origin.name, tensor(dtype, [], [Math.fround(rate)]))
+    if (origin.name === 'learning_rate') feeds.set(origin.name, numbers(dtype, [], [Math.fround(rate)]))
     if (origin.name === 'gates')
       feeds.set(
         origin.name,

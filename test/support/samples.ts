@@ -1,22 +1,22 @@
 // A sample of an operator record, drawn and put into a graph.
-import { gradients } from '../../src/autodiff/gradients.js'
-import { evaluateValues } from '../../src/graph/evaluate.js'
-import type { Operator } from '../../src/graph/operator.js'
-import { isFloat, type Tensor, tensor } from '../../src/graph/tensor.js'
-import { apply, constantTensor, input, type Value } from '../../src/graph/value.js'
-import { randomStream } from '../../src/random.js'
+import { gradients } from '../../src/core/autodiff/gradients.js'
+import { evaluateValues } from '../../src/core/graph/evaluate.js'
+import type { Operator } from '../../src/core/graph/operator.js'
+import { isFloat, type Numbers, numbers } from '../../src/core/graph/tensor.js'
+import { apply, constantTensor, input, type Value } from '../../src/core/graph/value.js'
+import { randomStream } from '../../src/core/random.js'
 
 export interface Trial {
   readonly inputs: readonly (Value | undefined)[]
   readonly outputs: readonly Value[]
-  readonly feeds: ReadonlyMap<Value, Tensor>
+  readonly feeds: ReadonlyMap<Value, Numbers>
 }
 
 /** Inputs x0, x1, … (constants stay constants), named below `prefix`, and the operator applied to them. */
-export function trial(operator: Operator, index: number, replace?: (type: Tensor) => Tensor, prefix = ''): Trial {
+export function trial(operator: Operator, index: number, replace?: (type: Numbers) => Numbers, prefix = ''): Trial {
   const sample = operator.samples[index]!
   const random = randomStream(7, operator.name, index)
-  const feeds = new Map<Value, Tensor>()
+  const feeds = new Map<Value, Numbers>()
   const inputs = sample.inputs.map((drawn, i) => {
     if (!drawn) return undefined
     const tensor = drawn.draw(random)
@@ -36,7 +36,7 @@ export const isDifferentiable = ({ gradient }: Operator): boolean => gradient !=
 export function gradientTrial(
   { inputs, outputs, feeds }: Trial,
   name: string,
-  replace: (type: Tensor) => Tensor,
+  replace: (type: Numbers) => Numbers,
   prefix = '',
 ): Pick<Trial, 'outputs' | 'feeds'> {
   const [y] = outputs
@@ -45,7 +45,7 @@ export function gradientTrial(
   const seed = input(`${prefix}dy`, y!.dtype, y!.shape)
   const random = randomStream(17, name)
   const { shape, data } = evaluateValues([y!], feeds)[0]!
-  const dy = tensor(
+  const dy = numbers(
     y!.dtype,
     shape,
     data.map(() => random.normal()),

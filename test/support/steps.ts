@@ -1,6 +1,6 @@
 // Training steps in a row, and how two such rows are compared.
 import { expect } from 'vitest'
-import type { TrainingStep } from '../../src/training/step.js'
+import type { TrainingStep } from '../../src/core/training/step.js'
 import { disturbed, tinyBatch } from './networks.js'
 import { expectClose, type Tensors } from './runtime.js'
 

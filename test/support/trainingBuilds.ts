@@ -4,9 +4,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type DType, type Tensor, tensor } from '../../src/graph/tensor.js'
-import { fromHost, toHost } from '../../src/onnx/tensors.js'
-import { load } from '../../src/runtime/ortWeb.js'
+import { type DType, type Numbers, narrow, numbers, widen } from '../../src/core/graph/tensor.js'
+import { load } from '../../src/driver/runtime/ortWeb.js'
 import type { Tensors } from './runtime.js'
 
 export const rootFile = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
@@ -52,9 +51,9 @@ async function inWeb({ model, state, updates, batches }: Runs): Promise<readonly
   const results: Tensors[] = []
   let current = state
   for (const batch of batches) {
-    const feeds = Object.fromEntries([...current, ...batch].map(([name, t]) => [name, toHost(t)]))
+    const feeds = Object.fromEntries([...current, ...batch].map(([name, t]) => [name, narrow(t)]))
     const outputs = new Map(
-      Object.entries(await loaded.run(feeds, fetches)).map(([name, value]) => [name, fromHost(value)]),
+      Object.entries(await loaded.run(feeds, fetches)).map(([name, value]) => [name, widen(value)]),
     )
     results.push(outputs)
     current = new Map([...current, ...[...updates].map(([name, from]) => [name, outputs.get(from)!] as const)])
@@ -78,8 +77,8 @@ async function inPython(jobs: readonly Runs[]): Promise<readonly (readonly Tenso
     })
     const text = await output(python, [rootFile('test/support/trainingSteps.py')], JSON.stringify(given))
     const results = JSON.parse(text) as Record<string, { dtype: DType; shape: number[]; data: number[] }>[][]
-    const read = ({ dtype, shape, data }: { dtype: DType; shape: number[]; data: number[] }): Tensor =>
-      tensor(dtype, shape, data)
+    const read = ({ dtype, shape, data }: { dtype: DType; shape: number[]; data: number[] }): Numbers =>
+      numbers(dtype, shape, data)
     return results.map((runs) =>
       runs.map((outputs) => new Map(Object.entries(outputs).map(([name, value]) => [name, read(value)]))),
     )

@@ -1,8 +1,9 @@
 // rdm-paths count --budget: each r and depth within so many edges or parameters, and which of them has the most paths.
 import { z } from 'zod'
 import { type Architecture, convolutionsOf, residualNetwork } from '../../../graphs/residual.js'
-import { UserError } from '../../errors.js'
-import { parameterCount } from '../../model/cost.js'
+import { UserError } from '../../core/errors.js'
+import { parameterCount } from '../../core/model/cost.js'
+import { grouped, table } from '../../driver/format/table.js'
 import {
   type Configuration,
   type Cost,
@@ -12,11 +13,10 @@ import {
   edgeCost,
   ranks,
   unitsFor,
-} from '../../paths/budget.js'
-import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../paths/lengths.js'
-import { multiplicity } from '../../paths/multiplicity.js'
+} from '../../study/paths/budget.js'
+import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../study/paths/lengths.js'
+import { multiplicity } from '../../study/paths/multiplicity.js'
 import { architectureFrom, type NetworkOptions } from '../architecture.js'
-import { grouped, table } from '../table.js'
 import { type Counted, checkRange, formatCount, formatRange } from './format.js'
 
 const kinds = ['edges', 'params'] as const

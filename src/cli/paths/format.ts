@@ -1,9 +1,9 @@
 // How counts of paths are written, for people and as JSON, and the range of layers that options give.
 import { z } from 'zod'
-import { UserError } from '../../errors.js'
-import type { LayerRange } from '../../paths/lengths.js'
-import type * as Pictures from '../../paths/pictures.js'
-import { rounded } from '../table.js'
+import { UserError } from '../../core/errors.js'
+import { rounded } from '../../driver/format/table.js'
+import type { LayerRange } from '../../study/paths/lengths.js'
+import type * as Pictures from '../../study/paths/pictures.js'
 
 /** What a count prints, and its picture. */
 export interface Counted {

@@ -1,11 +1,14 @@
 // rdm-paths lesion: the error of a trained model without some of its residual functions.
 import type { Command } from 'commander'
 import { totalBlocks } from '../../../graphs/residual.js'
-import type { ImageSet } from '../../data/imageSet.js'
-import { UserError } from '../../errors.js'
-import { argmax, type ClassifierNames, classifierBy } from '../../fit/evaluate.js'
-import { spreadOf } from '../../fit/statistics.js'
-import { FUNCTION_GATES } from '../../model/metadata.js'
+import { UserError } from '../../core/errors.js'
+import type { Tensor } from '../../core/graph/tensor.js'
+import { FUNCTION_GATES } from '../../core/model/metadata.js'
+import type { ImageSet } from '../../driver/data/imageSet.js'
+import { argmax, type ClassifierNames, classifierBy } from '../../driver/evaluation/evaluate.js'
+import { grouped, table } from '../../driver/format/table.js'
+import { openSession, type Session } from '../../driver/runtime/session.js'
+import { spreadOf } from '../../driver/seeds/statistics.js'
 import {
   compareKinds,
   countWrong,
@@ -13,13 +16,10 @@ import {
   type LesionOutcome,
   lesion,
   type Removed,
-} from '../../paths/lesion.js'
-import { openSession, type Session } from '../../runtime/session.js'
-import type { HostTensor } from '../../runtime/tensor.js'
-import { numberList } from '../../text.js'
+} from '../../study/paths/lesion.js'
+import { numberList } from '../../study/text.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
-import { grouped, table } from '../table.js'
 import {
   addMeasuringOptions,
   checkPictureName,
@@ -95,7 +95,7 @@ async function run(path: string, flags: LesionFlags): Promise<void> {
 function gatedRun(session: Session, functions: number, removed: Removed): Pick<Session, 'run'> {
   const open = new Float32Array(functions).fill(1)
   for (const index of removed) open[index] = 0
-  const gates: HostTensor = { dtype: 'float32', shape: [functions], data: open }
+  const gates: Tensor = { dtype: 'float32', shape: [functions], data: open }
   return { run: (feeds) => session.run({ ...feeds, [FUNCTION_GATES]: gates }) }
 }
 
@@ -172,7 +172,7 @@ export type LesionReport = ReturnType<typeof report>
 async function show(measured: LesionReport, { out, json }: LesionFlags): Promise<void> {
   if (out !== undefined) {
     // Loaded where it is needed: the library for charts takes longer to start than all the rest.
-    const { lesionSvg } = await import('../../paths/lesionPicture.js')
+    const { lesionSvg } = await import('../../study/paths/lesionPicture.js')
     await writePicture(out, lesionSvg(measured))
   }
   process.stdout.write(json ? `${JSON.stringify(measured)}\n` : text(measured))

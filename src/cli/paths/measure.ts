@@ -1,16 +1,16 @@
 // rdm-paths measure: how much gradient the paths of each length carry in a trained model.
 import type { Command } from 'commander'
 import { convolutionsOf, totalBlocks } from '../../../graphs/residual.js'
-import { logitsOf } from '../../fit/evaluate.js'
-import { pathNames } from '../../paths/gradient.js'
-import { gradientRange, gradientShares, meanGradient, rangeSpread } from '../../paths/gradientShares.js'
-import { pathLengths } from '../../paths/lengths.js'
-import { feedsOf, type LengthSamples, measurePaths } from '../../paths/measure.js'
-import { multiplicity } from '../../paths/multiplicity.js'
-import { openSession, type Session } from '../../runtime/session.js'
+import { logitsOf } from '../../driver/evaluation/evaluate.js'
+import { grouped, table } from '../../driver/format/table.js'
+import { openSession, type Session } from '../../driver/runtime/session.js'
+import { pathNames } from '../../study/paths/gradient.js'
+import { gradientRange, gradientShares, meanGradient, rangeSpread } from '../../study/paths/gradientShares.js'
+import { pathLengths } from '../../study/paths/lengths.js'
+import { feedsOf, type LengthSamples, measurePaths } from '../../study/paths/measure.js'
+import { multiplicity } from '../../study/paths/multiplicity.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, decimalNumber, parsedBy } from '../command.js'
-import { grouped, table } from '../table.js'
 import { formatCount, formatRange, jsonLine, percent } from './format.js'
 import {
   addMeasuringOptions,
@@ -144,7 +144,7 @@ export type MeasureReport = ReturnType<typeof report>
 async function show(measured: MeasureReport, { out, json }: MeasureFlags): Promise<void> {
   if (out !== undefined) {
     // Loaded where it is needed: the library for charts takes longer to start than all the rest.
-    const { gradientSvg } = await import('../../paths/gradientPicture.js')
+    const { gradientSvg } = await import('../../study/paths/gradientPicture.js')
     await writePicture(out, gradientSvg(measured))
   }
   process.stdout.write(json ? jsonLine(measured) : text(measured))

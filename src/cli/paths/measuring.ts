@@ -2,15 +2,16 @@
 import { SingleBar } from 'cli-progress'
 import { type Command, Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
-import { readDataset } from '../../data/cifar.js'
-import type { ImageSet } from '../../data/imageSet.js'
-import { UserError } from '../../errors.js'
-import { barOptions, duration } from '../../fit/progress.js'
-import type { Watch } from '../../paths/measure.js'
-import { choose } from '../../paths/sampling.js'
-import { randomStream } from '../../random.js'
-import { type Provider, providers, type SessionSettings } from '../../runtime/protocol.js'
+import { UserError } from '../../core/errors.js'
+import { randomStream } from '../../core/random.js'
+import { readDataset } from '../../driver/data/cifar.js'
+import type { ImageSet } from '../../driver/data/imageSet.js'
+import { duration } from '../../driver/format/units.js'
+import { type Provider, providers, type SessionSettings } from '../../driver/runtime/protocol.js'
+import type { Watch } from '../../study/paths/measure.js'
+import { choose } from '../../study/paths/sampling.js'
 import { parsedBy, seedNumber, wholeNumber } from '../command.js'
+import { barOptions } from '../progress/progress.js'
 import { untilSignal } from '../stopping.js'
 
 type Split = 'train' | 'test'
@@ -101,6 +102,6 @@ export function checkPictureName(out: string | undefined): void {
 export async function writePicture(out: string, svg: string): Promise<void> {
   if (!/\.png$/i.test(out)) return writeFileAtomic(out, svg)
   // Loaded where it is needed: a native library.
-  const { pngOf } = await import('../../charts/png.js')
+  const { pngOf } = await import('../../driver/charts/png.js')
   await writeFileAtomic(out, Buffer.from(await pngOf(svg)))
 }

@@ -1,10 +1,10 @@
 // rdm-paths count, of one network.
 import { type Architecture, convolutionsOf, depthOf, residualNetwork, totalBlocks } from '../../../graphs/residual.js'
-import { parameterCount } from '../../model/cost.js'
-import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../paths/lengths.js'
-import { multiplicity } from '../../paths/multiplicity.js'
+import { parameterCount } from '../../core/model/cost.js'
+import { grouped, table } from '../../driver/format/table.js'
+import { effectivePaths, type LayerRange, lengthsWithin, pathLengths } from '../../study/paths/lengths.js'
+import { multiplicity } from '../../study/paths/multiplicity.js'
 import { architectureFrom, formatFunctions, type NetworkOptions } from '../architecture.js'
-import { grouped, table } from '../table.js'
 import { type Counted, checkRange, formatCount, formatRange, fraction, percent } from './format.js'
 
 /** @throws UserError for a network that is not possible, a range beyond it */

@@ -1,16 +1,16 @@
 // rdm-repro: runs the jobs of a plan.
 import { join } from 'node:path'
 import { kebab } from '../../../graphs/describe.js'
-import { readDataset } from '../../data/cifar.js'
-import { UserError } from '../../errors.js'
-import type { ProgressOutput } from '../../fit/progress.js'
-import { type RunNames, type RunsReporter, runsJsonReporter, runsTextReporter } from '../../fit/runsProgress.js'
-import { runEmbedded } from '../../repro/embedded.js'
-import { jobFolder } from '../../repro/folder.js'
-import { type Job, type Plan, readPlan } from '../../repro/plan.js'
-import type { QueueOptions } from '../../repro/queue/engine.js'
-import { type JobResult, modelResults, plainResults } from '../../repro/results.js'
+import { UserError } from '../../core/errors.js'
+import { readDataset } from '../../driver/data/cifar.js'
+import { runEmbedded } from '../../study/repro/embedded.js'
+import { jobFolder } from '../../study/repro/folder.js'
+import { type Job, type Plan, readPlan } from '../../study/repro/plan.js'
+import type { QueueOptions } from '../../study/repro/queue/engine.js'
+import { type JobResult, modelResults, plainResults } from '../../study/repro/results.js'
 import { type MachineFlags, machineFlagNames, machineSettings } from '../machine.js'
+import type { ProgressOutput } from '../progress/progress.js'
+import { type RunNames, type RunsReporter, runsJsonReporter, runsTextReporter } from '../progress/runsProgress.js'
 import { type QueueFlags, withQueue } from '../queue.js'
 import { reporting } from '../reporting.js'
 import { modelTable } from './tables.js'
@@ -56,7 +56,7 @@ type Watched = Pick<QueueOptions, 'signal' | 'onEvent'>
 
 /** The queue's library takes a while to load. */
 async function runByWorkers(options: QueueOptions): Promise<readonly JobResult[]> {
-  const { runQueued } = await import('../../repro/queue/engine.js')
+  const { runQueued } = await import('../../study/repro/queue/engine.js')
   return runQueued(options)
 }
 

@@ -1,8 +1,8 @@
 // rdm-repro status: where the jobs of an experiment stand, once or again and again; and what is taken back of them.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { requireExperiment } from '../../repro/folder.js'
-import { modelResults, plainResults } from '../../repro/results.js'
-import { type ExperimentStatus, experimentStatus, type InQueue, resultsOf } from '../../repro/status.js'
+import { requireExperiment } from '../../study/repro/folder.js'
+import { modelResults, plainResults } from '../../study/repro/results.js'
+import { type ExperimentStatus, experimentStatus, type InQueue, resultsOf } from '../../study/repro/status.js'
 import { type QueueFlags, withRedis } from '../queue.js'
 import { jobTable, modelTable } from './tables.js'
 
@@ -17,7 +17,7 @@ const defaultSeconds = 5
 export async function showStatus(out: string, flags: StatusFlags): Promise<void> {
   if (flags.redis === undefined) return show(out, flags)
   return withRedis(flags, async (redis) => {
-    const { jobsIn } = await import('../../repro/queue/jobs.js')
+    const { jobsIn } = await import('../../study/repro/queue/jobs.js')
     return show(out, flags, jobsIn(redis))
   })
 }
@@ -26,7 +26,7 @@ export async function showStatus(out: string, flags: StatusFlags): Promise<void>
 export async function withdraw(out: string, flags: Pick<QueueFlags, 'redis'>): Promise<void> {
   const experiment = await requireExperiment(out)
   const taken = await withRedis(flags, async (redis) => {
-    const { withdrawJobs } = await import('../../repro/queue/jobs.js')
+    const { withdrawJobs } = await import('../../study/repro/queue/jobs.js')
     return withdrawJobs(redis, experiment)
   })
   process.stdout.write(`${taken.length === 0 ? 'no job waits in the queue' : `taken back: ${taken.join(', ')}`}\n`)

@@ -1,10 +1,10 @@
 // What rdm-repro prints of jobs and models.
 import { paperText } from '../../../graphs/table1.js'
-import { duration } from '../../fit/progress.js'
-import { spreadText } from '../../fit/statistics.js'
-import type { ModelResult } from '../../repro/results.js'
-import type { JobStatus } from '../../repro/status.js'
-import { table } from '../table.js'
+import { table } from '../../driver/format/table.js'
+import { duration } from '../../driver/format/units.js'
+import { spreadText } from '../../driver/seeds/statistics.js'
+import type { ModelResult } from '../../study/repro/results.js'
+import type { JobStatus } from '../../study/repro/status.js'
 
 const percent = (fraction: number) => (fraction * 100).toFixed(2)
 

@@ -1,0 +1,56 @@
+// Reference evaluation: every operator in float64 on the host. Slow, plain, and what all targets are measured by.
+
+import type { Graph } from './graph.js'
+import { nodesBehind } from './graph.js'
+import { type Numbers, type Tensor, widen } from './tensor.js'
+import { GraphError, type Value } from './value.js'
+
+/** Tensors in float64; what float64 cannot hold is an error. */
+function widened(value: Tensor | Numbers): Numbers {
+  try {
+    return widen(value)
+  } catch (error) {
+    throw error instanceof RangeError ? new GraphError(`evaluate: ${error.message}`) : error
+  }
+}
+
+/** Computes values from what is given for inputs and parameters. */
+export function evaluateValues(
+  values: readonly Value[],
+  given: ReadonlyMap<Value, Tensor | Numbers>,
+): readonly Numbers[] {
+  const known = new Map([...given].map(([value, fed]) => [value, widened(fed)]))
+  const lookUp = (value: Value): Numbers => {
+    const found = known.get(value)
+    if (found) return found
+    if (value.origin.kind === 'constant') return widened(value.origin.tensor)
+    const name = value.origin.kind === 'node' ? value.origin.node.operator.name : value.origin.name
+    throw new GraphError(`evaluate: no value is given for '${name}'`)
+  }
+  for (const { operator, inputs, attributes, outputs } of nodesBehind(values)) {
+    const operands = inputs.map((value) => (value ? lookUp(value) : undefined))
+    let results: readonly Numbers[]
+    try {
+      results = operator.evaluate(operands as Numbers[], attributes as never)
+    } catch (error) {
+      throw error instanceof GraphError ? new GraphError(`evaluate: ${operator.name}: ${error.message}`) : error
+    }
+    outputs.forEach((value, i) => {
+      known.set(value, results[i]!)
+    })
+  }
+  return values.map(lookUp)
+}
+
+/** Computes all outputs of a graph from tensors by the names of its inputs and parameters. */
+export function evaluate(graph: Graph, feeds: ReadonlyMap<string, Tensor | Numbers>): ReadonlyMap<string, Numbers> {
+  const given = new Map<Value, Tensor | Numbers>()
+  for (const value of [...graph.inputs, ...graph.parameters]) {
+    if (value.origin.kind !== 'input' && value.origin.kind !== 'parameter') continue
+    const fed = feeds.get(value.origin.name)
+    if (fed) given.set(value, fed)
+  }
+  const names = [...graph.outputs.keys()]
+  const results = evaluateValues([...graph.outputs.values()], given)
+  return new Map(names.map((name, i) => [name, results[i]!]))
+}

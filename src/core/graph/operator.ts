@@ -1,0 +1,146 @@
+// What an operator is: one record with its attributes, shape rule, gradient, reference evaluation and samples.
+
+import type { Graph } from './graph.js'
+import type { Sample } from './sample.js'
+import type { Shape } from './shape.js'
+import type { DType, Numbers } from './tensor.js'
+import type { Value } from './value.js'
+
+export interface Type {
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+/**
+ * A graph inside an operator, such as the body of a Loop. Its inputs stand at the places of the operands that they have the
+ * types of. The last `captured` of them are values of the graph around it: operands of the node here, while ONNX lets a
+ * body use them by their names.
+ */
+export interface Body {
+  readonly graph: Graph
+  readonly captured: number
+}
+
+interface AttributeTypes {
+  int: number
+  float: number
+  string: string
+  ints: readonly number[]
+  graph: Body
+}
+export type AttributeKind = keyof AttributeTypes
+export type AttributeValue = AttributeTypes[AttributeKind]
+
+export const isBody = (value: AttributeValue | undefined): value is Body =>
+  typeof value === 'object' && 'graph' in value
+
+/** One attribute: required, with a default, or optional (absent when not given). */
+export interface AttributeSpec<K extends AttributeKind = AttributeKind, O extends boolean = boolean> {
+  readonly kind: K
+  readonly optional: O
+  readonly default?: AttributeTypes[K]
+}
+export type AttributeSpecs = Readonly<Record<string, AttributeSpec>>
+export type Attributes = Readonly<Record<string, AttributeValue | undefined>>
+
+export type AttributesOf<S extends AttributeSpecs> = {
+  readonly [K in keyof S]: S[K]['optional'] extends true
+    ? AttributeTypes[S[K]['kind']] | undefined
+    : AttributeTypes[S[K]['kind']]
+}
+
+/** The domain of ONNX's own operators, and the one of the training primitives that ONNX lacks. */
+export const ONNX_DOMAIN = ''
+export const TRAINING_DOMAIN = 'rdm.training'
+
+export interface GradientContext<A> {
+  readonly inputs: readonly Value[]
+  readonly outputs: readonly Value[]
+  readonly attributes: A
+  /** The gradient that has arrived at each output; undefined where none has. */
+  readonly grads: readonly (Value | undefined)[]
+  /** The gradient at the first output. Rules of operators with one differentiable output use this. */
+  readonly grad: Value
+}
+
+/** A rule; zero (piecewise constant, nothing flows back); or forbidden, with the reason and what to do instead. */
+export type Gradient<A> =
+  | { rule(context: GradientContext<A>): readonly (Value | undefined)[] }
+  | 'zero'
+  | { readonly forbidden: string }
+
+/**
+ * What versions of a domain older than an operator's record have in its place. A constant input of the record may be an
+ * attribute in them; the rest of what they lack is said otherwise.
+ */
+export interface OlderForm<A> {
+  /** Inputs that are attributes of whole numbers, by the attribute's name: their places in the record. */
+  readonly inputsAsAttributes?: Readonly<Record<string, number>>
+  /** The most inputs, where it takes fewer than the record. */
+  readonly mostInputs?: number
+  /** Attributes that the record alone has. */
+  readonly lacks?: readonly string[]
+  /** What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it. */
+  instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
+}
+
+/** What a file says of the function that stands for an operator. */
+export interface Doc {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  /** The formula in these names, and where it is from. */
+  readonly text: string
+}
+
+/**
+ * One operator. A rule of a gradient gives one Value an input, or undefined where nothing flows; the engine sums over
+ * broadcast axes, accumulates and prunes. `evaluate` computes in float64 and is the oracle of every test.
+ */
+export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
+  readonly name: string
+  readonly domain: string
+  /** The version of its domain that made it what the record says, types of elements included that a graph can have. */
+  readonly since: number
+  /** The last version of its domain that has it; all later ones too unless given. */
+  readonly until?: number
+  /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
+  readonly before?: OlderForm<AttributesOf<S>>
+  /** Of an operator that ONNX lacks, and that is a function in files. */
+  readonly doc?: Doc
+  readonly attributes: S
+  /** Fewest and most inputs. */
+  readonly arity: readonly [number, number]
+  /** How many outputs a file names at least; those after them it may leave out where nobody uses them. All unless given. */
+  readonly requiredOutputs?: number
+  /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
+  infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
+  gradient: Gradient<AttributesOf<S>>
+  evaluate(inputs: readonly Numbers[], attributes: AttributesOf<S>): readonly Numbers[]
+  /** Inputs on which the gradient table and the runtime comparison try the operator; at least one. */
+  readonly samples: readonly [Sample<AttributesOf<S>>, ...Sample<AttributesOf<S>>[]]
+}
+
+/** Identity with inference: gives a record its precise attribute types. */
+export const operator = <const S extends AttributeSpecs>(record: Operator<S>): Operator<S> => record
+
+/** A training primitive. */
+export interface Primitive<S extends AttributeSpecs = AttributeSpecs> extends Operator<S> {
+  readonly doc: Doc
+}
+
+/** As `operator`, for a training primitive. */
+export const primitive = <const S extends AttributeSpecs>(record: Primitive<S>): Primitive<S> => record
+
+export const required = <K extends AttributeKind>(kind: K): AttributeSpec<K, false> => ({ kind, optional: false })
+export const optional = <K extends AttributeKind>(kind: K): AttributeSpec<K, true> => ({ kind, optional: true })
+export const int = (value: number): AttributeSpec<'int', false> => ({ kind: 'int', optional: false, default: value })
+export const float = (value: number): AttributeSpec<'float', false> => ({
+  kind: 'float',
+  optional: false,
+  default: value,
+})
+export const string = (value: string): AttributeSpec<'string', false> => ({
+  kind: 'string',
+  optional: false,
+  default: value,
+})

@@ -1,0 +1,144 @@
+// Tensors as files and runtimes hold them, in typed arrays, and as the reference evaluation computes with them, in float64.
+
+import { halfBits, halfValue } from './half.js'
+import { sizeOf } from './shape.js'
+
+/** The typed array of each element type. Half precision is held by its bits, bool as 0 and 1. */
+export interface Arrays {
+  float32: Float32Array
+  float64: Float64Array
+  float16: Uint16Array
+  int64: BigInt64Array
+  int32: Int32Array
+  uint8: Uint8Array
+  bool: Uint8Array
+}
+export type DType = keyof Arrays
+
+interface ArrayConstructor<A> {
+  new (length: number): A
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): A
+  readonly BYTES_PER_ELEMENT: number
+}
+export const arrays: { readonly [T in DType]: ArrayConstructor<Arrays[T]> } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+}
+export const dtypes = Object.keys(arrays) as readonly DType[]
+export const isDType = (name: string): name is DType => Object.hasOwn(arrays, name)
+export const isFloat = (dtype: DType): boolean => dtype.startsWith('float')
+/** Bytes of an element. */
+export const widthOf = (dtype: DType): number => arrays[dtype].BYTES_PER_ELEMENT
+
+interface TensorIn<T extends DType> {
+  readonly dtype: T
+  readonly shape: readonly number[]
+  readonly data: Arrays[T]
+}
+/** A row-major tensor; `data` has the product of `shape` elements. */
+export type Tensor<T extends DType = DType> = { readonly [K in T]: TensorIn<K> }[T]
+/** Tensors by name. */
+export type Tensors = Readonly<Record<string, Tensor>>
+
+/** A row-major tensor whose numbers are float64, whatever the dtype: how the reference evaluation has it. */
+export interface Numbers {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly data: Float64Array
+}
+
+export const elementsOf = (shape: readonly number[]): number => shape.reduce((size, dim) => size * dim, 1)
+
+function checkSize(shape: readonly number[], length: number): void {
+  const size = sizeOf(shape)
+  if (length !== size) throw new RangeError(`a tensor of shape [${shape}] holds ${size} values, not ${length}`)
+}
+
+/** @param data shared where it is a Float64Array */
+export function numbers(dtype: DType, shape: readonly number[], data: ArrayLike<number>): Numbers {
+  checkSize(shape, data.length)
+  return { dtype, shape, data: data instanceof Float64Array ? data : Float64Array.from(data) }
+}
+
+const INT64_MAX = 2n ** 63n - 1n
+const INT64_MIN = -(2n ** 63n)
+/** 2^63 as a double stands for "to the end" in slices; it is held to what int64 can say. */
+const toInt64 = (value: number): bigint => {
+  const whole = BigInt(Math.trunc(value))
+  return whole > INT64_MAX ? INT64_MAX : whole < INT64_MIN ? INT64_MIN : whole
+}
+
+const narrowed: { readonly [T in DType]: (values: ArrayLike<number>) => Arrays[T] } = {
+  float32: (values) => new Float32Array(values),
+  float64: (values) => new Float64Array(values),
+  float16: (values) => Uint16Array.from(values, halfBits),
+  int64: (values) => BigInt64Array.from(values, toInt64),
+  int32: (values) => new Int32Array(values),
+  uint8: (values) => new Uint8Array(values),
+  bool: (values) => Uint8Array.from(values, (value) => Number(value !== 0)),
+}
+
+/**
+ * A tensor that shares a typed array.
+ * @throws TypeError when the array is not that of the dtype
+ */
+export function tensorOf(dtype: DType, shape: readonly number[], data: Tensor['data']): Tensor {
+  checkSize(shape, data.length)
+  if (!(data instanceof arrays[dtype]))
+    throw new TypeError(`${dtype} is held by another array than ${data.constructor.name}`)
+  return { dtype, shape, data } as Tensor
+}
+
+/** A tensor of these numbers, rounded to its dtype. */
+export const tensor = (dtype: DType, shape: readonly number[], values: ArrayLike<number>): Tensor =>
+  tensorOf(dtype, shape, narrowed[dtype](values))
+
+export const zeros = (dtype: DType, shape: readonly number[]): Tensor =>
+  tensorOf(dtype, shape, new arrays[dtype](elementsOf(shape)))
+
+/** An int64 as a number: beyond 2^53 only the ends of its range, which mean "as far as it goes" in slices, are let through. */
+function safeNumber(value: bigint): number {
+  const number = Number(value)
+  if (Number.isSafeInteger(number) || value === INT64_MAX || value === INT64_MIN) return number
+  throw new RangeError(`${value} is beyond 2^53: float64 cannot hold it`)
+}
+
+/**
+ * The same numbers in float64.
+ * @throws RangeError for a whole number that float64 cannot hold
+ */
+export function widen(value: Tensor | Numbers): Numbers {
+  const { dtype, shape, data } = value
+  if (data instanceof Float64Array) return { dtype, shape, data }
+  if (data instanceof BigInt64Array) return { dtype, shape, data: Float64Array.from(data, safeNumber as never) }
+  return { dtype, shape, data: dtype === 'float16' ? Float64Array.from(data, halfValue) : new Float64Array(data) }
+}
+
+/** The same numbers, rounded to their dtype, in its array; a tensor as it is. */
+export const narrow = (value: Tensor | Numbers): Tensor =>
+  value.data instanceof arrays[value.dtype]
+    ? (value as Tensor)
+    : tensor(value.dtype, value.shape, (value as Numbers).data)
+
+/** The memory of a typed array, byte by byte. */
+export const bytesOf = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+/** Bytes as the characters of a text, for the keys of maps. */
+export function textOf(bytes: Uint8Array): string {
+  let text = ''
+  // Piece by piece: a call takes only so many arguments.
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+  return text
+}
+
+/** Text that two tensors share only if a file holds the same bits for both: as numbers, −0 would be 0. */
+export function keyOf(value: Tensor | Numbers): string {
+  const { dtype, shape, data } = narrow(value)
+  return `${dtype}[${shape}]${textOf(bytesOf(data))}`
+}

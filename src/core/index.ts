@@ -1,0 +1,49 @@
+// The floor that needs no Node: describe a network, derive its training step, write it as ONNX, read ONNX. It runs in a page, a
+// worker, Deno and Node alike.
+//
+// A network is a Graph of values. Operators (`conv`, `relu`, …) and layers (`conv2d`, `batchNorm`, …) make values of
+// values; `graph` collects them. `gradients` derives a backward pass, `trainingStep` a whole step, `exportModel` writes the
+// file.
+
+export { type GradientOptions, gradients } from './autodiff/gradients.js'
+export { UserError } from './errors.js'
+export { evaluate as evaluateGraph, evaluateValues } from './graph/evaluate.js'
+export { type Graph, graph } from './graph/graph.js'
+export type { Operator, Type } from './graph/operator.js'
+export { printGraph } from './graph/print.js'
+export { type Replace, type RewriteOptions, rewrite } from './graph/rewrite.js'
+export type { Dim, Shape } from './graph/shape.js'
+export {
+  type Arrays,
+  type DType,
+  type Numbers,
+  numbers,
+  type Tensor,
+  type Tensors,
+  tensor,
+} from './graph/tensor.js'
+export {
+  constant,
+  constantTensor,
+  GraphError,
+  type Initializer,
+  input,
+  type Node,
+  type Parameter,
+  parameter,
+  scope,
+  type Value,
+} from './graph/value.js'
+export * from './layers/index.js'
+export { multiplyAdds, parameterCount } from './model/cost.js'
+export { readTrainableModel } from './model/read.js'
+export { type Recipe, recipeSchema } from './model/recipe.js'
+export { learningRateAt, parseSchedule, type Schedule } from './model/schedule.js'
+export type { EncodeOptions, StepSignature, TrainableModel } from './model/trainable.js'
+export { type ExportOptions, exportGraph, exportModel, type Part } from './model/write.js'
+export { signatureOf, type TensorInfo } from './onnx/signature.js'
+export * from './ops/index.js'
+export { portable } from './targets/portable/index.js'
+export { type Expander, type Expansions, expandPrimitives, type Target } from './targets/target.js'
+export { initializationGraph, initialize } from './training/initialize.js'
+export { type Optimizer, type TrainingStep, trainingStep } from './training/step.js'

@@ -1,0 +1,68 @@
+// The training and evaluation models of ONNX Runtime's training API. The API tells the inputs apart by their names: those
+// of parameters, `NAME_grad.accumulation.buffer`, `lazy_reset_grad`; what is left is the user's
+// (onnxruntime/training/onnxblock in the Python package, and what orttraining/training_api/module.cc looks for).
+
+import { type Graph, graph } from '../../core/graph/graph.js'
+import { constant, input, nameOf, type Parameter, rootScope, type Value } from '../../core/graph/value.js'
+import { parametersAsInputs } from '../../core/model/write.js'
+import type { Target } from '../../core/targets/target.js'
+import { lossGradients, lossOf, type StepOptions } from '../../core/training/gradients.js'
+import { accumulate } from './accumulator.js'
+
+const buffer = (name: string) => `${name}_grad.accumulation.buffer`
+const accumulated = (name: string) => `${name}_grad.accumulation.out`
+
+export interface TrainingModel {
+  /**
+   * Inputs: those of the network, `labels`, `gates` where there are any, every parameter, a gradient buffer for each that
+   * is trained, and `lazy_reset_grad`. Outputs: `loss`, `correct`, `logits`, and a flag for each buffer that changes.
+   */
+  readonly graph: Graph
+  /** Survival probability of each gate, in the order of the `gates` input. */
+  readonly survival: readonly number[]
+}
+
+/**
+ * Forward, loss, backward; gradients are added to their buffers. The running statistics, frozen parameters to the API, are
+ * moved in place by the same operator: an official model does it by the outputs of its batch norms, whose memory is
+ * that of their inputs.
+ * @throws GraphError when the network cannot be trained
+ */
+export function trainingModel(network: Graph, target: Target, options: StepOptions = {}): TrainingModel {
+  const { form, labels, loss, correct, gradients } = lossGradients(network, options)
+  const results = new Map(Object.entries({ loss, correct, logits: form.graph.outputs.get('logits')! }))
+  const user = [...results.keys()]
+  for (const [{ origin }, value] of [...gradients, ...form.statistics]) results.set(`${origin.name}.new`, value)
+  const inputs = [...network.inputs, labels, ...(form.gates ? [form.gates.input] : [])]
+  const plain = graph(`${network.name}.train`, inputs, results)
+  const lowered = target.lower(parametersAsInputs(plain, network.parameters))
+
+  const outputs = new Map(user.map((name) => [name, lowered.outputs.get(name)!]))
+  const change = ({ origin: { name } }: Parameter, held: Value, overwrite: Value) => {
+    const flag = rootScope(`accumulate/${name}`, () => accumulate(held, lowered.outputs.get(`${name}.new`)!, overwrite))
+    outputs.set(accumulated(name), flag)
+  }
+  const trained = network.parameters.filter((value) => gradients.has(value))
+  const buffers = trained.map((value) => input(buffer(value.origin.name), value.dtype, value.shape))
+  const reset = input('lazy_reset_grad', 'bool', [1])
+  trained.forEach((value, i) => {
+    change(value, buffers[i]!, reset)
+  })
+  const byName = new Map(lowered.inputs.map((value) => [nameOf(value), value]))
+  for (const value of form.statistics.keys()) change(value, byName.get(value.origin.name)!, constant('bool', [1]))
+  return {
+    graph: graph(plain.name, [...lowered.inputs, ...buffers, reset], outputs),
+    survival: form.gates?.survival ?? [],
+  }
+}
+
+/**
+ * Inputs: those of the network, `labels`, every parameter. Outputs: `loss`, `correct`, `logits`, as many as the training
+ * model has for the user: onnxruntime-web 1.19.2 names the one's results by the other's outputs.
+ */
+export function evaluationModel(network: Graph, target: Target): Graph {
+  const { labels, loss, correct } = lossOf(network, 'eval')
+  const outputs = { loss, correct, logits: network.outputs.get('logits')! }
+  const plain = graph(`${network.name}.eval`, [...network.inputs, labels], outputs)
+  return target.lower(parametersAsInputs(plain, network.parameters))
+}

@@ -1,0 +1,75 @@
+// What a training run tells while it goes on.
+import type { EpochMetrics } from '../run/metrics.js'
+
+/** Once, before the first step of this process. */
+export interface StartEvent {
+  readonly event: 'start'
+  /** Steps done by earlier processes of this run. */
+  readonly step: number
+  readonly epoch: number
+  readonly epochs: number
+  readonly stepsPerEpoch: number
+  /** The step that this process stops after, unless it is stopped. */
+  readonly lastStep: number
+  readonly batchSize: number
+}
+
+/** After each training step. */
+export interface StepEvent {
+  readonly event: 'step'
+  /** Steps done in all, this one included. */
+  readonly step: number
+  /** From 0. */
+  readonly epoch: number
+  /** Mean cross-entropy of the batch, in nats, before the step. */
+  readonly loss: number
+  /** Fraction of the batch that was classified wrong, before the step. */
+  readonly error: number
+  /** What the step took; of steps that were taken in one run, their mean. */
+  readonly ms: number
+  /** Images in the batch. */
+  readonly images: number
+  /** Means over the epoch so far. */
+  readonly meanLoss: number
+  readonly meanError: number
+}
+
+/** After each epoch and its evaluation. `loss` and `error` are means over the epoch's batches. */
+export interface EpochEvent extends EpochMetrics {
+  readonly event: 'epoch'
+  /** What training and evaluation took in this process. */
+  readonly ms: number
+}
+
+/** Why a run ended: all epochs done, the asked-for number of steps done, or stopped from outside. */
+export type EndReason = 'finished' | 'steps' | 'interrupted'
+
+/** Once, at the end. `loss` and `error` are of the epoch in progress, or of the last one where none is. */
+export interface EndEvent {
+  readonly event: 'end'
+  readonly step: number
+  readonly epoch: number
+  readonly loss: number
+  readonly error: number
+  /** After the last complete epoch; null before there is one. */
+  readonly testLoss: number | null
+  readonly testError: number | null
+  /** What this process took. */
+  readonly ms: number
+  readonly reason: EndReason
+}
+
+/** Something worth telling that does not stop the run. */
+export interface NoticeEvent {
+  readonly event: 'notice'
+  readonly message: string
+}
+
+/** Before the first step, while the ways to write its convolutions are timed on this machine: once, the results are kept. */
+export interface TuningEvent {
+  readonly event: 'tuning'
+  readonly done: number
+  readonly total: number
+}
+
+export type FitEvent = StartEvent | StepEvent | EpochEvent | EndEvent | NoticeEvent | TuningEvent

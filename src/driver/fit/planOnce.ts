@@ -1,0 +1,45 @@
+// How the step of several runs is written: decided once, before any of them.
+
+import type { TrainableModel } from '../../core/model/trainable.js'
+import type { Dataset } from '../data/imageSet.js'
+import { planStep, type StepPlan, type TargetName } from '../planning/plan.js'
+import type { FitConfig } from './config.js'
+import type { FitEvent } from './events.js'
+
+export interface PlanOnceOptions {
+  readonly model: TrainableModel
+  readonly data: Dataset
+  /** Of the runs. */
+  readonly config: FitConfig
+  /** The target, where the user names one. */
+  readonly named?: TargetName | undefined
+  /** What a run of the model that has begun was decided to be. */
+  readonly earlier?: StepPlan | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: ((event: FitEvent) => void) | undefined
+}
+
+/**
+ * Convolutions that are timed beside another run are timed wrong.
+ * @returns undefined when the signal stops it
+ * @throws UserError when the runtime or its provider is not there, or the target that is asked for does not run here
+ */
+export async function planOnce(options: PlanOnceOptions): Promise<StepPlan | undefined> {
+  const { model, data, config, named, earlier, signal, onEvent } = options
+  const { batchSize, target, precision, threads, runtime, provider, device } = config
+  const planned = await planStep({
+    model,
+    batch: Math.min(batchSize, data.train.count),
+    wanted: target,
+    earlier: named === undefined || named === earlier?.target ? earlier : undefined,
+    precision,
+    threads,
+    runtime,
+    provider,
+    device,
+    signal,
+    onNotice: (message) => onEvent?.({ event: 'notice', message }),
+    onProgress: (done, total) => onEvent?.({ event: 'tuning', done, total }),
+  })
+  return planned?.plan
+}

@@ -1,0 +1,109 @@
+// Does a step give what the portable step gives? Asked before a faster step trains anything.
+
+import type { Tensor, Tensors } from '../../core/graph/tensor.js'
+import type { TrainableModel } from '../../core/model/trainable.js'
+import { randomStream } from '../../core/random.js'
+import type { SessionSettings } from '../runtime/protocol.js'
+import { openSession } from '../runtime/session.js'
+
+/**
+ * Two right steps differ by rounding alone; but where rounding turns a ReLU over, a whole gradient element comes or goes,
+ * and of m in a million turned over the gradients differ by √m thousandths: 1.5 % were seen 83 layers deep. A layout that
+ * was taken wrongly makes other gradients altogether.
+ */
+const TOLERANCE = 0.1
+/**
+ * Of one state tensor where products are rounded to 11 bits (half precision, and TF32 on a GPU): more ReLUs turn over, and in a
+ * tensor whose gradient nearly cancels out that is much of it. RDM-56 in half precision on an H200: 10.5 % of the first
+ * convolution's weights. A gradient that is wrong is off by its own size.
+ */
+const COARSE_TOLERANCE = 0.5
+/** Of the largest change: what lies below it is zero but for rounding (the gradient of a shift before a batch norm). */
+const FLOOR = 1e-4
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`
+
+function someBatch({ signature, state }: TrainableModel, batch: number): Tensors {
+  const random = randomStream(1, 'comparison')
+  const { images, labels, learningRate, gates, imageShape, classes } = signature
+  const size = batch * imageShape.reduce((a, b) => a * b, 1)
+  const feeds: Record<string, Tensor> = {
+    ...state,
+    [images]: {
+      dtype: 'uint8',
+      shape: [batch, ...imageShape],
+      data: Uint8Array.from({ length: size }, () => random.below(256)),
+    },
+    [labels]: {
+      dtype: 'int64',
+      shape: [batch],
+      data: BigInt64Array.from({ length: batch }, () => BigInt(random.below(classes))),
+    },
+    [learningRate]: { dtype: 'float32', shape: [], data: Float32Array.of(0.1) },
+  }
+  if (gates) {
+    const count = gates.survival.length
+    feeds[gates.name] = { dtype: 'float32', shape: [count], data: new Float32Array(count).fill(1) }
+  }
+  return feeds
+}
+
+async function outputsOf(model: Uint8Array, feeds: Tensors, settings: SessionSettings): Promise<Tensors> {
+  const session = await openSession(model, settings)
+  try {
+    return await session.run(feeds)
+  } finally {
+    await session.close()
+  }
+}
+
+/** Root of the mean square of a − b; NaN where one is not finite. */
+function distance(a: Tensor, b: Tensor): number {
+  let sum = 0
+  for (let i = 0; i < a.data.length; i++) sum += (Number(a.data[i]) - Number(b.data[i])) ** 2
+  return Math.sqrt(sum / Math.max(1, a.data.length))
+}
+
+/** How the candidate is run, where that is not how the reference is. */
+export interface CandidateOptions {
+  readonly settings: SessionSettings
+  /** Its products have 11 bits. */
+  readonly coarse: boolean
+}
+
+/**
+ * Runs both steps once on the same small batch.
+ * @param reference the portable step, `candidate` the other, for `batch` images
+ * @returns what differs, in words; undefined when nothing does
+ */
+export async function compareSteps(
+  model: TrainableModel,
+  reference: Uint8Array,
+  candidate: Uint8Array,
+  batch: number,
+  settings: SessionSettings,
+  { settings: candidateSettings, coarse }: CandidateOptions = { settings, coarse: false },
+): Promise<string | undefined> {
+  const feeds = someBatch(model, batch)
+  const expected = await outputsOf(reference, feeds, settings)
+  const actual = await outputsOf(candidate, feeds, candidateSettings)
+  const change = (outputs: Tensors, output: string): number =>
+    distance(outputs[output]!, model.state[model.carried[output]!]!)
+  const largest = Math.max(...Object.keys(model.carried).map((output) => change(expected, output)))
+  const tolerance = coarse ? COARSE_TOLERANCE : TOLERANCE
+  let [allApart, allChanged] = [0, 0]
+  for (const output of Object.keys(model.carried)) {
+    const apart = distance(expected[output]!, actual[output]!)
+    const changed = change(expected, output)
+    const error = apart / Math.max(changed, FLOOR * largest)
+    if (!(error <= tolerance)) return `"${output}" differs by ${percent(error)}`
+    const { length } = expected[output]!.data
+    allApart += length * apart ** 2
+    allChanged += length * changed ** 2
+  }
+  const whole = Math.sqrt(allApart / allChanged)
+  if (!(whole <= TOLERANCE)) return `the state as a whole differs by ${percent(whole)}`
+  const { loss } = model.signature
+  const error = distance(expected[loss]!, actual[loss]!) / Math.abs(Number(expected[loss]!.data[0]))
+  return error <= TOLERANCE ? undefined : `"${loss}" differs by ${percent(error)}`
+}

@@ -1,0 +1,89 @@
+// Which way to write each convolution is fastest on this machine: found by timing them, one after the other.
+
+import { UserError } from '../../core/errors.js'
+import type { Tensors } from '../../core/graph/tensor.js'
+import { encodeModel } from '../../core/onnx/tensors.js'
+import { writeModel } from '../../core/onnx/write.js'
+import { randomStream } from '../../core/random.js'
+import type { SessionSettings } from '../runtime/protocol.js'
+import { openSession, type Session } from '../runtime/session.js'
+import type { Call } from '../targets/ort-cpu/candidates.js'
+import { trialGraph } from '../targets/ort-cpu/trial.js'
+
+/** What the tuner found for one call: the fastest way, and milliseconds for each that ran. */
+export interface Timing {
+  readonly choice: string
+  readonly ms: Readonly<Record<string, number>>
+}
+
+const ROUNDS = 3
+/** Runs in a row, of which the fastest counts: the first are slow. */
+const RUNS = 4
+
+function operandsOf({ operands }: Call): Tensors {
+  const random = randomStream(1, 'tuning')
+  return Object.fromEntries(
+    operands.map(({ shape }, i) => {
+      const dims = shape as readonly number[]
+      const data = new Float32Array(dims.reduce((a, b) => a * b, 1))
+      for (let k = 0; k < data.length; k++) data[k] = random.uniform() - 0.5
+      return [`x${i}`, { dtype: 'float32', shape: [...dims], data }]
+    }),
+  )
+}
+
+/** Ways this near to the fastest are as good: the first of them is taken, so that noise does not decide. */
+const NEAR = 1.05
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
+
+/** Times calls one after the other. One session lives at a time: the threads of an idle one would spin beside it. */
+export class Tuner {
+  #session: Session | undefined
+
+  constructor(
+    private readonly block: number,
+    private readonly settings: SessionSettings,
+  ) {}
+
+  /**
+   * Times the ways to write a call against each other, in rounds so that a slow moment of the machine falls on all.
+   * @returns undefined when the runtime runs none of them
+   */
+  async time(call: Call, names: readonly string[]): Promise<Timing | undefined> {
+    const feeds = operandsOf(call)
+    const models = new Map(
+      names.map((name) => {
+        const graph = trialGraph(call, name, this.block)
+        return [name, encodeModel(writeModel({ graph, weights: new Map() }))]
+      }),
+    )
+    const times = new Map<string, number[]>(names.map((name) => [name, []]))
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const name of [...times.keys()]) {
+        try {
+          const session = await this.open(models.get(name)!)
+          times.get(name)!.push(Math.min(...(await session.time(feeds, RUNS))))
+        } catch (error) {
+          // A way that the runtime refuses is no way.
+          if (!(error instanceof UserError)) throw error
+          times.delete(name)
+        }
+      }
+    }
+    const ms = Object.fromEntries([...times].map(([name, all]) => [name, median(all)]))
+    const fastest = Math.min(...Object.values(ms))
+    const choice = names.find((name) => ms[name]! <= fastest * NEAR)
+    return choice === undefined ? undefined : { choice, ms }
+  }
+
+  async close(): Promise<void> {
+    await this.#session?.close()
+  }
+
+  private async open(model: Uint8Array): Promise<Session> {
+    if (this.#session) await this.#session.replace(model)
+    else this.#session = await openSession(model, this.settings)
+    return this.#session
+  }
+}

@@ -1,0 +1,147 @@
+// The safetensors file format (https://github.com/huggingface/safetensors): 8 bytes with the length of the header,
+// little-endian; the header, JSON with dtype, shape and data offsets of each tensor and a string map `__metadata__`;
+// then the data, without holes. Reading is strict, for a file may come from anywhere.
+import { open } from 'node:fs/promises'
+import { z } from 'zod'
+import { messageOf, UserError } from '../../core/errors.js'
+import { arrays, type DType, elementsOf, type Tensors, tensorOf, widthOf } from '../../core/graph/tensor.js'
+
+export interface SafetensorsFile {
+  readonly tensors: Tensors
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+const typeNames: Record<DType, string> = {
+  float64: 'F64',
+  int64: 'I64',
+  float32: 'F32',
+  float16: 'F16',
+  int32: 'I32',
+  uint8: 'U8',
+  bool: 'BOOL',
+}
+const dtypes = Object.fromEntries(Object.entries(typeNames).map(([dtype, name]) => [name, dtype as DType]))
+
+// The bound of the reference implementation.
+const maxHeader = 100_000_000
+
+const size = z.int().min(0)
+const entrySchema = z.strictObject({
+  dtype: z.string(),
+  shape: z.array(size).max(64),
+  data_offsets: z.tuple([size, size]),
+})
+const metadataSchema = z.record(z.string(), z.string())
+
+/** The file's bytes. The same tensors and metadata give the same bytes, in whatever order they come. */
+export function encodeSafetensors({ tensors, metadata }: SafetensorsFile): Uint8Array {
+  // Widest elements first keeps every tensor aligned to its element size.
+  const width = (name: string) => widthOf(tensors[name]!.dtype)
+  const names = Object.keys(tensors).sort((a, b) => width(b) - width(a) || (a < b ? -1 : 1))
+  const header: [string, unknown][] = [['__metadata__', metadata]]
+  let end = 0
+  for (const name of names) {
+    const { dtype, shape, data } = tensors[name]!
+    header.push([name, { dtype: typeNames[dtype], shape, data_offsets: [end, end + data.byteLength] }])
+    end += data.byteLength
+  }
+  const text = Buffer.from(JSON.stringify(Object.fromEntries(header)))
+  const start = 8 + Math.ceil(text.length / 8) * 8
+  // The padding of the header is spaces.
+  const file = Buffer.alloc(start + end, ' ', 'latin1')
+  file.writeBigUInt64LE(BigInt(start - 8))
+  text.copy(file, 8)
+  let offset = start
+  for (const name of names) {
+    const { buffer, byteOffset, byteLength } = tensors[name]!.data
+    file.set(new Uint8Array(buffer, byteOffset, byteLength), offset)
+    offset += byteLength
+  }
+  return file
+}
+
+/**
+ * Reads a file's bytes; `path` is for messages.
+ * @throws UserError when anything about the file is not as the format says.
+ */
+export function decodeSafetensors(file: Uint8Array, path: string): SafetensorsFile {
+  const fail = (reason: string): never => {
+    throw new UserError(`${path} is damaged or no safetensors file: ${reason}`)
+  }
+  if (file.length < 8) fail(`it has ${file.length} bytes, fewer than the 8 that hold the length of the header`)
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
+  const headerLength = Number(bytes.readBigUInt64LE())
+  if (headerLength > maxHeader || 8 + headerLength > bytes.length) {
+    fail(`a header of ${headerLength} bytes does not fit a file of ${bytes.length}`)
+  }
+  const header = parseHeader(bytes.subarray(8, 8 + headerLength), fail)
+  const data = bytes.subarray(8 + headerLength)
+
+  const entries: { name: string; dtype: DType; shape: number[]; begin: number; end: number }[] = []
+  let metadata: Record<string, string> = {}
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') {
+      metadata = metadataSchema.safeParse(value).data ?? fail('its metadata is not a map of strings')
+      continue
+    }
+    const entry = entrySchema.safeParse(value).data ?? fail(`the header's entry of tensor "${name}" is malformed`)
+    const dtype = Object.hasOwn(dtypes, entry.dtype)
+      ? dtypes[entry.dtype]!
+      : fail(`"${name}" has the unknown type ${entry.dtype}`)
+    const [begin, end] = entry.data_offsets
+    const bytesOfShape = elementsOf(entry.shape) * widthOf(dtype)
+    if (end - begin !== bytesOfShape) {
+      fail(`"${name}" takes ${end - begin} bytes, but ${entry.dtype} [${entry.shape.join(', ')}] needs ${bytesOfShape}`)
+    }
+    entries.push({ name, dtype, shape: entry.shape, begin, end })
+  }
+
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end)
+  let covered = 0
+  for (const { name, begin, end } of entries) {
+    if (begin !== covered) fail(`the data of "${name}" start at ${begin}, expected ${covered}`)
+    covered = end
+  }
+  if (covered !== data.length) fail(`its tensors take ${covered} bytes, the file has ${data.length}`)
+
+  const tensors = entries.map(({ name, dtype, shape, begin, end }) => {
+    const copy = new Uint8Array(data.subarray(begin, end)).buffer
+    return [name, tensorOf(dtype, shape, new arrays[dtype](copy, 0, elementsOf(shape)))] as const
+  })
+  return { tensors: Object.fromEntries(tensors), metadata }
+}
+
+/**
+ * The metadata of a file, without its tensors.
+ * @throws UserError when its header is not as the format says; the error of the system when it cannot be read
+ */
+export async function readMetadataOf(path: string): Promise<Readonly<Record<string, string>>> {
+  const fail = (reason: string): never => {
+    throw new UserError(`${path} is damaged or no safetensors file: ${reason}`)
+  }
+  const file = await open(path, 'r')
+  try {
+    const read = async (position: number, length: number) => {
+      const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(length), position, length })
+      return bytesRead === length ? buffer : fail(`it ends within its header`)
+    }
+    const length = Number((await read(0, 8)).readBigUInt64LE())
+    const { size } = await file.stat()
+    if (length > maxHeader || 8 + length > size) fail(`a header of ${length} bytes does not fit a file of ${size}`)
+    const { __metadata__: metadata = {} } = parseHeader(await read(8, length), fail)
+    return metadataSchema.safeParse(metadata).data ?? fail('its metadata is not a map of strings')
+  } finally {
+    await file.close()
+  }
+}
+
+function parseHeader(bytes: Uint8Array, fail: (reason: string) => never): Record<string, unknown> {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    const header: unknown = JSON.parse(text)
+    if (typeof header === 'object' && header !== null && !Array.isArray(header)) return { ...header }
+  } catch (error) {
+    return fail(`its header is not JSON (${messageOf(error)})`)
+  }
+  return fail('its header is not a JSON object')
+}

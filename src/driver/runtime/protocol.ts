@@ -1,0 +1,72 @@
+// What the main thread and the runtime's worker thread say to each other.
+import type { Tensors } from '../../core/graph/tensor.js'
+import type { TensorInfo } from '../../core/onnx/signature.js'
+
+/** What runs a model: onnxruntime-node, or the last training build of onnxruntime-web, which is WebAssembly. */
+export const runtimes = ['node', 'web-training'] as const
+export type RuntimeName = (typeof runtimes)[number]
+
+/** Where a session computes: ONNX Runtime's CPU provider, or its CUDA provider on an NVIDIA GPU. */
+export const providers = ['cpu', 'cuda'] as const
+export type Provider = (typeof providers)[number]
+
+export interface SessionSettings {
+  /** `node` when left out. */
+  readonly runtime?: RuntimeName
+  /** Threads that one operator may use; all cores when left out. */
+  readonly threads?: number
+  /** `cpu` when left out. */
+  readonly provider?: Provider
+  /** Which GPU, counted from 0 as CUDA counts them; the first when left out. */
+  readonly device?: number
+  /** Whether the runtime rewrites the graph to make it faster; true when left out. Takes seconds for a large step. */
+  readonly optimize?: boolean
+}
+
+/** What a training session carries from step to step: tensors by name, and which output becomes which of them. */
+export interface CarriedState {
+  readonly state: Tensors
+  /** Output name → name of the state tensor (an input) that it replaces. */
+  readonly carried: Readonly<Record<string, string>>
+}
+
+export interface OpenRequest {
+  readonly kind: 'open'
+  readonly model: Uint8Array
+  readonly settings: SessionSettings
+  readonly training?: CarriedState
+}
+
+export type Request =
+  | OpenRequest
+  /** Another model for the same state, in the place of the open one. */
+  | { kind: 'switch'; model: Uint8Array }
+  /** The same, and the open one is kept aside by its key; a model that was kept comes without its bytes. */
+  | { kind: 'exchange'; keepAs: number; take: { readonly kept: number } | { readonly model: Uint8Array } }
+  | { kind: 'run'; feeds: Tensors }
+  /** The run, so many times over. */
+  | { kind: 'time'; feeds: Tensors; runs: number }
+  | { kind: 'readState' }
+  | { kind: 'close' }
+
+export interface OpenReply {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+}
+
+/** Answers by kind of request. */
+export interface Replies {
+  open: OpenReply
+  switch: undefined
+  exchange: undefined
+  run: Tensors
+  time: readonly number[]
+  readState: Tensors
+  close: undefined
+}
+
+export type Envelope = { readonly id: number; readonly request: Request }
+
+export type Answer =
+  | { readonly id: number; readonly value: Replies[Request['kind']] }
+  | { readonly id: number; readonly failure: { readonly message: string; readonly user: boolean } }

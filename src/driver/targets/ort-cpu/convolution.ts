@@ -1,0 +1,179 @@
+// Convolution and its input gradient, blocked. Weights come plain, as the optimizer keeps them, and are laid out anew in
+// every step: they are small beside the activations.
+
+import { isKnown, isStatic } from '../../../core/graph/shape.js'
+import { constant, type Value } from '../../../core/graph/value.js'
+import type { ConvAttributes, ConvOptions } from '../../../core/ops/conv.js'
+import { conv, convTranspose, gather, pad, reshape, transpose } from '../../../core/ops/index.js'
+import { portable } from '../../../core/targets/portable/index.js'
+import type { Expansions } from '../../../core/targets/target.js'
+import type { Candidate } from './candidates.js'
+import type { Layout } from './layout.js'
+
+type Dims4 = readonly [number, number, number, number]
+type InputGradAttributes = Parameters<Expansions['ConvInputGrad']>[1]
+
+const dims = (x: Value): Dims4 => x.shape as unknown as Dims4
+
+export function convCandidates(layout: Layout): readonly Candidate<ConvAttributes>[] {
+  const { nchwc, fits, blocked, plain } = layout
+  const { block } = nchwc
+  const isNarrow = (x: Value) => isStatic(x.shape) && x.shape[1]! < block
+  return [
+    {
+      name: 'blocked',
+      fits: ([x, w], { group }) =>
+        group === 1 &&
+        w!.dtype === 'float32' &&
+        isKnown(w!.shape[0]!) &&
+        w!.shape[0] % block === 0 &&
+        (isNarrow(x!) || fits(x!)),
+      write([x, w, bias], attributes) {
+        const options: ConvOptions = { ...attributes }
+        if (isNarrow(x!)) return plain(nchwc.conv(x!, nchwc.narrowFilter(w!), { ...options, bias }))
+        return plain(nchwc.conv(blocked(x!), nchwc.filter(w!), { ...options, bias }))
+      },
+    },
+    {
+      name: 'plain',
+      fits: () => true,
+      write: ([x, w, bias], attributes) => conv(x!, w!, { ...attributes, ...(bias ? { bias } : {}) }),
+    },
+  ]
+}
+
+/** dy [N, O, oh, ow] and w [O, C, kh, kw] to dx [N, C, h, w]. */
+export function convInputGradCandidates(layout: Layout): readonly Candidate<InputGradAttributes>[] {
+  const { nchwc, fits, blocked, plain } = layout
+  const { block } = nchwc
+  const usual = ([dy, w]: readonly Value[], { group, dilations }: InputGradAttributes) =>
+    group === 1 && dilations.join() === '1,1' && fits(dy!) && isStatic(w!.shape) && w!.shape[1]! % block === 0
+
+  /** [O, C, kh, kw] → [O/b, C/b, taps, b of O · b of C]: what the filters of an input gradient are cut from. */
+  const turned = (w: Value): Value => {
+    const [o, c, kh, kw] = dims(w)
+    const byChannel = nchwc.reorderInput(reshape(w, [(o * c) / block, block, kh * kw, 1]))
+    const rows = reshape(byChannel, [o / block, block, 1, c * kh * kw])
+    const blocks = nchwc.reorderInput(rows, { channelsLast: true })
+    return reshape(blocks, [o / block, c / block, kh * kw, block ** 2])
+  }
+  /** The taps listed (`kh·kw` stands for zeros), `th·tw` of them for each filter, as a blocked filter. */
+  const filterOf = (w: Value, taps: readonly number[], [th, tw]: readonly [number, number]): Value => {
+    const [o, c, kh, kw] = dims(w)
+    const filters = taps.length / (th * tw)
+    const all = taps.includes(kh * kw) ? pad(turned(w), [2], [0], [1]) : turned(w)
+    const picked = taps.length === 1 ? all : gather(all, constant('int64', taps), 2)
+    const split = reshape(picked, [o / block, (c / block) * filters, th * tw * block ** 2])
+    return reshape(transpose(split, [1, 0, 2]), [c * filters, o, th, tw])
+  }
+
+  return [
+    {
+      // Stride 1: a convolution with the kernel turned by 180°, its channel axes exchanged.
+      name: 'turned',
+      fits: (inputs, attributes) =>
+        usual(inputs, attributes) && attributes.strides.join() === '1,1' && framed(inputs, attributes),
+      write([dy, w], { pads }) {
+        const [, , kh, kw] = dims(w!)
+        const taps = Array.from({ length: kh * kw }, (_, tap) => kh * kw - 1 - tap)
+        const back = pads.map((amount, side) => (side % 2 ? kw : kh) - 1 - amount)
+        return plain(nchwc.conv(blocked(dy!), filterOf(w!, taps, [kh, kw]), { pads: back }))
+      },
+    },
+    {
+      // A 1×1 kernel reaches every s-th place: the product over channels, and zeros between.
+      name: 'spread',
+      fits: (inputs, { pads, output_padding, strides, ...rest }) =>
+        usual(inputs, { pads, output_padding, strides, ...rest }) &&
+        strides.some((stride) => stride > 1) &&
+        dims(inputs[1]!).slice(2).join() === '1,1' &&
+        pads.every((amount) => amount === 0) &&
+        output_padding.every((left, axis) => left === strides[axis]! - 1),
+      write([dy, w], { strides }) {
+        const [n, , oh, ow] = dims(dy!)
+        const [sh, sw] = strides as [number, number]
+        const c = dims(w!)[1]
+        const near = nchwc.conv(blocked(dy!), filterOf(w!, [0], [1, 1]))
+        const rows = reshape(near, [(n * c * oh) / block, 1, ow, block])
+        return plain(reshape(pad(rows, [1, 3], [0, 0], [sh - 1, (sw - 1) * block]), [n, c, oh * sh, ow * sw]))
+      },
+    },
+    {
+      // Stride s: dx[s·u + a] = Σ dy[u + d]·w[i] over the taps i with i = a + pad − s·d. The s·s places (a, e) are so many
+      // filters over dy, computed as channels, and then brought between each other.
+      name: 'by remainder',
+      fits: (inputs, attributes) =>
+        usual(inputs, attributes) &&
+        attributes.strides.some((stride) => stride > 1) &&
+        remainders(inputs, attributes) !== undefined,
+      write([dy, w], attributes) {
+        const [n] = dims(dy!)
+        const [, c, kh, kw] = dims(w!)
+        const [rows, columns] = remainders([dy!, w!], attributes)!
+        const taps: number[] = []
+        for (const i of rows.taps)
+          for (const j of columns.taps)
+            for (const a of i) for (const e of j) taps.push(a === undefined || e === undefined ? kh * kw : a * kw + e)
+        const y = nchwc.conv(blocked(dy!), filterOf(w!, taps, [rows.length, columns.length]), {
+          pads: [rows.before, columns.before, rows.after, columns.after],
+        })
+        const [sh, sw] = [rows.taps.length, columns.taps.length]
+        const apart = reshape(y, [(n * c) / block, sh, sw, rows.count, columns.count, block])
+        return plain(reshape(transpose(apart, [0, 3, 1, 4, 2, 5]), [n, c, rows.count * sh, columns.count * sw]))
+      },
+    },
+    {
+      name: 'plain',
+      fits: () => true,
+      write: ([dy, w], attributes) =>
+        attributes.strides.join() === '1,1'
+          ? portable.expansions.ConvInputGrad([dy!, w!], attributes)[0]!
+          : convTranspose(dy!, w!, attributes),
+    },
+  ]
+}
+
+/** Whether the pads of the turned convolution are pads: kernel − 1 at most were given. */
+const framed = ([, w]: readonly Value[], { pads }: InputGradAttributes): boolean =>
+  pads.every((amount, side) => amount <= (w!.shape[2 + (side % 2)] as number) - 1)
+
+interface Remainders {
+  /** For each remainder a, the tap at each offset d, or undefined where there is none. */
+  readonly taps: readonly (readonly (number | undefined)[])[]
+  /** Offsets. */
+  readonly length: number
+  readonly before: number
+  readonly after: number
+  /** Places of dx for each remainder. */
+  readonly count: number
+}
+
+/** How the taps fall on the remainders along rows and columns; undefined where dx is no whole number of strides. */
+function remainders(
+  [dy, w]: readonly Value[],
+  { strides, pads, output_padding }: InputGradAttributes,
+): readonly [Remainders, Remainders] | undefined {
+  const along = (axis: 0 | 1): Remainders | undefined => {
+    const stride = strides[axis]!
+    const kernel = dims(w!)[axis + 2]!
+    const first = pads[axis]!
+    const size = dims(dy!)[axis + 2]!
+    const total = (size - 1) * stride + kernel - first - pads[axis + 2]! + output_padding[axis]!
+    if (total % stride !== 0) return undefined
+    const offsets = Array.from({ length: kernel }, (_, i) => i).map((i) => {
+      const a = (((i - first) % stride) + stride) % stride
+      return { i, a, d: (a + first - i) / stride }
+    })
+    const least = Math.min(...offsets.map(({ d }) => d))
+    const length = Math.max(...offsets.map(({ d }) => d)) - least + 1
+    const count = total / stride
+    const after = count - size + least + length - 1
+    if (least > 0 || after < 0) return undefined
+    const taps = Array.from({ length: stride }, (_, a) =>
+      Array.from({ length }, (_, t) => offsets.find((tap) => tap.a === a && tap.d === t + least)?.i),
+    )
+    return { taps, length, before: -least, after, count }
+  }
+  const [rows, columns] = [along(0), along(1)]
+  return rows && columns && [rows, columns]
+}

@@ -1,0 +1,57 @@
+// Which values are blocked. A rule takes blocked operands by `blocked(x)` and gives its result as `plain(y)`: a value of the
+// plain layout, behind a ReorderOutput. Where the next rule asks for it blocked again, it gets y itself, and the
+// ReorderOutput, then used by nobody, is never written. So conversions are left only where layouts really meet.
+
+import { isStatic } from '../../../core/graph/shape.js'
+import { type Node, nodeOf, type Value } from '../../../core/graph/value.js'
+import { transpose } from '../../../core/ops/index.js'
+import type { Nchwc } from './nchwc.js'
+
+export interface Layout {
+  readonly nchwc: Nchwc
+  /** Whether x comes blocked, so that taking it blocked costs nothing. */
+  isBlocked(x: Value): boolean
+  /** Whether x can be blocked: float32 [N, C, H, W] of known sizes with channels in whole blocks. */
+  fits(x: Value): boolean
+  blocked(x: Value): Value
+  plain(y: Value): Value
+  /** x as [N, H, W, C]. */
+  channelsLast(x: Value): Value
+  /** The blocked convolution whose result x is the plain view of. */
+  convBehind(x: Value): Node | undefined
+}
+
+/** A pure function of a value, computed once for each: what two consumers ask for is one node. */
+export function once<T>(compute: (x: Value) => T): (x: Value) => T {
+  const known = new Map<Value, T>()
+  return (x) => {
+    const found = known.get(x) ?? compute(x)
+    known.set(x, found)
+    return found
+  }
+}
+
+export function layoutBy(nchwc: Nchwc): Layout {
+  const { operators, block } = nchwc
+  /** The blocked value that x is the plain view of, if it is one. */
+  const behind = (x: Value): Value | undefined => {
+    const node = nodeOf(x)
+    return node?.operator === operators.ReorderOutput && !node.attributes.channels_last ? node.inputs[0] : undefined
+  }
+  return {
+    nchwc,
+    isBlocked: (x) => behind(x) !== undefined,
+    fits: ({ dtype, shape }) => dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! % block === 0,
+    blocked: once((x) => behind(x) ?? nchwc.reorderInput(x)),
+    plain: (y) => nchwc.reorderOutput(y),
+    channelsLast: once((x) => {
+      const y = behind(x)
+      return y ? nchwc.reorderOutput(y, { channelsLast: true }) : transpose(x, [0, 2, 3, 1])
+    }),
+    convBehind(x) {
+      const y = behind(x)
+      const node = y && nodeOf(y)
+      return node?.operator === operators.Conv ? node : undefined
+    },
+  }
+}

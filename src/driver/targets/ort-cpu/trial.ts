@@ -1,0 +1,25 @@
+// One convolution or gradient by itself, written in one of its ways: what a tuner times.
+
+import { type Graph, graph } from '../../../core/graph/graph.js'
+import { apply1, input } from '../../../core/graph/value.js'
+import { reduceMean, reshape } from '../../../core/ops/index.js'
+import type { Call } from './candidates.js'
+import { ortCpu } from './index.js'
+import { layoutBy } from './layout.js'
+import { nchwc } from './nchwc.js'
+
+/**
+ * The call with operands x0, x1, … that come in the layouts that it had, and its result in the layout that it can have.
+ * The one output is their mean, so that no time goes into copying a result out.
+ */
+export function trialGraph({ operator, attributes, operands }: Call, name: string, block: number): Graph {
+  const layout = layoutBy(nchwc(block))
+  const inputs = operands.map(({ dtype, shape }, i) => input(`x${i}`, dtype, shape))
+  const seen = inputs.map((value, i) => (operands[i]!.blocked ? layout.plain(value) : value))
+  const y = apply1(operator, seen, attributes)
+  const { outputs } = ortCpu({ block, choose: () => name }).lower(graph('trial', inputs, { y }))
+  const result = outputs.get('y')!
+  const isActivation = operator.name !== 'ConvWeightGrad'
+  const taken = isActivation && layout.fits(result) ? layout.blocked(result) : result
+  return graph('trial', inputs, { mean: reduceMean(reshape(taken, [-1]), [0], { keepdims: 0 }) })
+}

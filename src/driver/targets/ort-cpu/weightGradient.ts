@@ -1,0 +1,110 @@
+// The weight gradient of a convolution, dw[o, c, i, j] = Σ dy[n, o, p, q] · x[n, c, s·p − pad + i, s·q − pad + j], as a
+// convolution itself. Written [N, H, W·C], x has the channels of a column side by side, and a kernel of the size of dy with
+// dilation (s, s·C) slides over it: its outputs are the taps i in rows and the pairs (j, c) in columns, in one go.
+
+import { isStatic } from '../../../core/graph/shape.js'
+import { constant, type Value } from '../../../core/graph/value.js'
+import { conv, matmul, pad, reshape, transpose } from '../../../core/ops/index.js'
+import { portable } from '../../../core/targets/portable/index.js'
+import type { Expansions } from '../../../core/targets/target.js'
+import type { Candidate } from './candidates.js'
+import { type Layout, once } from './layout.js'
+
+type WeightGradAttributes = Parameters<Expansions['ConvWeightGrad']>[1]
+type Dims4 = readonly [number, number, number, number]
+const dims = (x: Value): Dims4 => x.shape as unknown as Dims4
+
+const usual = ([x, dy]: readonly Value[], { group, dilations }: WeightGradAttributes): boolean =>
+  group === 1 && dilations.join() === '1,1' && x!.dtype === 'float32' && isStatic(x!.shape) && isStatic(dy!.shape)
+
+/** What frames x so that exactly the taps are left; negative at the end where a stride never reached it. */
+function frameOf([x, dy]: readonly Value[], { strides, pads, kernel_shape }: WeightGradAttributes) {
+  const [top, left] = pads as readonly [number, number]
+  const end = (axis: 0 | 1) =>
+    (dims(dy!)[axis + 2]! - 1) * strides[axis]! + kernel_shape![axis]! - dims(x!)[axis + 2]! - pads[axis]!
+  return { top, left, bottom: end(0), right: end(1) }
+}
+
+/** [rows, columns] → [1, columns]: a product with ones uses all threads, ReduceSum along rows does not. */
+function sumOverRows(x: Value): Value {
+  const rows = x.shape[0] as number
+  return matmul(constant('float32', new Float32Array(rows).fill(1), [1, rows]), x)
+}
+
+export function convWeightGradCandidates(layout: Layout): readonly Candidate<WeightGradAttributes>[] {
+  const { nchwc, blocked } = layout
+  const { block } = nchwc
+  /** dy [N, O, oh, ow] → filters [N/b·O, b of N, oh, ow]. The last convolutions of all functions of a block share it. */
+  const filterOf = once((dy) => {
+    const [n, o, oh, ow] = dims(dy)
+    const rows = reshape(blocked(dy), [n / block, block, 1, o * oh * ow])
+    return reshape(nchwc.reorderInput(rows, { channelsLast: true }), [(n / block) * o, block, oh, ow])
+  })
+  /** x [N, C, H, W] in a frame of zeros, or cropped, as [N, H', W', C]. */
+  const framed = (x: Value, pads: readonly [number, number, number, number]): Value => {
+    const [top, left, bottom, right] = pads
+    if (pads.every((amount) => amount === 0)) return layout.channelsLast(x)
+    if (!layout.isBlocked(x) || pads.some((amount) => amount < 0))
+      return pad(layout.channelsLast(x), [1, 2], [top, left], [bottom, right])
+    // A depthwise convolution with ones: it uses all threads, Pad does not.
+    const c = x.shape[1] as number
+    const ones = constant('float32', new Float32Array(c).fill(1), [c, 1, 1, 1])
+    return nchwc.reorderOutput(nchwc.conv(blocked(x), ones, { group: c, pads }), { channelsLast: true })
+  }
+  return [
+    {
+      // Images in blocks of b take the part of channels: x is [N/b, H, W·C, b of N], dy a filter [N/b, O/b, oh, ow, b of N,
+      // b of O] for each block, which the blocked data are but for one exchange of axes.
+      name: 'direct',
+      fits: ([x, dy], attributes) => usual([x!, dy!], attributes) && layout.fits(dy!) && dims(x!)[0] % block === 0,
+      write([x, dy], attributes) {
+        const [n, c, h, w] = dims(x!)
+        const o = dims(dy!)[1]
+        const [kh, kw] = attributes.kernel_shape as readonly [number, number]
+        const [sh, sw] = attributes.strides as readonly [number, number]
+        const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
+        const groups = n / block
+        const height = h + top + bottom
+        const width = (w + left + right) * c
+        const images = nchwc.reorderInput(
+          reshape(framed(x!, [top, left, bottom, right]), [groups, block, height, width]),
+        )
+        const sums = nchwc.conv(reshape(images, [1, n, height, width]), filterOf(dy!), {
+          group: groups,
+          dilations: [sh, sw * c],
+        })
+        // [N/b, O/b, kh, kw·C, b] → Σ → [O/b, kh·kw, C, b] → [O, C, kh, kw]
+        const total = sumOverRows(reshape(sums, [groups, o * kh * kw * c]))
+        return reshape(transpose(reshape(total, [o / block, kh * kw, c, block]), [0, 3, 2, 1]), [o, c, kh, kw])
+      },
+    },
+    {
+      // Each image a group, its dy the filter as it stands.
+      name: 'grouped',
+      fits: (inputs, attributes) => {
+        const { bottom, right } = frameOf(inputs, attributes)
+        return usual(inputs, attributes) && bottom >= 0 && right >= 0
+      },
+      write([x, dy], attributes) {
+        const [n, c, h, w] = dims(x!)
+        const [, o, oh, ow] = dims(dy!)
+        const [kh, kw] = attributes.kernel_shape as readonly [number, number]
+        const [sh, sw] = attributes.strides as readonly [number, number]
+        const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
+        const images = reshape(layout.channelsLast(x!), [1, n, h, w * c])
+        const sums = conv(images, reshape(dy!, [n * o, 1, oh, ow]), {
+          group: n,
+          pads: [top, left * c, bottom, right * c],
+          dilations: [sh, sw * c],
+        })
+        const total = sumOverRows(reshape(sums, [n, o * kh * kw * c]))
+        return transpose(reshape(total, [o, kh, kw, c]), [0, 3, 1, 2])
+      },
+    },
+    {
+      name: 'portable',
+      fits: () => true,
+      write: (inputs, attributes) => portable.expansions.ConvWeightGrad(inputs, attributes)[0]!,
+    },
+  ]
+}

@@ -1,0 +1,52 @@
+// Target `ort-training`: ONNX Runtime's training builds, which ended with 1.19.2 (for the web, Python and phones). Their
+// kernels stand where they are faster than standard operators; the rest, the optimizer with its momentum too, is what
+// `portable` makes of it. Figures: bench/README.md.
+
+import { apply, apply1, nodeOf, type Value } from '../../../core/graph/value.js'
+import { Exp, exp, max, mul, reciprocal, sub } from '../../../core/ops/index.js'
+import { moveStatistics } from '../../../core/targets/batchNorm.js'
+import { portable } from '../../../core/targets/portable/index.js'
+import { type Expander, expandPrimitives, type Target } from '../../../core/targets/target.js'
+import { fuseConvGradients } from './convGradients.js'
+import {
+  batchNormalizationGrad,
+  batchNormInternal,
+  SoftmaxCrossEntropyLossInternal,
+  SoftmaxCrossEntropyLossInternalGrad,
+} from './kernels.js'
+
+const { expansions } = portable
+
+export const ortTraining: Target & Expander = {
+  name: 'ort-training',
+  lower: (graph) => expandPrimitives(fuseConvGradients(graph), ortTraining),
+  expansions: {
+    ...expansions,
+    /** The batch's variance is read from s = 1/√(variance + ε): 1/s² − ε. */
+    BatchNormTraining(inputs, attributes) {
+      const [x, scale, shift, runningMean, runningVariance] = inputs as [Value, Value, Value, Value, Value]
+      if (x.dtype !== 'float32') return expansions.BatchNormTraining(inputs, attributes)
+      const { epsilon, momentum } = attributes
+      const running = { mean: runningMean, variance: runningVariance }
+      const [y, mean, inverse] = batchNormInternal(x, { scale, shift, ...running }, epsilon)
+      const variance = max(sub(reciprocal(mul(inverse, inverse)), epsilon), 0)
+      return [y, ...moveStatistics(x, [runningMean, runningVariance], [mean, variance], momentum), mean, inverse]
+    },
+    BatchNormGrad: (inputs, attributes) =>
+      inputs[0]!.dtype === 'float32' ? batchNormalizationGrad(inputs) : expansions.BatchNormGrad(inputs, attributes),
+    SoftmaxCrossEntropy(inputs, attributes) {
+      if (inputs[0]!.dtype !== 'float32') return expansions.SoftmaxCrossEntropy(inputs, attributes)
+      const [loss, logs] = apply(SoftmaxCrossEntropyLossInternal, inputs)
+      return [loss!, exp(logs!)]
+    },
+    /** The probabilities are the exponential of what the kernel of the loss gave, and are computed for nobody else. */
+    SoftmaxCrossEntropyGrad(inputs, attributes) {
+      const [dloss, probabilities, labels] = inputs
+      const made = nodeOf(probabilities)
+      const logs = made?.operator === Exp ? made.inputs[0] : undefined
+      if (!logs || nodeOf(logs)?.operator !== SoftmaxCrossEntropyLossInternal)
+        return expansions.SoftmaxCrossEntropyGrad(inputs, attributes)
+      return [apply1(SoftmaxCrossEntropyLossInternalGrad, [dloss, logs, labels])]
+    },
+  },
+}

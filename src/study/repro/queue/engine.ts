@@ -1,0 +1,233 @@
+// Runs the jobs of a plan by whatever workers there are: puts them into the queue, and fetches what comes of them.
+
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Queue, QueueEvents } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { messageOf, UserError } from '../../../core/errors.js'
+import { naming } from '../../../core/model/read.js'
+import type { TrainableModel } from '../../../core/model/trainable.js'
+import type { Dataset } from '../../../driver/data/imageSet.js'
+import type { FitEvent } from '../../../driver/fit/events.js'
+import { makeFolder } from '../../../driver/folders.js'
+import { readProgress } from '../../../driver/run/checkpoint.js'
+import { lockFolder } from '../../../driver/run/lock.js'
+import { dataFingerprint, ensureFolder, hasRun } from '../../../driver/run/runFolder.js'
+import { type RunStanding, standingOf } from '../../../driver/seeds/seedRun.js'
+import type { Store } from '../../store/store.js'
+import { claimFolder, type Experiment, jobFolder } from '../folder.js'
+import { buildFor, jobConfig } from '../job.js'
+import type { Job, Plan } from '../plan.js'
+import type { JobResult } from '../results.js'
+import { Attempt, collect, furthestStep, hasResult, removeOthers } from './attempts.js'
+import { shareData } from './dataset.js'
+import { keyOf, type Outcome, parseOutcome, payloadOf, QUEUE, type Report } from './payload.js'
+import { untilBack } from './redis.js'
+
+export interface QueueOptions {
+  readonly plan: Plan
+  readonly data: Dataset
+  /** Where the data came from; workers get them by way of the store. */
+  readonly dataPath: string
+  /** The experiment's folder; created when it is not there. */
+  readonly out: string
+  readonly redis: Redis
+  readonly store: Store
+  /** Ends the watching; the jobs stay in the queue. */
+  readonly signal: AbortSignal
+  /** An event without a job belongs to all of them. */
+  readonly onEvent: (event: FitEvent, job?: Job) => void
+}
+
+/** Milliseconds from one look at the queue to the next. */
+const PACE = 1000
+/** After so many looks it is told that nobody works. */
+const LOOKS_ALONE = 5
+/** What fails for another reason than its own (a full disk, a store that was away) is tried again, each time later. */
+const RETRIES = { attempts: 5, backoff: { type: 'exponential', delay: 2000 } } as const
+/** Seconds for which the queue remembers what is done: the results are in the experiment's folder long before. */
+const MEMORY = 30 * 24 * 3600
+
+/**
+ * Has every job of the plan trained by the workers of a queue, and puts the runs into the experiment's folder, where they are
+ * those of `runEmbedded`. What is done is skipped, and what has begun there is handed to the workers. Jobs that fail do not
+ * stop the others.
+ * @returns what the jobs came to; of those that the signal came before, that they wait
+ * @throws UserError where none can be trained: a model that does not fit the data, a folder that another process is using or
+ *   that holds another experiment
+ */
+export async function runQueued(options: QueueOptions): Promise<readonly JobResult[]> {
+  const { plan, data, dataPath, store, signal } = options
+  const out = resolve(options.out)
+  const models = new Map(plan.models.map((model) => [model.name, naming(model.name, () => buildFor(model, data))]))
+  await ensureFolder(out, false)
+  const unlock = lockFolder(out)
+  try {
+    const experiment = { plan, data: { path: resolve(dataPath), sha256: dataFingerprint(data) } }
+    await claimFolder(out, experiment)
+    const results = new Map<Job, JobResult>()
+    for (const job of plan.jobs) {
+      const done = await standing(out, plan, models.get(job.name)!, job)
+      if (done) results.set(job, done)
+    }
+    if (results.size < plan.jobs.length) {
+      await shareData(store, dataPath, experiment.data.sha256)
+      const watch = new Watch(options, out, experiment, results)
+      try {
+        // Commands wait for a Redis that is away, and the signal does not.
+        await Promise.race([watch.untilDone(), aborted(signal)])
+      } finally {
+        await watch.close()
+      }
+    }
+    return plan.jobs.map((job) => results.get(job) ?? { job, end: 'waiting', step: 0, epochs: 0, testError: null })
+  } finally {
+    unlock()
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** The result of a job that is done in the folder, or cannot be: damage is its own job's failure. */
+async function standing(out: string, plan: Plan, model: TrainableModel, job: Job): Promise<JobResult | undefined> {
+  const folder = jobFolder(out, job)
+  if (!hasRun(folder)) return undefined
+  try {
+    const config = jobConfig(plan.models.find(({ name }) => name === job.name)!, {})
+    const found: RunStanding = await standingOf({ model, folder, seed: job.seed, config })
+    return found.end === 'finished' || found.end === 'steps' ? { job, ...found } : undefined
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    return { job, end: 'failed', error }
+  }
+}
+
+/** The jobs that are left, in the queue. */
+class Watch {
+  readonly #queue: Queue<unknown, Outcome, string>
+  readonly #waiting: Redis
+  readonly #events: QueueEvents
+  readonly #open = new Map<string, Job>()
+  /** How runs ended, told when their files are there. */
+  readonly #ends = new Map<string, FitEvent>()
+
+  constructor(
+    private readonly options: QueueOptions,
+    private readonly out: string,
+    private readonly experiment: Experiment,
+    private readonly results: Map<Job, JobResult>,
+  ) {
+    const { redis, onEvent } = options
+    const onError = untilBack(redis, (message) => onEvent({ event: 'notice', message }))
+    this.#queue = new Queue(QUEUE, { connection: redis })
+    this.#queue.on('error', onError)
+    // It waits for events most of the time, and nothing else passes meanwhile.
+    this.#waiting = redis.duplicate()
+    this.#events = new QueueEvents(QUEUE, { connection: this.#waiting })
+    this.#events.on('error', onError)
+    this.#events.on('progress', ({ jobId, data }) => this.#tell(jobId, (data as Report).event))
+    this.#events.on('stalled', ({ jobId }) => {
+      this.#tell(jobId, {
+        event: 'notice',
+        message: 'its worker is gone: it goes on from the last checkpoint in the store',
+      })
+    })
+  }
+
+  async untilDone(): Promise<void> {
+    await this.#events.waitUntilReady()
+    for (const job of this.experiment.plan.jobs) if (!this.results.has(job)) await this.#put(job)
+    for (let looks = 1; ; looks++) {
+      for (const [key, job] of this.#open) await this.#look(key, job)
+      if (this.#open.size === 0 || this.options.signal.aborted) return
+      if (looks === LOOKS_ALONE) await this.#tellIfAlone()
+      await sleep(PACE)
+    }
+  }
+
+  async close(): Promise<void> {
+    // Redis may be away, and nothing of this is needed any more.
+    await Promise.race([Promise.all([this.#events.close(), this.#queue.close()]), sleep(PACE)])
+    this.#waiting.disconnect()
+  }
+
+  #tell(key: string, event: FitEvent): void {
+    const job = this.#open.get(key)
+    if (!job) return
+    if (event.event === 'end') this.#ends.set(key, event)
+    else this.options.onEvent(event, job)
+  }
+
+  /** Puts a job into the queue where it is not there, or has failed in an earlier life. */
+  async #put(job: Job): Promise<void> {
+    const { store } = this.options
+    const payload = payloadOf(this.experiment, job)
+    const key = keyOf(payload)
+    this.#open.set(key, job)
+    const folder = jobFolder(this.out, job)
+    const begun = await readProgress(folder)
+    if (begun && begun.step > (await furthestStep(store, key))) await new Attempt(store, key, 0, folder).save()
+    let queued = await this.#queue.getJob(key)
+    if (queued && (await queued.isCompleted())) {
+      const { attempt } = parseOutcome(queued.returnvalue, key)
+      if (await hasResult(store, key, attempt)) return
+      // The store was emptied, or is another one.
+      await queued.remove()
+      queued = undefined
+    }
+    if (!queued) await this.#queue.add(job.id, payload, { ...RETRIES, jobId: key, removeOnComplete: { age: MEMORY } })
+    else if (await queued.isFailed()) await queued.retry('failed', { resetAttemptsMade: true })
+  }
+
+  async #look(key: string, job: Job): Promise<void> {
+    const queued = await this.#queue.getJob(key)
+    if (!queued) {
+      this.#tell(key, { event: 'notice', message: 'it was gone from the queue, and is put there again' })
+      return this.#put(job)
+    }
+    const state = await queued.getState()
+    if (state === 'failed')
+      this.#settle(key, job, { job, end: 'failed', error: new UserError(queued.failedReason ?? '') })
+    if (state !== 'completed') return
+    const { attempt, ...outcome } = parseOutcome(queued.returnvalue, key)
+    await this.#collect(key, job, attempt, outcome)
+  }
+
+  async #collect(key: string, job: Job, attempt: string, outcome: RunStanding): Promise<void> {
+    const { store, onEvent } = this.options
+    const folder = jobFolder(this.out, job)
+    try {
+      await makeFolder(folder)
+      const unlock = lockFolder(folder)
+      try {
+        await collect(store, key, attempt, folder)
+      } finally {
+        unlock()
+      }
+      const end = this.#ends.get(key)
+      if (end) onEvent(end, job)
+      this.#settle(key, job, { job, ...outcome })
+      await removeOthers(store, key, attempt)
+    } catch (error) {
+      onEvent({ event: 'notice', message: `its result cannot be fetched: ${messageOf(error)}` }, job)
+      this.#settle(key, job, { job, end: 'failed', error })
+    }
+  }
+
+  #settle(key: string, job: Job, result: JobResult): void {
+    this.results.set(job, result)
+    this.#open.delete(key)
+  }
+
+  async #tellIfAlone(): Promise<void> {
+    // Some servers do not say who is connected.
+    const workers = await this.#queue.getWorkersCount().catch(() => undefined)
+    if (workers !== 0) return
+    const message = 'no worker is connected yet: start some, on any machine, with `rdm-worker --redis … --store …`'
+    this.options.onEvent({ event: 'notice', message })
+  }
+}

@@ -1,0 +1,342 @@
+// Every refusal of what is not a well-formed model, by its text: it names the thing, what was expected, what to do.
+import { describe, expect, it } from 'vitest'
+import {
+  algorithmOf,
+  attributeTypes,
+  type Case,
+  graphOf,
+  infoOf,
+  initializerOf,
+  inputOf,
+  nodeOf,
+  outputOf,
+  refusal,
+  refusalOf,
+  smallFile,
+  tensorType,
+} from '../../support/brokenModels.js'
+import { type ModelProto, onnx } from '../../support/models.js'
+
+const { FLOAT, INT, GRAPH, INTS } = attributeTypes
+
+const operatorSets: readonly Case[] = [
+  [
+    'too old',
+    (m) => (m.opsetImport[0]!.version = 12),
+    'the model uses version 12 of the ONNX operators; expected 13 to 23: convert the model to opset 18',
+  ],
+  [
+    'too new',
+    (m) => (m.opsetImport[0]!.version = 24),
+    'the model uses version 24 of the ONNX operators; expected 13 to 23: convert the model to opset 18',
+  ],
+  [
+    'of training, from the future',
+    (m) => (m.opsetImport[1]!.version = 2),
+    'the model uses version 2 of the rdm.training operators; expected 1: export the model again',
+  ],
+  [
+    'imported twice',
+    (m) => m.opsetImport.push(onnx.OperatorSetIdProto.create({ domain: 'ai.onnx', version: 17 })),
+    'the model imports ONNX operators twice, at versions 18 and 17; expected one',
+  ],
+]
+
+const trainingInformation: readonly Case[] = [
+  [
+    'none',
+    (m) => (m.trainingInfo = []),
+    'the model has no training_info, so there is no step to train by; export one that has it, for example with `rdm-export --arch rdm56`',
+  ],
+  [
+    'two',
+    (m) => m.trainingInfo.push(m.trainingInfo[0]!),
+    'the model has 2 training_info entries; expected one: split them into files of their own',
+  ],
+  [
+    'no algorithm',
+    (m) => (infoOf(m).algorithm = null),
+    'training_info has no algorithm: expected a graph of the training step, it is empty',
+  ],
+  [
+    'an empty algorithm',
+    (m) => (algorithmOf(m).node = []),
+    'training_info has no algorithm: expected a graph of the training step, it is empty',
+  ],
+  [
+    'no bindings',
+    (m) => (infoOf(m).updateBinding = []),
+    'training_info has no update_binding: the step would change nothing',
+  ],
+  [
+    'a binding without its value',
+    (m) => (infoOf(m).updateBinding![0]!.value = ''),
+    'training_info.update_binding: an entry lacks its key or its value; expected an initializer and an output',
+  ],
+  [
+    'an initializer bound twice',
+    (m) => (infoOf(m).updateBinding![1]!.key = infoOf(m).updateBinding![0]!.key!),
+    "training_info.update_binding: 'stem.bn.running_mean' is bound twice; expected one output for each initializer",
+  ],
+  [
+    'an output bound twice',
+    (m) => (infoOf(m).updateBinding![1]!.value = infoOf(m).updateBinding![0]!.value!),
+    "training_info.update_binding: the output 'stem.bn.running_mean.next' is bound twice; expected an output of its own for each initializer",
+  ],
+  [
+    'a binding to no output',
+    (m) => (infoOf(m).updateBinding![0]!.value = 'nowhere'),
+    "training_info.update_binding: 'nowhere', bound to 'stem.bn.running_mean', is no output of the graph; list it among the outputs",
+  ],
+  [
+    'a binding of no initializer',
+    (m) => (infoOf(m).updateBinding![0]!.key = 'nothing'),
+    "training_info.update_binding: 'nothing' is no initializer of the model; bind initializers only",
+  ],
+  [
+    'a binding of another type',
+    (m) => (infoOf(m).updateBinding!.find(({ key }) => key === 'stem.weight')!.value = 'loss'),
+    "training_info.update_binding: 'loss' is float32[], but 'stem.weight' is float32[4, 3, 3, 3]; expected the same type",
+  ],
+  [
+    'a first value of no initializer',
+    (m) => (infoOf(m).initializationBinding![0]!.key = 'nothing'),
+    "training_info.initialization_binding: 'nothing' is no initializer of the model; bind initializers only",
+  ],
+  [
+    'a first value that is not made',
+    (m) => (infoOf(m).initialization = null),
+    "training_info.initialization_binding: 'stem.weight.initial', bound to 'stem.weight', is no output of the graph; list it among the outputs",
+  ],
+  [
+    'an initialization with inputs',
+    (m) => (infoOf(m).initialization!.input = [{ name: 'x', type: tensorType(1) }]),
+    'training_info.initialization: the graph has inputs; expected none, its values are drawn',
+  ],
+]
+
+const addConstant = (model: ModelProto, ...attribute: { name: string }[]) =>
+  graphOf(model).node!.push({ opType: 'Constant', name: 'names', output: ['names'], attribute })
+
+const graphs: readonly Case[] = [
+  [
+    'an unknown operator',
+    (m) => (nodeOf(m, 'stem').opType = 'Frobnicate'),
+    "node 'stem' (Frobnicate): the operator Frobnicate is not known here, and the file has no function of that name",
+  ],
+  [
+    'an unknown operator of another domain',
+    (m) => Object.assign(nodeOf(m, 'stem'), { domain: 'com.example' }),
+    "node 'stem' (Conv): the operator com.example.Conv is not known here, and the file has no function of that name",
+  ],
+  [
+    'an input that nothing makes',
+    (m) => (nodeOf(m, 'stem').input![0] = 'gone'),
+    "node 'stem' (Conv): uses 'gone', which nothing before it defines",
+  ],
+  [
+    'an output that a node does not make',
+    (m) => nodeOf(m, 'stem').output!.push('more'),
+    "node 'stem' (Conv): has an output 1 ('more') that Conv does not make",
+  ],
+  [
+    'too few inputs',
+    (m) => nodeOf(m, 'stem').input!.pop(),
+    "node 'stem' (Conv): Conv in stem: takes 2 to 3 inputs, got 1 (inputs float32[batch, 3, 4, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
+  ],
+  [
+    'shapes that do not meet',
+    (m) => (nodeOf(m, 'stem').input![1] = 'classifier.weight'),
+    "node 'stem' (Conv): Conv in stem: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw] (inputs float32[batch, 3, 4, 4], float32[10, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
+  ],
+  [
+    'a name that is taken',
+    (m) => (nodeOf(m, 'stem').output![0] = 'images'),
+    "node 'stem' (Conv): the output 'images' has a name that is taken; names of a graph and its training differ",
+  ],
+  [
+    'two initializers of one name',
+    (m) => (graphOf(m).initializer![1]!.name = graphOf(m).initializer![0]!.name!),
+    "the initializer 'stem.weight' has a name that is taken; names of a graph and its training differ",
+  ],
+  [
+    'an initializer without a name',
+    (m) => (graphOf(m).initializer![0]!.name = ''),
+    'an initializer has no name; every initializer needs one',
+  ],
+  ['an input without a name', (m) => (inputOf(m, 'labels').name = ''), 'an input has no name; every input needs one'],
+  [
+    'an input without a type',
+    (m) => (inputOf(m, 'images').type = {}),
+    "the input 'images' needs a tensor type with a shape",
+  ],
+  [
+    'an input of an unknown type',
+    (m) => (inputOf(m, 'images').type = tensorType(8, 'n', 3, 4, 4)),
+    "the input 'images': element type 8 is not supported; use one of float32, float64, float16, int64, int32, uint8, bool",
+  ],
+  [
+    'an input of impossible size',
+    (m) => (inputOf(m, 'images').type = tensorType(2, 'n', 3, 4, 2 ** 60)),
+    "the input 'images': dimension 1152921504606847000 is not possible; expected a whole number below 2^53",
+  ],
+  [
+    'an output that nothing makes',
+    (m) => (outputOf(m, 'logits').name = 'gone'),
+    "the output 'gone' is made by no node; expected the name of a node's output",
+  ],
+  [
+    'an output listed twice',
+    (m) => graphOf(m).output!.push(outputOf(m, 'logits')),
+    "graph 'tiny' lists the output 'logits' twice; expected each once",
+  ],
+  [
+    'an output declared otherwise',
+    (m) => (outputOf(m, 'logits').type = tensorType(7, 'batch', 10)),
+    "the output 'logits' is declared int64, its node makes float32; expected the same type",
+  ],
+  [
+    'an output declared in an unknown type',
+    (m) => (outputOf(m, 'logits').type = tensorType(99, 'batch', 10)),
+    "the output 'logits' is declared of element type 99, its node makes float32; expected the same type",
+  ],
+  [
+    'a sparse initializer',
+    (m) => (graphOf(m).sparseInitializer = [{}]),
+    "graph 'tiny': sparse initializers are not supported; store them dense",
+  ],
+  [
+    'an attribute of another type',
+    (m) => Object.assign(nodeOf(m, 'stem').attribute!.find(({ name }) => name === 'pads')!, { type: FLOAT, f: 1 }),
+    "node 'stem' (Conv): the attribute 'pads' should be of type ints",
+  ],
+  [
+    'an attribute of a type that no record has',
+    (m) => Object.assign(nodeOf(m, 'stem').attribute!.find(({ name }) => name === 'pads')!, { type: GRAPH }),
+    "node 'stem' (Conv): the attribute 'pads' should be of type ints",
+  ],
+  [
+    'an attribute that is not known',
+    (m) => nodeOf(m, 'stem').attribute!.push({ name: 'constructor', type: INT, i: 1 }),
+    "node 'stem' (Conv): the attribute 'constructor' (1) is not supported; Conv takes kernel_shape, strides, pads, dilations, group",
+  ],
+  [
+    'an attribute whose other values are not supported',
+    (m) => nodeOf(m, 'stem').attribute!.push({ name: 'auto_pad', type: INTS, ints: [] }),
+    "node 'stem' (Conv): the attribute 'auto_pad' () is not supported; Conv takes kernel_shape, strides, pads, dilations, group",
+  ],
+  [
+    'a constant of another kind',
+    (m) => addConstant(m, { name: 'value_strings' }),
+    "node 'names' (Constant): a constant given by 'value_strings' is not supported; use 'value'",
+  ],
+  [
+    'a constant of nothing',
+    (m) => addConstant(m),
+    "node 'names' (Constant): a constant given by 'nothing' is not supported; use 'value'",
+  ],
+]
+
+const tensors: readonly Case[] = [
+  [
+    'truncated',
+    (m) => (initializerOf(m, 'stem.weight').rawData = new Uint8Array(7)),
+    "initializer 'stem.weight': 7 bytes for float32[4,3,3,3], expected 432",
+  ],
+  [
+    'too few numbers',
+    (m) => Object.assign(initializerOf(m, 'classifier.bias'), { rawData: null, floatData: [1, 2] }),
+    "initializer 'classifier.bias': 2 values for float32[10], expected 10",
+  ],
+  [
+    'no dimensions',
+    (m) => (initializerOf(m, 'stem.weight').dims = []),
+    "initializer 'stem.weight': 432 bytes for float32[], expected 4",
+  ],
+  [
+    'negative dimensions',
+    (m) => (initializerOf(m, 'stem.weight').dims = [-4, -27]),
+    "initializer 'stem.weight': dimensions [-4,-27] are not possible; expected whole numbers from 0 whose product is below 2^53",
+  ],
+  [
+    'endless dimensions',
+    (m) => (initializerOf(m, 'stem.weight').dims = [2 ** 40, 2 ** 40]),
+    "initializer 'stem.weight': dimensions [1099511627776,1099511627776] are not possible; expected whole numbers from 0 whose product is below 2^53",
+  ],
+  [
+    'data elsewhere',
+    (m) => (initializerOf(m, 'stem.weight').externalData = [{ key: 'location', value: 'w.bin' }]),
+    "initializer 'stem.weight': its data is in another file; save the model with all data inside",
+  ],
+  [
+    'an element type without a name',
+    (m) => (initializerOf(m, 'stem.weight').dataType = 8),
+    "initializer 'stem.weight': element type 8 is not supported; use one of float32, float64, float16, int64, int32, uint8, bool",
+  ],
+  [
+    'an element type that cannot train',
+    (m) => Object.assign(initializerOf(m, 'classifier.bias.momentum'), { dataType: 10, rawData: new Uint8Array(20) }),
+    "node 'update/classifier.bias' (SgdMomentum_w0p0001): SgdMomentum in update/classifier.bias: needs floating-point weights, gradient, velocity and rate of one dtype (inputs float32[10], float32[10], float16[10], float32[]; momentum=0.9, weight_decay=0.0001, nesterov=0)",
+  ],
+  [
+    'a constant in half precision',
+    (m) => Object.assign(initializerOf(m, 'float32/1x3x1x1'), { dataType: 10, dims: [1], rawData: new Uint8Array(2) }),
+    "node 'normalize.scale' (Mul): Mul in normalize.scale: needs operands of one dtype; cast one of them (inputs float32[batch, 3, 4, 4], float16[1])",
+  ],
+]
+
+describe.each([
+  ['operator sets', operatorSets],
+  ['training information', trainingInformation],
+  ['graphs', graphs],
+  ['tensors', tensors],
+])('%s', (_, cases) => {
+  it.each(cases)('%s', (_, edit, message) => {
+    expect(refusalOf(edit)).toBe(`UserError: ${message}`)
+  })
+})
+
+const text = (content: string) => new TextEncoder().encode(content)
+describe('what is not ONNX', () => {
+  it.each([
+    [
+      'an empty file',
+      new Uint8Array(),
+      'this is not an ONNX model (it has no graph or no opset); expected a file such as rdm-export writes',
+    ],
+    [
+      'a PNG',
+      Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13),
+      'this is not an ONNX model (it has no graph or no opset); expected a file such as rdm-export writes',
+    ],
+    [
+      'a text file',
+      text('{"epochs": 3}\n'),
+      'this is not an ONNX model (index out of range: …); expected a file such as rdm-export writes',
+    ],
+    [
+      'a short word',
+      text('hi'),
+      'this is not an ONNX model (it has no graph or no opset); expected a file such as rdm-export writes',
+    ],
+    [
+      'a file cut off',
+      smallFile.subarray(0, smallFile.length >> 1),
+      'this is not an ONNX model (index out of range: …); expected a file such as rdm-export writes',
+    ],
+    [
+      'nothing but a version',
+      onnx.ModelProto.encode({ irVersion: 8 }).finish(),
+      'this is not an ONNX model (it has no graph or no opset); expected a file such as rdm-export writes',
+    ],
+    [
+      'a compressed file',
+      Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3),
+      'this is not an ONNX model (index out of range: …); expected a file such as rdm-export writes',
+    ],
+  ])('%s', (_, bytes, message) => {
+    // Where exactly a file ends too early is the format library's business.
+    const said = refusal(bytes).replace(/out of range: .*?\)/, 'out of range: …)')
+    expect(said).toBe(`UserError: ${message}`)
+  })
+})

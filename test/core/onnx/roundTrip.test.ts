@@ -1,0 +1,96 @@
+// Graph → file → Graph: what is read is what was written, and writing it again gives the same graphs, names included.
+import { describe, expect, it } from 'vitest'
+import type { Graph } from '../../../src/core/graph/graph.js'
+import { fileDocs } from '../../../src/core/model/docs.js'
+import { keys, stepSchema } from '../../../src/core/model/metadata.js'
+import type { ExportOptions } from '../../../src/core/model/write.js'
+import { decodeModel, encodeModel } from '../../../src/core/onnx/tensors.js'
+import { readModel, readTrainingModel } from '../../../src/core/onnx/trainingInfo.js'
+import { writeModel } from '../../../src/core/onnx/write.js'
+import { portable } from '../../../src/core/targets/portable/index.js'
+import { expandNode, expandPrimitives } from '../../../src/core/targets/target.js'
+import { initializationGraph } from '../../../src/core/training/initialize.js'
+import { trainingStep } from '../../../src/core/training/step.js'
+import { fileOf, networkNames, networks, paper, structureOf } from '../../support/models.js'
+
+const forms: readonly [string, Partial<ExportOptions>][] = [
+  ['functions', { inline: false }],
+  ['inline', { inline: true }],
+]
+const cases = networkNames.flatMap((name) => forms.map(([form, options]) => ({ name, form, options })))
+
+describe('a file read back', () => {
+  it.each(cases)('$name, $form', ({ name, options }) => {
+    const network = networks[name]!()
+    const step = trainingStep(network, paper)
+    const written = (source: Graph) => (options.inline ? expandPrimitives(source, portable) : source)
+    const file = fileOf(network, options)
+    const proto = decodeModel(file)
+    const model = readTrainingModel(proto)
+
+    expect(structureOf(model.inference)).toBe(structureOf(expandPrimitives(network, portable)))
+    expect(structureOf(model.step)).toBe(structureOf({ ...written(step.graph), name: model.step.name }))
+    const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], 7)
+    expect(structureOf(model.initialization)).toBe(structureOf(initialization))
+    expect(model.updates).toEqual(step.updates)
+    expect(model.initial).toEqual(initial)
+    expect(model.state.map(({ origin }) => origin.name)).toEqual([...step.updates.keys()])
+
+    const metadata = Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value ?? '']))
+    const bytes = encodeModel(
+      writeModel(
+        {
+          graph: model.inference,
+          weights: model.weights,
+          training: model,
+          metadata,
+          // Doc strings are for people: they are not read.
+          docs: fileDocs(network.name, stepSchema.parse(JSON.parse(metadata[keys.step]!))),
+        },
+        options.inline ? undefined : (node, inputs) => expandNode(portable, node, inputs),
+      ),
+    )
+    const same = Buffer.compare(bytes, file) === 0
+    // Where they differ, the difference is shown.
+    if (!same) expect(decodeModel(bytes).toJSON()).toEqual(proto.toJSON())
+    expect(same).toBe(true)
+  })
+})
+
+describe('names of a file', () => {
+  const proto = decodeModel(fileOf(networks['RDM basic']!()))
+  const names = (proto.graph?.node ?? []).map(({ name }) => name)
+  it('are those of the layers', () => {
+    expect(names).toContain('stage2.block1.f2.conv1')
+    expect(names).toContain('stage2.block1.shortcut')
+    expect(proto.graph?.initializer?.map(({ name }) => name)).toContain('stage2.block1.f2.conv1.weight')
+  })
+  it('are each used once in a graph and its training', () => {
+    const all = [...names, ...(proto.trainingInfo[0]?.algorithm?.node ?? []).map(({ name }) => name)]
+    expect(new Set(all).size).toBe(all.length)
+  })
+  it('of functions say the variant, one a body', () => {
+    const functions = proto.functions.map(({ name }) => name)
+    expect(functions).toContain('ConvWeightGrad_k3x3_p1x1x1x1')
+    expect(functions).toContain('SgdMomentum_w0p0001')
+    expect(new Set(functions).size).toBe(functions.length)
+    expect(functions.length).toBeLessThan(20)
+  })
+})
+
+describe('the parts of a file', () => {
+  it('hold the same graphs', () => {
+    const network = networks['RDM basic']!()
+    const whole = readTrainingModel(decodeModel(fileOf(network)))
+    const infer = readModel(decodeModel(fileOf(network, { part: 'infer' })), new Set(whole.weights.keys()))
+    expect(structureOf(infer.inference)).toBe(structureOf(whole.inference))
+    const init = readModel(decodeModel(fileOf(network, { part: 'init' })), new Set())
+    expect(structureOf(init.inference)).toBe(structureOf(whole.initialization))
+    const train = readModel(decodeModel(fileOf(network, { part: 'train' })), new Set())
+    expect(train.weights.size).toBe(0)
+    const [header, ...body] = structureOf(train.inference).split('\n')
+    const [, ...expected] = structureOf(whole.step).split('\n')
+    expect(header).toContain('stem.weight: float32[4, 3, 3, 3]')
+    expect(body).toEqual(expected.filter((line) => !line.startsWith('  parameter ')))
+  })
+})

@@ -1,0 +1,90 @@
+// Every operator record against central differences in float64, along random directions.
+import { describe, expect, it } from 'vitest'
+import { gradients } from '../../../src/core/autodiff/gradients.js'
+import { evaluateValues } from '../../../src/core/graph/evaluate.js'
+import { isFloat, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
+import { input, type Value } from '../../../src/core/graph/value.js'
+import { operators } from '../../../src/core/ops/index.js'
+import { randomStream } from '../../../src/core/random.js'
+import { rows, trial } from '../../support/samples.js'
+
+const dot = (a: Numbers, b: Numbers) => a.data.reduce((sum, value, i) => sum + value * b.data[i]!, 0)
+
+/** Σ seed · y over all differentiable outputs, and its gradient at each input. */
+function check(inputs: readonly Value[], outputs: readonly Value[], feeds: ReadonlyMap<Value, Numbers>, key: string) {
+  const random = randomStream(11, key)
+  const drawLike = (shape: readonly number[]) =>
+    numbers(
+      'float32',
+      shape,
+      Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.normal()),
+    )
+  for (const y of outputs) {
+    const seed = input('seed', y.dtype, y.shape)
+    const known = new Map(feeds).set(seed, drawLike(y.shape as readonly number[]))
+    const value = (at: ReadonlyMap<Value, Numbers>) => dot(evaluateValues([y], at)[0]!, known.get(seed)!)
+    const grads = evaluateValues(gradients(y, inputs, { seed }), known)
+    inputs.forEach((x, i) => {
+      const base = feeds.get(x)!
+      const direction = drawLike(base.shape)
+      const step = 1e-5
+      const at = (sign: number) =>
+        new Map(feeds).set(
+          x,
+          numbers(
+            base.dtype,
+            base.shape,
+            base.data.map((v, k) => v + sign * step * direction.data[k]!),
+          ),
+        )
+      const numeric = (value(at(1)) - value(at(-1))) / (2 * step)
+      const derived = dot(grads[i]!, direction)
+      expect(Math.abs(derived - numeric), `input ${i}: ${derived} against ${numeric}`).toBeLessThan(
+        1e-7 * Math.max(1, Math.abs(numeric)),
+      )
+    })
+  }
+}
+
+const differentiable = operators.filter(({ gradient }) => gradient !== 'zero' && !('forbidden' in gradient))
+/** Outputs that have a gradient; statistics, probabilities and places do not. */
+const outputsOf = (name: string, outputs: readonly Value[]) =>
+  /^(BatchNorm|SoftmaxCrossEntropy|MaxPool)/.test(name) ? outputs.slice(0, 1) : outputs
+
+describe('gradients against central differences', () => {
+  it.each(rows(differentiable))('$name', ({ name, operator, index }) => {
+    const { inputs, outputs, feeds } = trial(operator, index)
+    // Piecewise-constant inputs: labels, indices, masks, and what ReLU's mask is made from.
+    const moving = inputs.filter((x): x is Value => !!x && feeds.has(x) && isFloat(x.dtype))
+    const wrt = operator.name === 'ReluGrad' ? moving.slice(0, 1) : moving
+    const active = operator.name.startsWith('BatchNorm') && outputs.length > 1 ? wrt.slice(0, 3) : wrt
+    check(
+      active,
+      outputsOf(operator.name, outputs).filter((y) => isFloat(y.dtype)),
+      feeds,
+      name,
+    )
+  })
+})
+
+describe('second derivatives: the gradient graph differentiates again', () => {
+  const twice = differentiable.filter(({ name }) => !/^(BatchNorm|SoftmaxCrossEntropy)/.test(name))
+  it.each(rows(twice))('$name', ({ name, operator, index }) => {
+    const { inputs, outputs, feeds } = trial(operator, index)
+    const [y] = outputsOf(operator.name, outputs)
+    if (!isFloat(y!.dtype)) return
+    const moving = inputs.filter((x): x is Value => !!x && feeds.has(x) && isFloat(x.dtype))
+    const wrt = operator.name === 'ReluGrad' ? moving.slice(0, 1) : moving
+    const seed = input('dy', y!.dtype, y!.shape)
+    const random = randomStream(13, name)
+    const known = new Map(feeds).set(
+      seed,
+      numbers(
+        'float32',
+        y!.shape as readonly number[],
+        Float64Array.from({ length: evaluateValues([y!], feeds)[0]!.data.length }, () => random.normal()),
+      ),
+    )
+    check([...wrt, seed], gradients(y!, wrt, { seed }), known, `${name} twice`)
+  })
+})

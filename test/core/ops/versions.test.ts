@@ -1,0 +1,104 @@
+// `since` and `before` of every record, against the table of operators in ONNX's own package.
+import { beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { type AttributeKind, ONNX_DOMAIN, type Operator } from '../../../src/core/graph/operator.js'
+import type { DType } from '../../../src/core/graph/tensor.js'
+import { OPSET, writableOpsets } from '../../../src/core/onnx/opsets.js'
+import { operators } from '../../../src/core/ops/index.js'
+import { askOnnxPackage, hasOnnxPackage } from '../../support/onnxPackage.js'
+
+const definition = z.object({
+  name: z.string(),
+  since: z.number(),
+  attributes: z.record(z.string(), z.object({ type: z.string(), default: z.unknown() })),
+  /** The types that each input may have, such as numbers(float). */
+  inputs: z.array(z.array(z.string())),
+  fewest: z.number(),
+  most: z.number(),
+})
+/** The most inputs of an operator that takes any number. */
+const MANY = 2 ** 31 - 1
+type Definition = z.infer<typeof definition>
+
+const typeNames: Readonly<Record<DType, string>> = {
+  float32: 'float',
+  float64: 'double',
+  float16: 'float16',
+  int64: 'int64',
+  int32: 'int32',
+  uint8: 'uint8',
+  bool: 'bool',
+}
+const kinds: Readonly<Record<AttributeKind, string>> = {
+  int: 'INT',
+  float: 'FLOAT',
+  string: 'STRING',
+  ints: 'INTS',
+  graph: 'GRAPH',
+}
+const own = operators.filter(({ domain }) => domain === ONNX_DOMAIN)
+const { from: oldest } = writableOpsets
+/** The newest that is read. */
+const newest = 23
+const versions = Array.from({ length: newest - oldest + 1 }, (_, i) => oldest + i)
+
+const takes = (types: readonly string[] | undefined, dtype: DType) => types?.includes(`numbers(${typeNames[dtype]})`)
+const plain = (value: unknown) => (typeof value === 'number' ? Math.fround(value) : value)
+
+it('no record is later than our own version, and each later than the oldest says what that has', () => {
+  expect(own.filter(({ since }) => since > OPSET)).toEqual([])
+  expect(own.filter(({ since, before }) => since > oldest && !before)).toEqual([])
+})
+
+describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is read', () => {
+  let all: readonly Definition[]
+  beforeAll(async () => {
+    all = z.array(definition).parse(JSON.parse(await askOnnxPackage('operators')))
+  })
+  const inForce = ({ name }: Operator, version: number): Definition => {
+    const known = all.filter((one) => one.name === name && one.since <= version)
+    return known.reduce((a, b) => (b.since > a.since ? b : a))
+  }
+
+  it.each(own.map((operator) => [operator.name, operator] as const))('%s', (_, operator) => {
+    const { since, before, attributes, arity, samples } = operator
+    for (const version of versions) {
+      const there = inForce(operator, version)
+      const older = version < since ? before : undefined
+      const moved = older?.inputsAsAttributes ?? {}
+      const lacks = older?.lacks ?? []
+      for (const [name, { kind, default: usual }] of Object.entries(attributes)) {
+        if (lacks.includes(name)) {
+          expect(Object.keys(there.attributes), `${name} in version ${version}`).not.toContain(name)
+          continue
+        }
+        expect(there.attributes[name]?.type, `${name} in version ${version}`).toBe(kinds[kind])
+        // Where ONNX has no default it says one in words, or wants the attribute.
+        const { default: theirs } = there.attributes[name]!
+        if (theirs !== null) expect(plain(usual), `${name} in version ${version}`).toEqual(plain(theirs))
+      }
+      for (const name of Object.keys(moved)) expect(there.attributes[name]?.type).toBe('INTS')
+      const [fewest, most] = arity
+      if (most === Number.POSITIVE_INFINITY) expect(there.most).toBe(MANY)
+      else {
+        expect(fewest).toBeGreaterThanOrEqual(there.fewest)
+        if (older?.mostInputs === undefined) expect(most).toBeLessThanOrEqual(there.most)
+        else expect(there.most).toBe(older.mostInputs)
+      }
+      for (const { inputs } of samples)
+        inputs.slice(0, older?.mostInputs).forEach((value, i) => {
+          if (value) expect(takes(there.inputs[i] ?? there.inputs.at(-1), value.dtype)).toBe(true)
+        })
+    }
+    // `since` is the version of a definition: the one that the oldest version has, or a later one that changed what counts.
+    expect(inForce(operator, since).since).toBe(since)
+    if (since <= oldest) expect(inForce(operator, oldest).since).toBe(since)
+    else {
+      const [last, first] = [inForce(operator, since - 1), inForce(operator, since)]
+      const newer = Object.keys(attributes).filter((name) => first.attributes[name] && !last.attributes[name])
+      const dtypes = (Object.keys(typeNames) as DType[]).filter((dtype) => takes(first.inputs[0], dtype))
+      const newTypes = dtypes.filter((dtype) => !takes(last.inputs[0], dtype))
+      expect([...newer, ...newTypes, ...(last.most < arity[1] ? ['input'] : [])]).not.toEqual([])
+    }
+  })
+})

@@ -1,0 +1,70 @@
+// What the tests of data share: temporary folders, and small data sets in them.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
+import { randomStream } from '../../../src/core/random.js'
+import { cifarLayouts, filesOf, pixelBytes } from '../../../src/driver/data/cifar.js'
+import type { ImageSet } from '../../../src/driver/data/imageSet.js'
+
+const official = fileURLToPath(new URL('../../../../shared/cifar-10-batches-bin', import.meta.url))
+
+/** The folder of the real CIFAR-10, where there is one. */
+export const realCifar10: string | undefined = existsSync(official) ? official : undefined
+
+const made: string[] = []
+afterAll(() => {
+  for (const dir of made) rmSync(dir, { recursive: true, force: true })
+})
+
+/** A new empty folder, removed after the tests of the file. */
+export function temporaryFolder(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'rdm-data-'))
+  made.push(dir)
+  return dir
+}
+
+/** Random images of random classes. */
+export function randomSet(count: number, height = 32, width = 32, classes = 10): ImageSet {
+  const random = randomStream(5, 'test', count, height, width)
+  return {
+    images: Uint8Array.from({ length: count * 3 * height * width }, () => random.below(256)),
+    labels: Uint8Array.from({ length: count }, () => random.below(classes)),
+    count,
+    channels: 3,
+    height,
+    width,
+    classes: Array.from({ length: classes }, (_, i) => `class ${i}`),
+  }
+}
+
+/** One record: its label bytes, then pixels that are all `value`. */
+export const record = (labels: readonly number[], value: number): Buffer =>
+  Buffer.concat([Buffer.from(labels), Buffer.alloc(pixelBytes, value)])
+
+/** A CIFAR-10 folder with two images a file, whose pixels say which: file f (0–5), record r has pixels 10f + r. */
+export function tinyCifar10(dir: string = temporaryFolder()): string {
+  const { train, test, classes } = cifarLayouts.cifar10
+  for (const [f, name] of [...train, ...test].entries()) {
+    writeFileSync(join(dir, name), Buffer.concat([record([f], 10 * f), record([f + 1], 10 * f + 1)]))
+  }
+  writeFileSync(join(dir, classes), `${Array.from({ length: 10 }, (_, i) => `kind ${i}`).join('\n')}\n\n`)
+  return dir
+}
+
+/** A CIFAR-100 folder with two training images and one test image. */
+export function tinyCifar100(dir: string = temporaryFolder()): string {
+  const [train, test, classes] = filesOf(cifarLayouts.cifar100)
+  writeFileSync(join(dir, train!), Buffer.concat([record([19, 99], 1), record([3, 0], 2)]))
+  writeFileSync(join(dir, test!), record([7, 42], 3))
+  writeFileSync(join(dir, classes!), Array.from({ length: 100 }, (_, i) => `fine ${i}`).join('\r\n'))
+  return dir
+}
+
+/** The text of the error of a rejected promise. */
+export const refusal = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'no error',
+    (error: unknown) => String(error),
+  )
