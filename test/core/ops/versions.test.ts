@@ -11,7 +11,7 @@ const definition = z.object({
   name: z.string(),
   since: z.number(),
   attributes: z.record(z.string(), z.object({ type: z.string(), default: z.unknown() })),
-  /** The types that each input may have, such as numbers(float). */
+  /** The types that each input may have, such as tensor(float). */
   inputs: z.array(z.array(z.string())),
   fewest: z.number(),
   most: z.number(),
@@ -42,7 +42,7 @@ const { from: oldest } = writableOpsets
 const newest = 23
 const versions = Array.from({ length: newest - oldest + 1 }, (_, i) => oldest + i)
 
-const takes = (types: readonly string[] | undefined, dtype: DType) => types?.includes(`numbers(${typeNames[dtype]})`)
+const takes = (types: readonly string[] | undefined, dtype: DType) => types?.includes(`tensor(${typeNames[dtype]})`)
 const plain = (value: unknown) => (typeof value === 'number' ? Math.fround(value) : value)
 
 it('no record is later than our own version, and each later than the oldest says what that has', () => {
