@@ -47,6 +47,13 @@ export function networkOf(values) {
 export const dataOf = async (folder, counts) =>
   folder === undefined ? synthesize({ ...counts, seed: 1 }) : readDataset(folder)
 
+/** What a step of a classifier of images is fed with: the batch, and its hyperparameters as the file has them. */
+export function feedsOf({ inputs: [input], targets: [target], hyperparameters }, { images, labels }, learningRate) {
+  const scalar = (value) => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) })
+  const values = Object.entries(hyperparameters).map(([name, value]) => [name, scalar(value ?? learningRate)])
+  return { [input.name]: images, [target.name]: labels, ...Object.fromEntries(values) }
+}
+
 export const quantile = (values, q) => {
   const sorted = [...values].sort((a, b) => a - b)
   const place = (sorted.length - 1) * q

@@ -30,6 +30,9 @@ export const contestants = {
 }
 export const sgemm = node('sgemm.mjs')
 
+/** Those of a CPU: target ort-cuda runs there too, if asked for by name, but is made for a GPU. */
+export const usual = Object.keys(contestants).filter((name) => name !== oursBy('ort-cuda'))
+
 export const isInstalled = (name) => existsSync(contestants[name].command)
 
 // A stopped process would outlive a benchmark that is interrupted.

@@ -7,9 +7,11 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Batches, exportModel, readTrainableModel, residualNetwork } from 'rdm-onnx'
+import { exportModel, readTrainableModel, residualNetwork } from 'rdm-onnx'
+import { Batches } from '../dist/src/driver/data/batches.js'
+import { bindColumns } from '../dist/src/driver/data/bind.js'
+import { transformsOf } from '../dist/src/driver/data/transforms.js'
 import { newConfig } from '../dist/src/driver/fit/config.js'
-import { Feeds } from '../dist/src/driver/fit/feeds.js'
 import { copyTensor } from '../dist/src/driver/runtime/tensor.js'
 import {
   countOf,
@@ -56,29 +58,33 @@ const node = (...args) => ({ command: process.execPath, args })
 const fitting = (...args) => node('--import', peer('clock.mjs').href, fileURLToPath(peer('fit.mjs')), ...args)
 
 /** Milliseconds of a call. */
-function timeOf(call) {
-  const times = Array.from({ length: CALLS }, (_, i) => {
+async function timeOf(call) {
+  const times = []
+  for (let i = 0; i < CALLS; i++) {
     const begun = performance.now()
-    call(i)
-    return performance.now() - begun
-  })
+    await call(i)
+    times.push(performance.now() - begun)
+  }
   return median(times)
 }
 
 /** What the driver does for a step, alone and on a machine that does nothing else. */
-function timeParts(model, { train }, { batch, threads }) {
+async function timeParts(model, data, { batch, threads }) {
   const config = newConfig(model.recipe, { batchSize: batch, threads })
-  const batches = (augment) => {
-    const made = new Batches(train, { batchSize: batch, seed: config.seed, augment })
+  const { train } = data
+  const batches = (transforms) =>
+    new Batches(train, bindColumns(model.signature, data), { batchSize: batch, seed: config.seed, transforms })
+  const timeBatches = (transforms) => {
+    const made = batches(transforms)
     const whole = Math.floor(train.count / batch)
     return timeOf((i) => made.batch(0, i % whole))
   }
-  const { tensors } = new Feeds(model.signature, new Batches(train, config), config).of(0, 0)
-  const plain = batches(false)
+  const plain = await timeBatches([])
+  const tensors = await batches([]).batch(0, 0)
   return {
     gather: plain,
-    augment: batches(config.augment) - plain,
-    copy: timeOf(() => Object.values(tensors).map(copyTensor)),
+    augment: (await timeBatches(transformsOf(config.augment))) - plain,
+    copy: await timeOf(() => Object.values(tensors).map(copyTensor)),
   }
 }
 
@@ -124,7 +130,7 @@ async function measure(options) {
   const { before } = await saving.steps(SAVES)
   saving.end()
   const model = readTrainableModel(bytes)
-  const parts = timeParts(model, data, options)
+  const parts = await timeParts(model, data, options)
   // A checkpoint is written after the step's event, before the next one's run.
   const checkpoint = median(before) - median(own.before)
   return { target: bare.ready.target, own, runtime, parts, checkpoint, recipe: model.recipe }

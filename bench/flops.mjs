@@ -1,7 +1,7 @@
 // Floating-point operations of a training step, counted from its graph: those of convolutions and matrix products,
 // a multiplication and an addition each, forward and backward, and nothing that is computed a second time.
 
-import { trainingStep } from 'rdm-onnx'
+import { sgd, trainingStep } from 'rdm-onnx'
 
 /** What one element of `each` costs in multiply-adds, by operator: the inputs, the output and the attributes. */
 const multiplyAdds = {
@@ -14,11 +14,11 @@ const multiplyAdds = {
 }
 
 /** FLOPs of one step of a network (an inference graph) with a batch of this size. */
-export function stepFlops(network, recipe, batch) {
+export function stepFlops(network, batch) {
   // A dimension is a number or a product such as 16*batch.
   const factors = (dim) => String(dim).split('*')
   const size = (shape) => shape.flatMap(factors).reduce((total, f) => total * (f === 'batch' ? batch : Number(f)), 1)
-  const { graph } = trainingStep(network, recipe, { recompute: false })
+  const { graph } = trainingStep(network, { optimizer: sgd({ momentum: 0.9 }), recompute: false })
   return graph.nodes.reduce((total, { operator, inputs, outputs, attributes }) => {
     const count = multiplyAdds[operator.name]
     return count ? total + 2 * count(inputs, outputs[0], { size, attributes }) : total

@@ -3,14 +3,12 @@
 // agree. Then each round gives every contestant one step, so that a slow moment of the machine falls on all of them.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { findNetwork, recipes, synthesize } from 'rdm-onnx'
+import { synthesize } from 'rdm-onnx'
 import { writeCase, writeTensors } from './case.mjs'
-import { Contestant, contestants, isInstalled, oursBy, sgemm } from './contestants.mjs'
+import { countOf, fail, median, networkOf, option, quartiles, temporaryFolder, writeReport } from './common.mjs'
+import { Contestant, contestants, isInstalled, oursBy, sgemm, usual } from './contestants.mjs'
 import { stepFlops } from './flops.mjs'
 import { verdicts } from './verdicts.mjs'
 
@@ -22,14 +20,7 @@ const TOLERANCE = 1e-3
 const LEARNING_RATE = 1e-3
 const SEED = 1
 
-const fail = (message) => {
-  console.error(message)
-  process.exit(2)
-}
-
 function readOptions() {
-  const all = Object.keys(contestants).join(',')
-  const option = (value) => ({ type: 'string', default: String(value) })
   const { values } = parseArgs({
     options: {
       arch: option('rdm56'),
@@ -40,30 +31,21 @@ function readOptions() {
       rounds: option(9),
       /** Fresh processes for the time to the first step. */
       starts: option(3),
-      contestants: option(all),
+      contestants: option(usual.join(',')),
     },
   })
   const names = values.contestants.split(',')
   const unknown = names.find((name) => !Object.hasOwn(contestants, name))
-  if (unknown !== undefined) fail(`no contestant is called '${unknown}'; there are ${all}`)
+  if (unknown !== undefined)
+    fail(`no contestant is called '${unknown}'; there are ${Object.keys(contestants).join(', ')}`)
   if (names[0] !== oursBy('portable')) fail(`'${oursBy('portable')}' comes first: the others are checked against it`)
   const missing = names.find((name) => !isInstalled(name))
   if (missing !== undefined) fail(`'${missing}' is not installed: run bench/peers/setup.sh, or leave it out`)
-  const entry = findNetwork(values.arch)
-  if (!entry) fail(`no network is called '${values.arch}'; npx rdm-export --list names them`)
-  const architecture = values.blocks
-    ? { ...entry.architecture, name: `${values.arch}-${values.blocks}`, blocks: values.blocks.split(',').map(Number) }
-    : entry.architecture
+  const { architecture, recipe } = networkOf(values)
   // The peers have none: a step that draws at random does not compare.
   if (architecture.stochasticDepth !== undefined) fail('networks with stochastic depth are not compared')
-  const count = (name) => {
-    const value = Number(values[name])
-    return Number.isInteger(value) && value > 0
-      ? value
-      : fail(`--${name} is a whole number from 1, got ${values[name]}`)
-  }
-  const [batch, threads, rounds, starts] = ['batch', 'threads', 'rounds', 'starts'].map(count)
-  return { architecture, recipe: recipes[entry.recipe ?? 'paper'], batch, threads, rounds, starts, names }
+  const [batch, threads, rounds, starts] = ['batch', 'threads', 'rounds', 'starts'].map((name) => countOf(values, name))
+  return { architecture, recipe, batch, threads, rounds, starts, names }
 }
 
 /** Writes what every contestant is given, one batch in it; returns the FLOPs of a step. */
@@ -74,7 +56,7 @@ function writeStep(folder, { architecture, recipe, batch, threads }) {
     images: { dtype: 'uint8', shape: [batch, train.channels, train.height, train.width], data: train.images },
     labels: { dtype: 'int64', shape: [batch], data: BigInt64Array.from(train.labels, BigInt) },
   })
-  return stepFlops(network, recipe, batch)
+  return stepFlops(network, batch)
 }
 
 /** Largest relative difference to the losses of the first. */
@@ -113,14 +95,6 @@ function nodeStart() {
   return (performance.now() - started) / 1000
 }
 
-const quantile = (values, q) => {
-  const sorted = [...values].sort((a, b) => a - b)
-  const place = (sorted.length - 1) * q
-  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
-  return low + (high - low) * (place % 1)
-}
-const median = (values) => quantile(values, 0.5)
-
 async function measure(options, folder) {
   const { architecture, names, rounds, starts, batch } = options
   const flops = writeStep(folder, options)
@@ -145,7 +119,7 @@ async function measure(options, folder) {
     name,
     version: contestant.ready.version,
     median: median(ms),
-    quartiles: [quantile(ms, 0.25), quantile(ms, 0.75)],
+    quartiles: quartiles(ms),
     peakBytes: contestant.peakBytes,
     // What the libraries hold before there is a network; reported where it is not ours to count against.
     libraryBytes: contestant.ready.libraryBytes ?? 0,
@@ -155,7 +129,7 @@ async function measure(options, folder) {
   }))
   for (const { contestant } of running) contestant.end()
 
-  const ours = names.filter((name) => name.startsWith(oursBy(''))).at(-1)
+  const ours = names.includes(oursBy('ort-cpu')) ? oursBy('ort-cpu') : names[0]
   const seconds = []
   for (let start = 0; start < starts; start++) seconds.push(await firstStep(ours, folder))
   return {
@@ -196,19 +170,17 @@ function print({ ours, flops, sgemm, firstStep, results }, table) {
 
 async function main() {
   const options = readOptions()
-  const folder = mkdtempSync(join(tmpdir(), 'rdm-step-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const folder = temporaryFolder()
   const measured = await measure(options, folder)
   const table = verdicts(options.architecture.name, measured)
   print(measured, table)
 
   const { architecture, batch, threads, rounds } = options
-  const machine = { cpu: cpus()[0].model, threads, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version }
-  const date = new Date().toISOString().slice(0, 10)
-  const report = { date, machine, architecture: architecture.name, batch, rounds, ...measured, table }
-  const results = fileURLToPath(new URL('results', import.meta.url))
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `step-${architecture.name}.json`), `${JSON.stringify(report, null, 2)}\n`)
+  writeReport(`step-${architecture.name}.json`, {
+    ...{ architecture: architecture.name, batch, threads, rounds },
+    ...measured,
+    table,
+  })
 }
 
 main().catch(({ message }) => fail(message))

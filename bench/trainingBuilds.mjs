@@ -27,6 +27,7 @@ import {
   countOf,
   countsOf,
   fail,
+  feedsOf,
   median,
   option,
   printTable,
@@ -116,9 +117,14 @@ function writeCase(depth, batch, names) {
   const { train } = synthesize({ train: batch, test: 10, seed: 1 })
   const feeds = {
     ...state,
-    [signature.images]: { dtype: 'uint8', shape: [batch, 3, 32, 32], data: train.images },
-    [signature.labels]: { dtype: 'int64', shape: [batch], data: BigInt64Array.from(train.labels, BigInt) },
-    [signature.learningRate]: { dtype: 'float32', shape: [], data: Float32Array.of(0.01) },
+    ...feedsOf(
+      signature,
+      {
+        images: { dtype: 'uint8', shape: [batch, 3, 32, 32], data: train.images },
+        labels: { dtype: 'int64', shape: [batch], data: BigInt64Array.from(train.labels, BigInt) },
+      },
+      0.01,
+    ),
   }
   return { feeds, loss: signature.loss, models: names.map((name) => [name, model.step(variants[name])]) }
 }

@@ -8,22 +8,17 @@ export { findNetwork, networkNames, zoo } from '../graphs/zoo.js'
 export * from './core/index.js'
 export { type ArtifactOptions, artifactFiles, trainingArtifacts } from './driver/artifacts/index.js'
 export { Batches } from './driver/data/batches.js'
-export { readDataset } from './driver/data/cifar.js'
-export type { Dataset, ImageSet } from './driver/data/imageSet.js'
+export { readCifar } from './driver/data/cifar.js'
+export { type Column, type Dataset, type ImageSet, imageSet, type Split } from './driver/data/dataset.js'
+export { readDataset } from './driver/data/readers.js'
 export { synthesize } from './driver/data/synth.js'
 export { writeCifar10 } from './driver/data/writeCifar.js'
-export { classifierOf, type Evaluation, evaluate } from './driver/evaluation/evaluate.js'
+export { classifierOf } from './driver/evaluation/classifier.js'
+export { type Evaluation, evaluate, evaluateModel } from './driver/evaluation/evaluate.js'
 export { type FitConfig, type FitOverrides, fitConfigSchema } from './driver/fit/config.js'
 export type { EndEvent, EpochEvent, FitEvent, NoticeEvent, StartEvent, StepEvent } from './driver/fit/events.js'
 export { type FitOptions, type FitResult, fit } from './driver/fit/fit.js'
-export {
-  type PlannedStep,
-  type PlanOptions,
-  planStep,
-  type StepPlan,
-  type TargetName,
-  targetNames,
-} from './driver/planning/plan.js'
+export { type PlanOptions, planStep } from './driver/planning/plan.js'
 export type { Profile } from './driver/profile/aggregate.js'
 export { nominalFlops } from './driver/profile/flops.js'
 export { type ProfileOptions, profileStep } from './driver/profile/profile.js'
@@ -49,16 +44,17 @@ export type { SeedsOverrides } from './driver/seeds/seedRun.js'
 export { fitSeeds, type SeedsOptions } from './driver/seeds/seeds.js'
 export type { SeedOutcome, SeedsSummary } from './driver/seeds/seedsFolder.js'
 export { type Spread, spreadOf } from './driver/seeds/statistics.js'
+export { type StepPlan, type TargetName, targetNames } from './driver/targets/index.js'
 export { type CpuOptions, ortCpu } from './driver/targets/ort-cpu/index.js'
-export { type LowerOptions, ortCuda, type Precision } from './driver/targets/ort-cuda/index.js'
+export { type LowerOptions, ortCuda } from './driver/targets/ort-cuda/index.js'
 export {
   evaluationSteps,
-  type StepRoles,
   type StepsOptions,
   stepNodes,
   type TrainingSteps,
   trainingSteps,
 } from './driver/targets/ort-cuda/steps.js'
 export { ortTraining } from './driver/targets/ort-training/index.js'
+export type { PlannedStep, Precision } from './driver/targets/target.js'
 export { effectivePaths, type LayerRange, pathLengths } from './study/paths/lengths.js'
 export { multiplicity } from './study/paths/multiplicity.js'

@@ -34,7 +34,7 @@ const imports: readonly Import[] = ['src', 'graphs'].flatMap((folder) =>
     .flatMap((name) => {
       const file = join(folder, name)
       const text = readFileSync(join(root, file), 'utf8')
-      const found = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)
+      const found = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([@\w./:-]+)'/g)
       return [...found].map(([, target]) => ({ file, floor: floorOf(file), target: target! }))
     }),
 )

@@ -4,7 +4,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { Batches, readDataset } from 'rdm-onnx'
+import { readDataset } from 'rdm-onnx'
+import { paperAugmentation } from '../../dist/src/core/model/recipe.js'
+import { Batches } from '../../dist/src/driver/data/batches.js'
 import { writeCase, writeTensors } from '../case.mjs'
 import { median, quartiles, short } from '../common.mjs'
 import { stepFlops } from '../flops.mjs'
@@ -23,23 +25,12 @@ const SHORTEST_START = 5000
 /** The batches that rdm-fit takes first. */
 async function firstBatches(data, batchSize) {
   const { train } = await readDataset(data)
-  const batches = new Batches(train, { batchSize, seed: 1, augment: true })
-  const all = Array.from({ length: CHECKED }, (_, step) => batches.batch(0, step))
-  const shape = [batchSize, train.channels, train.height, train.width]
-  const images = new Uint8Array(CHECKED * all[0].images.length)
-  all.forEach((batch, step) => {
-    images.set(batch.images, step * batch.images.length)
-  })
-  const labels = BigInt64Array.from(all.flatMap((batch) => [...batch.labels]))
-  const tensors = {
-    images: { dtype: 'uint8', shape: [CHECKED, ...shape], data: images },
-    labels: { dtype: 'int64', shape: [CHECKED, batchSize], data: labels },
-  }
-  const first = {
-    images: { ...tensors.images, shape, data: all[0].images },
-    labels: { ...tensors.labels, shape: [batchSize], data: all[0].labels },
-  }
-  return { tensors, first }
+  const bindings = ['images', 'labels'].map((name) => ({
+    input: { name, dtype: name === 'images' ? 'uint8' : 'int64', shape: ['batch', ...train.columns[name].shape] },
+    column: name,
+  }))
+  const batches = new Batches(train, bindings, { batchSize, seed: 1, transforms: paperAugmentation })
+  return { tensors: await batches.stack(0, 0, CHECKED), first: await batches.batch(0, 0) }
 }
 
 /** Largest relative difference; NaN where one is not a number. */
@@ -147,7 +138,7 @@ function caseOf(arch, settings) {
     const { tensors, first } = await firstBatches(data, batch)
     writeTensors(folder, 'batches.safetensors', tensors)
     writeTensors(folder, 'batch.safetensors', first)
-    return { folder, architecture, flops: stepFlops(graph, recipe, batch) }
+    return { folder, architecture, flops: stepFlops(graph, batch) }
   }
   if (!cases.has(arch)) cases.set(arch, write())
   return cases.get(arch)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openTrainingSession, planStep, readTrainableModel } from 'rdm-onnx'
 import { decodeSafetensors } from '../../dist/src/driver/run/safetensors.js'
+import { feedsOf } from '../common.mjs'
 import { readCase, serve } from './protocol.mjs'
 
 const { values } = parseArgs({ options: { case: { type: 'string' }, target: { type: 'string' } } })
@@ -13,15 +14,14 @@ const file = (name) => readFileSync(join(values.case, name))
 const { threads, batch, learningRate } = readCase(values.case)
 
 const model = readTrainableModel(file('model.onnx'))
-const { state, carried, signature } = model
-const { models, optimize } = await planStep({ model, batch, threads, wanted: values.target })
-const session = await openTrainingSession({ models, batch, state, carried, threads, optimize })
+const { models, optimize, signature, added, inLoop } = await planStep({ model, batch, threads, wanted: values.target })
+const state = { ...model.state, ...added }
+const session = await openTrainingSession({ models, batch, state, carried: signature.updates, threads, optimize })
 const { images, labels } = decodeSafetensors(file('batch.safetensors'), 'batch.safetensors').tensors
-const feeds = {
-  [signature.images]: images,
-  [signature.labels]: labels,
-  [signature.learningRate]: { dtype: 'float32', shape: [], data: Float32Array.of(learningRate) },
-}
+const one = feedsOf(signature, { images, labels }, learningRate)
+// A run of one step.
+const stacked = ({ dtype, shape, data }) => ({ dtype, shape: [1, ...shape], data })
+const feeds = inLoop ? Object.fromEntries(Object.entries(one).map(([name, value]) => [name, stacked(value)])) : one
 
 const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json')
 await serve(async () => (await session.step(feeds, batch))[signature.loss].data[0], {

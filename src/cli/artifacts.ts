@@ -1,30 +1,25 @@
 // rdm-export --artifacts: the files of ONNX Runtime's training API.
 
 import { join } from 'node:path'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
 import { messageOf, UserError } from '../core/errors.js'
 import type { Graph } from '../core/graph/graph.js'
+import type { Schedule } from '../core/training/schedule.js'
 import { trainingArtifacts } from '../driver/artifacts/index.js'
 import { type OptimizerName, optimizerNames } from '../driver/artifacts/optimizer.js'
 import { makeFolder } from '../driver/folders.js'
-import { decimalNumber, parsedBy } from './command.js'
+import type { StepFlags } from './stepOptions.js'
 
 export interface ArtifactsOptions {
   readonly artifacts?: string
-  readonly optimizer?: OptimizerName
-  readonly lr?: number
 }
 
 /** Those of `rdm-export` that mean something to the artifacts, or must not be there. */
-interface GivenOptions extends ArtifactsOptions {
+interface GivenOptions extends ArtifactsOptions, StepFlags {
   readonly seed: number
-  readonly recompute: boolean
-  readonly weightDecay?: number
   readonly part: string
   readonly target: string
-  readonly momentum?: number
-  readonly nesterov?: true
   readonly gates?: true
   readonly recipe?: string
   readonly inline?: true
@@ -36,28 +31,18 @@ interface GivenOptions extends ArtifactsOptions {
 }
 
 export const addArtifactsOptions = (program: Command): Command =>
-  program
-    .option('--artifacts <folder>', "write the four files of ONNX Runtime's training API there")
-    .addOption(
-      new Option(
-        '--optimizer <name>',
-        'with --artifacts: AdamW, or SGD without momentum and weight decay (default: adamw)',
-      ).choices(optimizerNames),
-    )
-    .option(
-      '--lr <rate>',
-      "with --artifacts: a fixed learning rate (default: the API's, 0.001 until it is set; a browser cannot set it)",
-      parsedBy(decimalNumber(0, 1000)),
-    )
+  program.option('--artifacts <folder>', "write the four files of ONNX Runtime's training API there")
+
+const isOptimizer = (name: string): name is OptimizerName => (optimizerNames as readonly string[]).includes(name)
+
+/** The rate of a schedule that has one. */
+const fixedRate = (schedule: Schedule): number | undefined =>
+  'kind' in schedule || schedule.length > 1 ? undefined : schedule[0]![1]
 
 /** @throws UserError for options that do not go together */
 export function checkArtifactsOptions(options: GivenOptions): void {
-  const { artifacts, optimizer, lr, part, target, weightDecay } = options
-  if (artifacts === undefined) {
-    const lonely = optimizer !== undefined ? '--optimizer' : lr !== undefined ? '--lr' : undefined
-    if (lonely) throw new UserError(`${lonely} is for --artifacts: add --artifacts DIR, or leave it out`)
-    return
-  }
+  const { artifacts, optimizer, part, target, weightDecay } = options
+  if (artifacts === undefined) return
   const given: Readonly<Record<string, boolean>> = {
     '--part': part !== 'all',
     '--target': target !== 'portable',
@@ -71,12 +56,22 @@ export function checkArtifactsOptions(options: GivenOptions): void {
     '--momentum': options.momentum !== undefined,
     '--nesterov': options.nesterov !== undefined,
     '--gates': options.gates !== undefined,
+    '--loss': options.loss !== undefined,
+    '--label-smoothing': options.labelSmoothing !== undefined,
+    '--set': options.set !== undefined,
+    '--clip-norm': options.clipNorm !== undefined,
+    '--ema': options.ema !== undefined,
+    '--group': options.group !== undefined,
   }
   const clash = Object.keys(given).find((flag) => given[flag])
   if (clash)
     throw new UserError(
       `--artifacts writes four files for ONNX Runtime's training API, to which ${clash} means nothing: leave one of them out`,
     )
+  if (optimizer !== undefined && !isOptimizer(optimizer))
+    throw new UserError(`--artifacts knows the optimizers ${optimizerNames.join(' and ')}, not ${optimizer}`)
+  if (options.lr !== undefined && fixedRate(options.lr) === undefined)
+    throw new UserError('--artifacts takes one rate with --lr, which ONNX Runtime keeps: a schedule is for rdm-fit')
   if (optimizer === 'sgd' && weightDecay !== undefined)
     throw new UserError(
       "--weight-decay is not for --optimizer sgd: ONNX Runtime's has none; leave it out, or take --optimizer adamw",
@@ -90,12 +85,13 @@ export async function writeArtifacts(
   folder: string,
   { optimizer = 'adamw', lr, weightDecay, seed, recompute }: GivenOptions,
 ): Promise<void> {
+  const rate = lr && fixedRate(lr)
   const files = trainingArtifacts(network, {
-    optimizer,
+    optimizer: optimizer as OptimizerName,
     seed,
     recompute,
     architecture,
-    ...(lr === undefined ? {} : { learningRate: lr }),
+    ...(rate === undefined ? {} : { learningRate: rate }),
     ...(weightDecay === undefined ? {} : { weightDecay }),
   })
   await makeFolder(folder).catch((error: unknown) => {

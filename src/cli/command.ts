@@ -10,7 +10,7 @@
 //   }
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { messageOf, UserError } from '../core/errors.js'
 import { ownPackage } from '../driver/package.js'
 
@@ -108,3 +108,25 @@ export function parsedBy<T>(schema: z.ZodType<T, string>): (text: string) => T {
     throw new InvalidArgumentError(result.error.issues.map((issue) => oneLine(issue.message)).join('; '))
   }
 }
+
+/** As `parsedBy`, for an option that may be given several times: all its values, in their order. */
+export function collectedBy<T>(schema: z.ZodType<T, string>): (text: string, earlier?: readonly T[]) => readonly T[] {
+  const parse = parsedBy(schema)
+  return (text, earlier = []) => [...earlier, parse(text)]
+}
+
+/** Text like `beta2=0.95`. */
+export const namedNumber: z.ZodType<readonly [string, number], string> = z.string().transform((text, context) => {
+  const [, name, value] = /^\s*([A-Za-z_][\w.]*)\s*=\s*(-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*$/i.exec(text) ?? []
+  if (name !== undefined && value !== undefined) return [name, Number(value)] as const
+  context.addIssue(`"${text}" sets nothing: write NAME=NUMBER, as in beta2=0.95`)
+  return z.NEVER
+})
+
+/** Text like `images=pixels`. */
+export const namedColumn: z.ZodType<readonly [string, string], string> = z.string().transform((text, context) => {
+  const at = text.indexOf('=')
+  if (at > 0 && at < text.length - 1) return [text.slice(0, at).trim(), text.slice(at + 1).trim()] as const
+  context.addIssue(`"${text}" names no column: write INPUT=COLUMN, as in images=pixels`)
+  return z.NEVER
+})

@@ -1,7 +1,7 @@
 // The options that say how fast and where something is trained.
 import { type Command, Option } from 'commander'
-import { type TargetName, targetNames } from '../driver/planning/plan.js'
 import { type Provider, providers, type RuntimeName, runtimes } from '../driver/runtime/protocol.js'
+import { type TargetName, targetNames } from '../driver/targets/index.js'
 import type { MachineSettings } from '../study/repro/job.js'
 import { decimalNumber, parsedBy, wholeNumber } from './command.js'
 

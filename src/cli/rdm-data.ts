@@ -4,9 +4,9 @@ import { SingleBar } from 'cli-progress'
 import { Argument, type Command } from 'commander'
 import { z } from 'zod'
 import { UserError } from '../core/errors.js'
-import { cifarLayouts } from '../driver/data/cifar.js'
+import { cifarLayouts, type DatasetFormat } from '../driver/data/cifar.js'
+import type { ImageDataset } from '../driver/data/dataset.js'
 import { fetchDataset, officialArchives } from '../driver/data/fetch.js'
-import type { Dataset, DatasetFormat } from '../driver/data/imageSet.js'
 import { patternNames, synthesize } from '../driver/data/synth.js'
 import { type DatasetReport, type FileReport, verifyDataset } from '../driver/data/verify.js'
 import { checkWritable, writeCifar10 } from '../driver/data/writeCifar.js'
@@ -23,7 +23,7 @@ export async function main(argv: string[]): Promise<void> {
   await runProgram(program, argv)
 }
 
-const sizes = ({ train, test }: Dataset) =>
+const sizes = ({ train, test }: ImageDataset) =>
   `${grouped(train.count)} training and ${grouped(test.count)} test images of ${train.classes.length} classes`
 
 function fetchCommand(): Command {

@@ -3,45 +3,39 @@
 import { Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
 import { pixelStatistics } from '../../graphs/pixels.js'
-import { type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
+import { initOf, type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
 import { type Architecture, depthOf, residualNetwork, totalBlocks } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
 import { UserError } from '../core/errors.js'
 import { printGraph } from '../core/graph/print.js'
-import type { Init } from '../core/layers/index.js'
+import { type Init, inits } from '../core/layers/index.js'
 import { multiplyAdds, parameterCount } from '../core/model/cost.js'
 import { readTrainableModel } from '../core/model/read.js'
-import type { Recipe } from '../core/model/recipe.js'
 import { exportModel, type Part, parts } from '../core/model/write.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { grouped, rounded, table } from '../driver/format/table.js'
-import { planStep, type TargetName, targetNames } from '../driver/planning/plan.js'
-import { type Precision, precisions } from '../driver/targets/ort-cuda/index.js'
-import { trainingSteps } from '../driver/targets/ort-cuda/steps.js'
-import { ortTraining } from '../driver/targets/ort-training/index.js'
+import { type OwnTargetName, ownTargetNames, targetOf } from '../driver/targets/index.js'
+import { type Precision, precisions } from '../driver/targets/target.js'
 import { multiplicity } from '../study/paths/multiplicity.js'
 import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { textReporter } from './progress/progress.js'
+import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
 
-interface Options extends NetworkOptions, ArtifactsOptions {
+interface Options extends NetworkOptions, ArtifactsOptions, StepFlags {
   readonly seed: number
-  readonly init: Init
+  readonly init?: Init
   readonly gates?: true
   readonly recipe?: RecipeName
-  readonly momentum?: number
-  readonly weightDecay?: number
-  readonly nesterov?: true
   readonly part: Part
   readonly inline?: true
   readonly portableLevel?: PortableLevel
   readonly opset?: number
-  readonly target: Exclude<TargetName, 'auto'>
+  readonly target: OwnTargetName
   readonly precision?: Precision
   readonly batch?: number
-  readonly recompute: boolean
   readonly out?: string
   readonly list?: true
   readonly json?: true
@@ -64,10 +58,12 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
     'rdm-export --arch rdm56 --part train --target ort-training > step.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
+    'rdm-export --arch rdm56 --optimizer adamw --weight-decay 0.05 --lr cosine:max=0.001,warmup=5 > model.onnx',
+    "rdm-export --arch rdm56 --label-smoothing 0.1 --clip-norm 1 --ema 0.999 --group '*.shift:decay=0' > model.onnx",
     'rdm-export --depth 8 --functions 11,01 --artifacts artifacts --optimizer adamw',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
-  addArtifactsOptions(addNetworkOptions(program))
+  addStepOptions(addArtifactsOptions(addNetworkOptions(program)))
     .option('--image-size <pixels>', 'height and width of the images (default: 32)', parsedBy(wholeNumber(1, 1024)))
     .addOption(
       choice('--activation <order>', 'BN and ReLU before or after the convolution (default: pre)', ['pre', 'post']),
@@ -86,23 +82,24 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(choice('--pixels <set>', 'whose pixel statistics (default: by --classes)', Object.keys(pixelStatistics)))
     .option('--seed <number>', 'draws the weights: the same seed, the same bytes', parsedBy(seedNumber), 1)
     .addOption(
-      choice('--init <rule>', 'He normal by fan-out, or uniform in ±1/√fan-in', ['he', 'uniform']).default('he'),
+      choice(
+        '--init <rule>',
+        'convolutions He normal by fan-out, or by fan-in; all uniform in ±1/√fan-in; he-all: the classifier as well ' +
+          "(default: the recipe's)",
+        inits,
+      ),
     )
     .option(
       '--gates',
       'a gate on every residual function: the network takes function_gates, float32 [functions], 1 unless given',
     )
     .addOption(choice('--recipe <name>', 'how to train it (default: that of --arch, else paper)', recipeNames))
-    .option('--momentum <factor>', 'momentum of SGD, instead of the recipe’s', parsedBy(decimalNumber(0, 0.999999)))
-    .option('--weight-decay <factor>', 'weight decay, instead of the recipe’s', parsedBy(decimalNumber(0, 1)))
-    .option('--nesterov', 'Nesterov momentum')
     .addOption(choice('--part <part>', 'the whole file, or one part as a plain model', parts).default('all'))
     .addOption(
       choice(
         '--target <name>',
-        'with --part train: the step for any runtime, as rdm-fit runs it on this CPU, many steps a run for a GPU, or the ' +
-          "step with the kernels of ONNX Runtime's training builds",
-        targetNames.filter((name) => name !== 'auto'),
+        `with --part train: ${ownTargetNames.map((name) => `${name}, ${targetOf(name).about}`).join('; ')}`,
+        ownTargetNames,
       ).default('portable'),
     )
     .addOption(choice('--precision <name>', 'with --target ort-cuda: of convolutions (default: fp32)', precisions))
@@ -124,7 +121,6 @@ export async function main(argv: string[]): Promise<void> {
       `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
       parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
     )
-    .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
     .option('--out <file>', 'write here instead of standard output')
     .option('--list', 'list the zoo')
     .option('--json', 'with --list: as JSON')
@@ -143,85 +139,70 @@ async function run(options: Options): Promise<void> {
     return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
   const chosen = architectureFrom(options)
   const { architecture } = chosen
-  const network = residualNetwork(architecture, options.init, options.gates)
+  const recipeName = options.recipe ?? chosen.recipe
+  const network = residualNetwork(architecture, options.init ?? initOf[recipeName], options.gates)
   if (options.describe) return void process.stdout.write(`${summary(architecture)}\n${printGraph(network)}`)
   if (options.artifacts !== undefined) return writeArtifacts(network, architecture, options.artifacts, options)
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }
-  const { target } = options
-  if (options.gates && (options.part === 'train' || options.part === 'init'))
-    throw new UserError(`--gates are for the network, and --part ${options.part} has none in it: leave one of them out`)
-  const forCpu = target === 'ort-cpu'
-  const forCuda = target === 'ort-cuda'
-  if (target !== 'portable' && options.part !== 'train')
-    throw new UserError(`--target ${target} writes a training step for one runtime alone: add --part train`)
-  if (options.precision !== undefined && !forCuda)
-    throw new UserError(
-      `--precision ${options.precision} is for target ort-cuda: add --target ort-cuda, or leave it out`,
-    )
-  if (options.batch !== undefined && !forCpu)
-    throw new UserError(`the batch size of --target ${target} is symbolic: leave out --batch, or add --target ort-cpu`)
-  const { portableLevel: level } = options
-  if (level !== undefined && target !== 'portable')
-    throw new UserError(`--portable-level ${level} is for target portable: leave out --target ${target}, or the level`)
-  if (options.opset !== undefined && target !== 'portable')
-    throw new UserError(`--opset is for target portable, and ${target} has an opset of its own: leave one of them out`)
-  const recipe = recipeFrom(recipes[options.recipe ?? chosen.recipe], options)
-  const { seed, recompute, inline = false, opset } = options
-  const part = target === 'portable' ? options.part : 'all'
+  const target = targetOf(options.target)
+  const { portableLevel: level, part } = options
+  if (options.gates && (part === 'train' || part === 'init'))
+    throw new UserError(`--gates are for the network, and --part ${part} has none in it: leave one of them out`)
+  checkTarget(options)
+  const { step, recipe } = await stepFrom(options, recipes[recipeName])
+  const { seed, inline = false, opset } = options
+  const isPlain = target.name === 'portable'
   const model = exportModel(network, {
-    recipe,
-    seed,
-    part,
-    inline,
-    level,
-    recompute,
-    architecture,
-    opset,
+    ...step,
+    ...{ recipe, seed, inline, level, architecture, opset },
+    part: isPlain ? part : 'all',
   })
-  const lowered = {
-    portable: () => model,
-    'ort-cpu': () => stepForCpu(model, options.batch ?? recipe.batchSize),
-    'ort-cuda': () => stepsForCuda(model, options.precision),
-    'ort-training': () => readTrainableModel(model).step(ortTraining),
-  }
-  const bytes = await lowered[target]()
+  const bytes = isPlain ? model : await stepFor(target, model, options.batch ?? recipe.batchSize, options.precision)
   if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
   else process.stdout.write(bytes)
 }
 
-/** The step as rdm-fit would run it here: with the ways to write convolutions that are fastest on this machine. */
-async function stepForCpu(file: Uint8Array, batch: number): Promise<Uint8Array> {
+/** @throws UserError for options that the target does not have */
+function checkTarget({ target: name, part, precision, batch, portableLevel, opset }: Options): void {
+  const target = targetOf(name)
+  const isPlain = name === 'portable'
+  if (!isPlain && part !== 'train')
+    throw new UserError(`--target ${name} writes a training step for one runtime alone: add --part train`)
+  if (precision !== undefined && target.precisions.length === 1)
+    throw new UserError(`--precision ${precision} is for target ort-cuda: add --target ort-cuda, or leave it out`)
+  if (batch !== undefined && !target.fixesBatch)
+    throw new UserError(`the batch size of --target ${name} is symbolic: leave out --batch, or add --target ort-cpu`)
+  if (portableLevel !== undefined && !isPlain)
+    throw new UserError(
+      `--portable-level ${portableLevel} is for target portable: leave out --target ${name}, or the level`,
+    )
+  if (opset !== undefined && !isPlain)
+    throw new UserError(`--opset is for target portable, and ${name} has an opset of its own: leave one of them out`)
+}
+
+/** The step as rdm-fit would run it here, in the way of its target. */
+async function stepFor(
+  target: ReturnType<typeof targetOf>,
+  file: Uint8Array,
+  batch: number,
+  precision: Precision = 'fp32',
+): Promise<Uint8Array> {
   const progress = textReporter({ out: process.stderr, err: process.stderr, folder: '' })
   try {
-    const planned = await planStep({
+    const planned = await target.write({
       model: readTrainableModel(file),
       batch,
-      wanted: 'ort-cpu',
+      precision,
       onProgress: (done, total) => progress.onEvent({ event: 'tuning', done, total }),
     })
     if (!planned) throw new UserError('stopped')
-    return planned.models(batch)
+    return planned
   } finally {
     progress.stop()
   }
 }
-
-/** Many steps a run: the data set, its labels and where batches are cut from it are inputs. */
-function stepsForCuda(file: Uint8Array, precision: Precision | undefined): Uint8Array {
-  const model = readTrainableModel(file)
-  const options = precision === undefined ? {} : { precision }
-  const { graph, carried } = trainingSteps(model.graph(), model.signature, model.carried, options)
-  return model.encode(graph, { carried })
-}
-
-const recipeFrom = (recipe: Recipe, { momentum, weightDecay, nesterov }: Options): Recipe => ({
-  ...recipe,
-  momentum: momentum ?? recipe.momentum,
-  weightDecay: weightDecay ?? recipe.weightDecay,
-  nesterov: nesterov ?? recipe.nesterov,
-})
 
 function describeNetwork(architecture: Architecture, recipe: RecipeName) {
   const network = residualNetwork(architecture)

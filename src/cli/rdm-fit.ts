@@ -1,16 +1,27 @@
 // rdm-fit: trains a model on a data set, by the training step that is in its file.
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
+import { z } from 'zod'
 import { UserError } from '../core/errors.js'
 import { readTrainableModel } from '../core/model/read.js'
-import { type Schedule, scheduleText } from '../core/model/schedule.js'
-import { readDataset } from '../driver/data/cifar.js'
+import { type TestAugment, testAugments } from '../core/model/recipe.js'
+import { type Schedule, scheduleText } from '../core/training/schedule.js'
+import { readDataset } from '../driver/data/readers.js'
 import { type FitOverrides, newConfig } from '../driver/fit/config.js'
-import { checkData, fit } from '../driver/fit/fit.js'
+import { fit } from '../driver/fit/fit.js'
 import { readRunInfo, runFiles } from '../driver/run/runFolder.js'
-import { type Precision, precisions } from '../driver/targets/ort-cuda/index.js'
+import { type Precision, precisions } from '../driver/targets/target.js'
 import { seedList } from '../study/text.js'
-import { createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import {
+  collectedBy,
+  createProgram,
+  decimalNumber,
+  namedColumn,
+  parsedBy,
+  runProgram,
+  seedNumber,
+  wholeNumber,
+} from './command.js'
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
 import { addMachineOptions, type MachineFlags, machineSettings } from './machine.js'
@@ -30,12 +41,26 @@ interface FitFlags extends MachineFlags {
   readonly jobs?: number
   readonly steps?: number
   readonly precision?: Precision
+  readonly set?: readonly (readonly [string, Schedule])[]
+  readonly input?: readonly (readonly [string, string])[]
+  readonly accumulate?: number
+  readonly dropLast?: true
+  readonly testAugment?: TestAugment
   readonly augment: boolean
   readonly resume?: true
   readonly profile?: number | true
   readonly explain?: true
   readonly json?: true
 }
+
+/** Text like `momentum=0:0.85,5:0.95`. */
+const namedSchedule: z.ZodType<readonly [string, Schedule], string> = z.string().transform((text, context) => {
+  const at = text.indexOf('=')
+  const read = scheduleText.safeParse(text.slice(at + 1))
+  if (at > 0 && read.success) return [text.slice(0, at).trim(), read.data] as const
+  context.addIssue(`"${text}" sets nothing: write NAME=VALUE or NAME=SCHEDULE, as in momentum=0.85`)
+  return z.NEVER
+})
 
 const fitCommand = (): Command =>
   createProgram('rdm-fit', 'Train a model with ONNX Runtime, by the training step that is in its file.', [
@@ -51,12 +76,12 @@ const fitCommand = (): Command =>
     'rdm-fit model.onnx --data cifar-10-batches-bin --profile',
   ])
     .argument('[model]', 'an ONNX model with training information, as rdm-export writes it; - reads standard input')
-    .option('--data <folder>', 'folder of the data set, in the CIFAR-10 or CIFAR-100 binary format')
+    .option('--data <path>', 'the data set: rdm-data info says what it is')
     .option('--out <folder>', 'run folder: checkpoints, metrics, curves and the trained model')
     .option(
       '--epochs <count>',
       "how often to see the training images (default: the model's recipe)",
-      parsedBy(wholeNumber(1, 1_000_000)),
+      parsedBy(decimalNumber(1e-9, 1_000_000)),
     )
     .option(
       '--batch <images>',
@@ -65,9 +90,26 @@ const fitCommand = (): Command =>
     )
     .option(
       '--lr <schedule>',
-      "learning rate: epoch:rate pairs, or one rate (default: the model's recipe)",
+      'learning rate: epoch:rate pairs, one rate, steps:…, cosine:max=0.1,warmup=5, one-cycle:max=0.1,warmup=30%, linear:… ' +
+        "(default: the model's recipe)",
       parsedBy(scheduleText),
     )
+    .option(
+      '--set <name=schedule>',
+      "another hyperparameter of the step, such as momentum=0.85 or momentum='0:0.5,5:0.9'; repeatable",
+      collectedBy(namedSchedule),
+    )
+    .option(
+      '--input <input=column>',
+      'which column of the data feeds which input; repeatable',
+      collectedBy(namedColumn),
+    )
+    .option(
+      '--accumulate <batches>',
+      'batches whose gradients make one update (default: 1)',
+      parsedBy(wholeNumber(1, 1_000_000)),
+    )
+    .option('--drop-last', 'leave out the smaller batch at the end of an epoch')
     .option(
       '--seed <number>',
       'seed of order, augmentation and gates (default: 1); the first weights are those in the file',
@@ -86,6 +128,12 @@ const fitCommand = (): Command =>
     )
     .option('--steps <count>', 'end after so many steps in all', parsedBy(wholeNumber(1, Number.MAX_SAFE_INTEGER)))
     .option('--no-augment', 'take the images as they are, without random crops and flips')
+    .addOption(
+      new Option(
+        '--test-augment <variants>',
+        'average predictions over variants of each image (default: none)',
+      ).choices(testAugments),
+    )
     .addOption(
       new Option('--precision <name>', 'of convolutions, with target ort-cuda (default: fp32)').choices(precisions),
     )
@@ -168,7 +216,6 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
   const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
   const config = newConfig(model.recipe, overridesOf(flags))
   const data = flags.explain ? undefined : await readDataset(flags.data!)
-  if (data) checkData(model, data)
   await reporting(reporterFor(flags, ''), async (signal, onEvent) => {
     const options = { model, config, json: flags.json ?? false, signal, onEvent }
     const steps = typeof flags.profile === 'number' ? flags.profile : 5
@@ -182,7 +229,12 @@ function overridesOf(flags: FitFlags): FitOverrides {
     ...machineSettings(flags),
     epochs: flags.epochs,
     batchSize: flags.batch,
-    learningRate: flags.lr?.map(([epoch, rate]): [number, number] => [epoch, rate]),
+    learningRate: flags.lr,
+    schedules: flags.set && Object.fromEntries(flags.set),
+    inputs: flags.input && Object.fromEntries(flags.input),
+    accumulate: flags.accumulate,
+    dropLast: flags.dropLast,
+    testAugment: flags.testAugment,
     seed: flags.seed,
     steps: flags.steps,
     precision: flags.precision,

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { messageOf, UserError } from '../core/errors.js'
 import { readTrainableModel } from '../core/model/read.js'
-import { readDataset } from '../driver/data/cifar.js'
+import { readDataset } from '../driver/data/readers.js'
 import { table } from '../driver/format/table.js'
 import { runFiles } from '../driver/run/runFolder.js'
 import { fitSeeds, type SeedsOptions } from '../driver/seeds/seeds.js'

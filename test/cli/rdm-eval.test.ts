@@ -43,13 +43,13 @@ it('prints the error of each class and the confusion matrix, of any part of the 
 })
 
 it.each<[string, () => string[], string | RegExp]>([
-  ['no data', () => [model], "required option '--data <folder>' not specified"],
+  ['no data', () => [model], "required option '--data <path>' not specified"],
   ['no such file', () => ['nowhere.onnx', '--data', data], 'there is no file nowhere.onnx'],
   ['what is not ONNX', () => [join(data, 'MD5SUMS'), '--data', data], /^ONNX Runtime refuses the model: /],
   [
     'another number of classes',
     () => [exportTiny(mkdtempSync(join(root, 'm-')), '--classes', '7'), '--data', data],
-    'the model has 7 classes, the data have 10',
+    "the model has 7 classes, the column 'labels' of the data has 10",
   ],
   [
     'a training step',

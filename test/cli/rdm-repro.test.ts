@@ -280,7 +280,7 @@ describe('is refused', () => {
     const many = planFile(planText.replace('name: rdm', 'name: rdm, classes: 100'))
     refused(
       [many, '--data', data, '--out', join(root, 'never')],
-      'rdm: the model has 100 classes, the training data have 10',
+      "rdm: the model has 100 classes, the column 'labels' of the data has 10",
     )
     expect(existsSync(join(root, 'never'))).toBe(false)
   })

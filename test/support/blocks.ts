@@ -1,5 +1,5 @@
 // Blocks of channels: the machine's own, found by asking its ONNX Runtime, and drawn numbers to fill them.
-import { probeBlock } from '../../dist/src/driver/planning/probe.js'
+import { probeBlock } from '../../dist/src/driver/targets/ort-cpu/probe.js'
 import { type Numbers, numbers } from '../../src/core/graph/tensor.js'
 import type { Value } from '../../src/core/graph/value.js'
 import { randomStream } from '../../src/core/random.js'

@@ -4,6 +4,7 @@ import type { Graph } from '../../src/core/graph/graph.js'
 import { type Numbers, numbers, widen } from '../../src/core/graph/tensor.js'
 import { randomStream } from '../../src/core/random.js'
 import { initialize } from '../../src/core/training/initialize.js'
+import type { TrainingStep } from '../../src/core/training/step.js'
 
 const tiny: Architecture = {
   name: 'tiny',
@@ -56,7 +57,15 @@ export function disturbed(graph: Graph, seed: number): Map<string, Numbers> {
 }
 
 /** Inputs of one step: drawn images and labels, and gates of which about a third are shut. */
-export function tinyBatch(step: Graph, seed: number, { size = 5, rate = 0.1 } = {}): Map<string, Numbers> {
+export function tinyBatch(
+  step: Graph | Pick<TrainingStep, 'graph' | 'signature'>,
+  seed: number,
+  { size = 5, rate = 0.1 } = {},
+): Map<string, Numbers> {
+  // A graph alone is that of the paper's optimizer.
+  const { inputs } = 'graph' in step ? step.graph : step
+  const hyperparameters = 'graph' in step ? step.signature.hyperparameters : { momentum: 0.9, weight_decay: 1e-4 }
+  const usual = new Map(Object.entries<number | null>(hyperparameters))
   const random = randomStream(seed, 'batch')
   const drawn = (dtype: Numbers['dtype'], shape: readonly number[], next: (i: number) => number) =>
     numbers(
@@ -65,8 +74,10 @@ export function tinyBatch(step: Graph, seed: number, { size = 5, rate = 0.1 } = 
       Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => next(i)),
     )
   const feeds = new Map<string, Numbers>()
-  for (const { dtype, shape, origin } of step.inputs) {
+  for (const { dtype, shape, origin } of inputs) {
     if (origin.kind !== 'input') continue
+    const scalar = usual.get(origin.name)
+    if (scalar != null) feeds.set(origin.name, numbers(dtype, [], [Math.fround(scalar)]))
     const known = shape.map((dim) => (typeof dim === 'number' ? dim : size))
     if (dtype === 'uint8')
       feeds.set(

@@ -30,7 +30,8 @@ export function trial(operator: Operator, index: number, replace?: (type: Number
 }
 
 /** Whether the rule of a gradient says more than that nothing flows. */
-export const isDifferentiable = ({ gradient }: Operator): boolean => gradient !== 'zero' && !('forbidden' in gradient)
+export const isDifferentiable = ({ gradient }: Operator): boolean =>
+  gradient === 'body' || (gradient !== 'zero' && 'rule' in gradient)
 
 /** The gradients of the first output by what flows in, from a drawn gradient `dy`; none where nothing is a float. */
 export function gradientTrial(

@@ -1,16 +1,23 @@
 // Training steps in a row, and how two such rows are compared.
 import { expect } from 'vitest'
-import type { TrainingStep } from '../../src/core/training/step.js'
+import type { Graph } from '../../src/core/graph/graph.js'
+import type { Numbers } from '../../src/core/graph/tensor.js'
+import { type SgdOptions, sgd } from '../../src/core/optimizers/index.js'
+import { type StepOptions, type TrainingStep, trainingStep } from '../../src/core/training/step.js'
 import { disturbed, tinyBatch } from './networks.js'
 import { expectClose, type Tensors } from './runtime.js'
 
 const STEPS = 3
 
-/** The state after a step: what each output replaces. */
-const carried = ({ updates }: TrainingStep, outputs: Tensors): Tensors =>
-  new Map([...updates].map(([name, output]) => [name, outputs.get(output)!]))
+/** The step of a classifier by SGD. */
+export const sgdStep = (network: Graph, optimizer: SgdOptions = {}, options: StepOptions = {}): TrainingStep =>
+  trainingStep(network, { optimizer: sgd(optimizer), ...options })
 
-export const batchOf = ({ graph }: TrainingStep, index: number) => tinyBatch(graph, 100 + index)
+/** The state after a step: what each output replaces. */
+export const stateAfter = ({ signature }: Pick<TrainingStep, 'signature'>, outputs: Tensors): Map<string, Numbers> =>
+  new Map(Object.entries(signature.updates).map(([output, name]) => [name, outputs.get(output)!]))
+
+export const batchOf = (step: TrainingStep, index: number) => tinyBatch(step, 100 + index)
 
 /** All outputs of three consecutive steps, each from the state that the one before left. */
 export async function train(
@@ -22,7 +29,7 @@ export async function train(
   for (let index = 0; index < STEPS; index++) {
     const outputs = await run(new Map([...state, ...batchOf(step, index)]))
     results.push(outputs)
-    state = carried(step, outputs)
+    state = stateAfter(step, outputs)
   }
   return results
 }

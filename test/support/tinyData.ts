@@ -1,7 +1,7 @@
 // A small data set that softmax regression learns: the class decides which pixels are bright, with some noise.
 
 import { randomStream } from '../../src/core/random.js'
-import type { Dataset, ImageSet } from '../../src/driver/data/imageSet.js'
+import { type ImageDataset, type ImageSet, imageSet } from '../../src/driver/data/dataset.js'
 
 const side = 8
 
@@ -16,11 +16,11 @@ function tinySet(count: number, classes: number, name: string): ImageSet {
     for (let j = 0; j < size; j++) images[i * size + j] = random.below(100) + (j % classes === label ? 120 : 0)
   }
   const names = Array.from({ length: classes }, (_, label) => `class ${label}`)
-  return { images, labels, count, channels: 3, height: side, width: side, classes: names }
+  return imageSet({ images, labels, count, channels: 3, height: side, width: side, classes: names })
 }
 
 /** 72 training images: with batches of 16 the last one of an epoch holds 8. */
-export const tinyData = (classes = 10): Dataset => ({
+export const tinyData = (classes = 10): ImageDataset => ({
   format: 'cifar10',
   train: tinySet(72, classes, 'train'),
   test: tinySet(30, classes, 'test'),

@@ -181,6 +181,24 @@ export function tinyModel(options: TinyOptions = {}): TrainableModel {
       [valueInfo('logits', 'float32', ['batch', classes]), valueInfo('probabilities', 'float32', ['batch', classes])],
       { ...constants, w: values.w!, b: values.b! },
     )
+  const scoring = () =>
+    onnxModel(
+      [
+        ['LogSoftmax', 'logits', 'logp', { axis: 1 }],
+        ['OneHot', 'labels depth c01', 'target', { axis: 1 }],
+        ['Mul', 'logp target', 'picked'],
+        ['ReduceSum', 'picked axis1', 'perImage', { keepdims: 0 }],
+        ['ReduceMean', 'perImage', 'meanLog', { keepdims: 0 }],
+        ['Neg', 'meanLog', 'loss'],
+        ['ArgMax', 'logits', 'guess', { axis: 1, keepdims: 0 }],
+        ['Equal', 'guess labels', 'hit'],
+        ['Cast', 'hit', 'hits', { to: 7 }],
+        ['ReduceSum', 'hits', 'correct', { keepdims: 0 }],
+      ],
+      [valueInfo('logits', 'float32', ['batch', classes]), valueInfo('labels', 'int64', ['batch'])],
+      [valueInfo('loss', 'float32', []), valueInfo('correct', 'int64', [])],
+      { c01: float32([2], [0, 1]), depth: int64([classes]), axis1: int64([1]) },
+    )
   const noGraph = (): never => {
     throw new UserError('a model made by hand has no graph to lower')
   }
@@ -191,18 +209,18 @@ export function tinyModel(options: TinyOptions = {}): TrainableModel {
     initialization: noGraph,
     encode: noGraph,
     multiplyAdds: 0,
-    carried: Object.fromEntries(Object.keys(state).map((name) => [`${name}.next`, name])),
     state,
     signature: {
-      images: 'images',
-      labels: 'labels',
-      learningRate: 'learning_rate',
+      inputs: [{ name: 'images', dtype: 'uint8', shape: ['batch', ...imageShape] }],
+      targets: [{ name: 'labels', dtype: 'int64', shape: ['batch'], classes }],
+      hyperparameters: { learning_rate: null },
+      ...(gates ? { gates: { name: 'gates', survival: [...gates] } } : {}),
       loss: 'loss',
-      correct: 'correct',
-      ...(gates ? { gates: { name: 'gates', survival: gates } } : {}),
-      imageShape,
-      classes,
+      metrics: [{ name: 'error', kind: 'right', output: 'correct' }],
+      statistics: ['mean'],
+      updates: Object.fromEntries(Object.keys(state).map((name) => [`${name}.next`, name])),
     },
+    scoring: scoring(),
     recipe: {
       epochs,
       batchSize: 16,

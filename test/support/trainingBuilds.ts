@@ -18,8 +18,8 @@ export const hasPython = existsSync(python) || process.env.CI !== undefined
 export interface Runs {
   readonly model: Uint8Array
   readonly state: Tensors
-  /** Name of a state tensor → the output that replaces it. */
-  readonly updates: ReadonlyMap<string, string>
+  /** Output → the state tensor that it replaces. */
+  readonly updates: Readonly<Record<string, string>>
   readonly batches: readonly Tensors[]
 }
 
@@ -56,7 +56,10 @@ async function inWeb({ model, state, updates, batches }: Runs): Promise<readonly
       Object.entries(await loaded.run(feeds, fetches)).map(([name, value]) => [name, widen(value)]),
     )
     results.push(outputs)
-    current = new Map([...current, ...[...updates].map(([name, from]) => [name, outputs.get(from)!] as const)])
+    current = new Map([
+      ...current,
+      ...Object.entries(updates).map(([from, name]) => [name, outputs.get(from)!] as const),
+    ])
   }
   await loaded.release()
   return results
@@ -72,8 +75,7 @@ async function inPython(jobs: readonly Runs[]): Promise<readonly (readonly Tenso
     const given = jobs.map(({ model, state, updates, batches }, i) => {
       const path = join(folder, `${i}.onnx`)
       writeFileSync(path, model)
-      const carried = Object.fromEntries([...updates].map(([name, from]) => [from, name]))
-      return { model: path, state: plain(state), carried, batches: batches.map(plain) }
+      return { model: path, state: plain(state), carried: updates, batches: batches.map(plain) }
     })
     const text = await output(python, [rootFile('test/support/trainingSteps.py')], JSON.stringify(given))
     const results = JSON.parse(text) as Record<string, { dtype: DType; shape: number[]; data: number[] }>[][]

@@ -1,7 +1,7 @@
 // rdm-paths measure: how much gradient the paths of each length carry in a trained model.
 import type { Command } from 'commander'
 import { convolutionsOf, totalBlocks } from '../../../graphs/residual.js'
-import { logitsOf } from '../../driver/evaluation/evaluate.js'
+import { logitsOf } from '../../driver/evaluation/classifier.js'
 import { grouped, table } from '../../driver/format/table.js'
 import { openSession, type Session } from '../../driver/runtime/session.js'
 import { pathNames } from '../../study/paths/gradient.js'

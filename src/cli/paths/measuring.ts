@@ -4,8 +4,8 @@ import { type Command, Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
 import { UserError } from '../../core/errors.js'
 import { randomStream } from '../../core/random.js'
-import { readDataset } from '../../driver/data/cifar.js'
-import type { ImageSet } from '../../driver/data/imageSet.js'
+import { readCifar } from '../../driver/data/cifar.js'
+import type { ImageSet } from '../../driver/data/dataset.js'
 import { duration } from '../../driver/format/units.js'
 import { type Provider, providers, type SessionSettings } from '../../driver/runtime/protocol.js'
 import type { Watch } from '../../study/paths/measure.js'
@@ -58,7 +58,7 @@ export interface Chosen {
 
 /** @throws UserError when there are not so many images */
 export async function chosenImages({ data, split, images, seed }: MeasuringFlags): Promise<Chosen> {
-  const set = (await readDataset(data))[split]
+  const set = (await readCifar(data))[split]
   const count = images ?? set.count
   if (count > set.count)
     throw new UserError(`--images ${count} is more than the ${set.count} images of ${data} (--split ${split})`)

@@ -19,8 +19,8 @@ import { naming } from '../../core/model/read.js'
 import { exportGraph, parametersAsInputs } from '../../core/model/write.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import { readModel } from '../../core/onnx/trainingInfo.js'
-import { type ImageSet, imageSize } from '../../driver/data/imageSet.js'
-import { type ClassifierNames, classifierBy, classifierOf } from '../../driver/evaluation/evaluate.js'
+import { type ImageSet, imageSet, imageSize } from '../../driver/data/dataset.js'
+import { type ClassifierNames, classifierBy, classifierOf } from '../../driver/evaluation/classifier.js'
 import type { SessionSettings } from '../../driver/runtime/protocol.js'
 import { openSession } from '../../driver/runtime/session.js'
 import { pathGradient } from '../../study/paths/gradient.js'
@@ -139,7 +139,7 @@ export function pick(set: ImageSet, indices: ArrayLike<number>): ImageSet {
     images.set(set.images.subarray(at * size, (at + 1) * size), i * size)
     labels[i] = set.labels[at]!
   }
-  return { ...set, images, labels, count: indices.length }
+  return imageSet({ ...set, images, labels, count: indices.length })
 }
 
 /** Names of the blocks, `stage1.block2`, in order. */

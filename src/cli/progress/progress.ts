@@ -1,7 +1,7 @@
 // Shows a training run to a person or a program: a progress bar, a line an epoch, or an object a line.
 import { type Options, SingleBar } from 'cli-progress'
 import type { EndEvent, EpochEvent, FitEvent, StartEvent, StepEvent, TuningEvent } from '../../driver/fit/events.js'
-import { duration, percent } from '../../driver/format/units.js'
+import { duration, scoresText } from '../../driver/format/units.js'
 
 export interface ProgressOutput {
   /** Standard output: lines that last. */
@@ -75,21 +75,28 @@ export function textReporter(output: ProgressOutput): ProgressReporter {
 
 export function epochLine(event: EpochEvent, epochs: number): string {
   const epoch = `${event.epoch + 1}`.padStart(`${epochs}`.length)
-  const training = `training loss ${event.loss.toFixed(4)}, error ${percent(event.error)}`
-  const test = `test loss ${event.testLoss.toFixed(4)}, error ${percent(event.testError)}`
+  const training = lossText('training', event.loss, scoresText(event.error, event.metrics))
+  const test = lossText('test', event.testLoss, scoresText(event.testError, event.testMetrics))
   const { skippedSteps = 0 } = event
   const skipped = skippedSteps > 0 ? `; ${skippedSteps} ${skippedSteps === 1 ? 'step' : 'steps'} skipped so far` : ''
   return `epoch ${epoch}/${epochs}, lr ${event.learningRate}: ${training}; ${test}${skipped}; ${duration(event.ms)}`
 }
 
-export function endLine({ reason, step, loss, error, testError }: EndEvent, folder: string): string {
+const lossText = (what: string, loss: number, scores: string): string =>
+  `${what} loss ${loss.toFixed(4)}${scores === '' ? '' : `, ${scores}`}`
+
+/** What a run came to: the test error, or what else was measured. */
+function resultText({ loss, error, metrics, testLoss, testError, testMetrics }: EndEvent): string {
+  if (testError !== null) return `test ${scoresText(testError, testMetrics)}`
+  if (testLoss !== null) return lossText('test', testLoss, scoresText(undefined, testMetrics))
+  return lossText('training', loss, scoresText(error, metrics))
+}
+
+export function endLine(event: EndEvent, folder: string): string {
+  const { reason, step } = event
   if (reason === 'interrupted') return `stopped at step ${step}; go on with: rdm-fit --resume --out ${folder}`
-  const result =
-    testError === null
-      ? `training loss ${loss.toFixed(4)}, error ${percent(error)}`
-      : `test error ${percent(testError)}`
   const done = reason === 'finished' ? 'finished' : 'ended as asked'
-  return `${done} after ${step} steps: ${result}; the trained model is ${folder}/model.onnx`
+  return `${done} after ${step} steps: ${resultText(event)}; the trained model is ${folder}/model.onnx`
 }
 
 /** Says once that convolutions are timed; on a terminal, how far that is. */
@@ -128,20 +135,20 @@ class Bar {
   #steps = 0
 
   constructor(stream: NodeJS.WritableStream, start: StartEvent, first: StepEvent) {
-    const format = `epoch ${first.epoch + 1}/${start.epochs} [{bar}] {value}/{total}  loss {loss}  error {error}  {rate} images/s  {left} left`
+    const format = `epoch ${first.epoch + 1}/${start.epochs} [{bar}] {value}/{total}  loss {loss}  {scores}  {rate} images/s  {left} left`
     this.#bar = new SingleBar(barOptions(stream, format))
     this.#start = start
     this.#first = first.epoch * start.stepsPerEpoch
-    this.#bar.start(start.stepsPerEpoch, first.step - this.#first - 1, { loss: '', error: '', rate: '', left: '' })
+    this.#bar.start(start.stepsPerEpoch, first.step - this.#first - 1, { loss: '', scores: '', rate: '', left: '' })
   }
 
-  update({ step, ms, images, meanLoss, meanError }: StepEvent): void {
+  update({ step, ms, images, meanLoss, meanError, meanMetrics }: StepEvent): void {
     this.#ms += ms
     this.#images += images
     this.#steps += 1
     this.#bar.update(step - this.#first, {
       loss: meanLoss.toFixed(4),
-      error: percent(meanError),
+      scores: scoresText(meanError, meanMetrics),
       rate: Math.round((this.#images / this.#ms) * 1000),
       left: duration((this.#ms / this.#steps) * Math.max(0, this.#start.lastStep - step)),
     })

@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream'
 import { MultiBar, type SingleBar } from 'cli-progress'
 import type { FitEvent, StartEvent, StepEvent } from '../../driver/fit/events.js'
-import { duration, percent } from '../../driver/format/units.js'
+import { duration, percent, scoresText } from '../../driver/format/units.js'
 import { barOptions, jsonReporter, type ProgressOutput, type ProgressReporter, textReporter } from './progress.js'
 
 export interface RunsReporter<Key> {
@@ -98,7 +98,7 @@ class Bars {
 
   constructor(stream: NodeJS.WritableStream) {
     const format =
-      '{name}  epoch {epoch} [{bar}] {value}/{total}  loss {loss}  error {error}  test {test}  {rate} images/s  {left} left'
+      '{name}  epoch {epoch} [{bar}] {value}/{total}  loss {loss}  {scores}  test {test}  {rate} images/s  {left} left'
     this.#stream = stream
     // A bar that moves up a line has to be drawn there even where it says what it said before.
     this.#all = new MultiBar({ ...barOptions(stream, format), forceRedraw: true })
@@ -107,20 +107,23 @@ class Bars {
   show(event: FitEvent, name: string): void {
     if (event.event === 'start') this.#begin(event, name)
     if (event.event === 'step') this.#update(event, name)
-    if (event.event === 'epoch') this.#runs.get(name)?.bar.update({ test: percent(event.testError) })
+    if (event.event === 'epoch')
+      this.#runs
+        .get(name)
+        ?.bar.update({ test: event.testError === undefined ? event.testLoss.toFixed(4) : percent(event.testError) })
     // A run that fails has no end: what is told of it once it has begun is why.
     if (event.event === 'end' || event.event === 'notice') this.#remove(name)
   }
 
   #begin(start: StartEvent, name: string): void {
     const { epoch, epochs, stepsPerEpoch, step } = start
-    const unknown = { loss: '-', error: '-', test: '-', rate: '-', left: '-' }
+    const unknown = { loss: '-', scores: '-', test: '-', rate: '-', left: '-' }
     const payload = { name, epoch: `${Math.min(epoch + 1, epochs)}/${epochs}`, ...unknown }
     const bar = this.#all.create(stepsPerEpoch, step - epoch * stepsPerEpoch, payload)
     this.#runs.set(name, { start, bar, ms: 0, images: 0, steps: 0 })
   }
 
-  #update({ step, epoch, ms, images, meanLoss, meanError }: StepEvent, name: string): void {
+  #update({ step, epoch, ms, images, meanLoss, meanError, meanMetrics }: StepEvent, name: string): void {
     const run = this.#runs.get(name)
     if (!run) return
     const { epochs, stepsPerEpoch, lastStep } = run.start
@@ -130,7 +133,7 @@ class Bars {
     run.bar.update(step - epoch * stepsPerEpoch, {
       epoch: `${epoch + 1}/${epochs}`,
       loss: meanLoss.toFixed(4),
-      error: percent(meanError),
+      scores: scoresText(meanError, meanMetrics),
       rate: Math.round((run.images / run.ms) * 1000),
       left: duration((run.ms / run.steps) * Math.max(0, lastStep - step)),
     })

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { kebab } from '../../../graphs/describe.js'
 import { UserError } from '../../core/errors.js'
-import { readDataset } from '../../driver/data/cifar.js'
+import { readDataset } from '../../driver/data/readers.js'
 import { runEmbedded } from '../../study/repro/embedded.js'
 import { jobFolder } from '../../study/repro/folder.js'
 import { type Job, type Plan, readPlan } from '../../study/repro/plan.js'

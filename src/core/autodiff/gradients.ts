@@ -1,7 +1,7 @@
 // Reverse-mode differentiation over any graph. Rules hold the maths of one operator; what all need is done here once:
 // pruning, summing over broadcast axes, accumulating, and checking types.
 
-import { nodesBehind } from '../graph/graph.js'
+import { ancestors } from '../graph/graph.js'
 import type { Gradient } from '../graph/operator.js'
 import { broadcastShapes, sameShape } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
@@ -23,27 +23,54 @@ function unbroadcast(gradient: Value, value: Value): Value {
 
 type SeenAs = (value: Value, after: Value) => Value
 
+/** One gradient an input, undefined where nothing flows. */
 function inputGradients(
   node: Node,
   grads: readonly (Value | undefined)[],
   seenAs: SeenAs,
 ): readonly (Value | undefined)[] {
-  const gradient: Gradient<never> = node.operator.gradient
-  if (gradient === 'zero') return []
-  if ('forbidden' in gradient) throw new GraphError(`it is not differentiable; ${gradient.forbidden}`)
-  const rule: Extract<Gradient<typeof node.attributes>, { rule: unknown }>['rule'] = gradient.rule
-  const first = node.outputs[0]!
+  const { operator, attributes } = node
+  const gradient: Gradient<never> = operator.gradient
+  const flat = grads.findIndex((grad, i) => grad && !(operator.differentiable?.outputs?.includes(i) ?? true))
+  if (flat >= 0)
+    throw new GraphError(`no gradient flows through its output ${operator.doc?.outputs[flat] ?? flat}; stop it there`)
+  if (gradient === 'zero') return node.inputs.map(() => undefined)
+  if (typeof gradient === 'object' && 'forbidden' in gradient)
+    throw new GraphError(`it is not differentiable; ${gradient.forbidden}`)
   const after = grads.find((grad) => grad !== undefined)!
-  return rule({
-    inputs: node.inputs.map((value) => value && seenAs(value, after)) as readonly Value[],
+  const inputs = node.inputs.map((value) => value && seenAs(value, after))
+  if (gradient === 'body')
+    return throughBody(operator.body!(inputs as readonly Value[], attributes as never), inputs, grads)
+  const rule: Extract<Gradient<typeof attributes>, { rule: unknown }>['rule'] = gradient.rule
+  const first = node.outputs[0]!
+  const found = rule({
+    inputs: inputs as readonly Value[],
     outputs: node.outputs.map((value) => seenAs(value, after)),
-    attributes: node.attributes,
+    attributes,
     grads,
     // A rule that reads `grad` when only a later output has one sees zeros.
     get grad() {
       return grads[0] ?? fillAs(0, first)
     },
   })
+  // A rule may leave out whole numbers at the end (axes, a shape), into which nothing flows, and has a place for each optional
+  // input, given or not.
+  const fewest = inputs.findLastIndex((value) => value && isFloat(value.dtype)) + 1
+  if (found.length < fewest || found.slice(inputs.length).some((gradient) => gradient))
+    throw new GraphError(`its rule gave ${found.length} gradients for ${inputs.length} inputs; mend the rule`)
+  return found
+}
+
+/** Of a composite: its body is computed again from the inputs and differentiated. */
+function throughBody(
+  outputs: readonly Value[],
+  inputs: readonly (Value | undefined)[],
+  grads: readonly (Value | undefined)[],
+): readonly (Value | undefined)[] {
+  const wrt = inputs.filter((value) => value !== undefined && isFloat(value.dtype)) as readonly Value[]
+  const seeds = outputs.flatMap((output, i): [Value, Value][] => (grads[i] ? [[output, grads[i]]] : []))
+  const found = backward(ancestors(outputs, new Set(wrt)), seeds, wrt)
+  return inputs.map((value) => value && found.get(value))
 }
 
 export interface GradientOptions {
@@ -74,23 +101,42 @@ export function gradients(
   if (seed && (seed.dtype !== y.dtype || !sameShape(seed.shape, y.shape))) {
     throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
   }
+  const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, recompute)
+  return wrt.map((x) => found.get(x) ?? fillAs(0, x))
+}
+
+/**
+ * Carries gradients back through nodes.
+ * @param seeds values, and the gradient at each
+ * @returns what has arrived at each of `wrt`, where anything has
+ */
+function backward(
+  nodes: readonly Node[],
+  seeds: readonly (readonly [Value, Value])[],
+  wrt: readonly Value[],
+  recompute: GradientOptions['recompute'] = () => undefined,
+): ReadonlyMap<Value, Value> {
   const recomputed = new Map<Value, Value>()
   const seenAs: SeenAs = (value, after) => {
-    const known = recomputed.get(value) ?? recompute?.(value, after) ?? value
+    const known = recomputed.get(value) ?? recompute(value, after) ?? value
     recomputed.set(value, known)
     return known
   }
-  const nodes = nodesBehind([y])
   // Values that depend on one of `wrt`: the only ones through which a gradient has to pass.
   const active = new Set<Value>(wrt)
   for (const node of nodes) {
     if (node.inputs.some((input) => input && active.has(input))) for (const output of node.outputs) active.add(output)
   }
-  const arrived = new Map<Value, Value>([[y, seed ?? constant(y.dtype, 1)]])
+  const arrived = new Map<Value, Value>()
+  const arrive = (value: Value, gradient: Value): void => {
+    const earlier = arrived.get(value)
+    arrived.set(value, earlier ? add(earlier, gradient) : gradient)
+  }
+  for (const [value, gradient] of seeds) arrive(value, gradient)
   for (const node of [...nodes].reverse()) {
     const grads = node.outputs.map((output) => arrived.get(output))
     if (!node.outputs.some((output) => active.has(output)) || grads.every((grad) => !grad)) continue
-    const backward = () => {
+    const pass = () => {
       inputGradients(node, grads, seenAs).forEach((gradient, i) => {
         const value = node.inputs[i]
         if (!gradient || !value || !active.has(value) || !isFloat(value.dtype)) return
@@ -100,12 +146,11 @@ export function gradients(
             `its rule gave ${formatType(exact)} for input ${i}, which is ${formatType(value)}; mend the rule`,
           )
         }
-        const earlier = arrived.get(value)
-        arrived.set(value, earlier ? add(earlier, exact) : exact)
+        arrive(value, exact)
       })
     }
     try {
-      rootScope(node.scope === '' ? 'grad' : `${node.scope}/grad`, backward)
+      rootScope(node.scope === '' ? 'grad' : `${node.scope}/grad`, pass)
     } catch (error) {
       if (!(error instanceof GraphError)) throw error
       const where = node.scope === '' ? '' : ` in ${node.scope}`
@@ -114,5 +159,5 @@ export function gradients(
       )
     }
   }
-  return wrt.map((x) => arrived.get(x) ?? fillAs(0, x))
+  return arrived
 }

@@ -1,7 +1,7 @@
 // The body of a Loop or another operator that holds a graph: built from values like any other, and closed over those of the
 // graph around it.
 
-import { graph, nodesBehind } from './graph.js'
+import { ancestors, graph } from './graph.js'
 import type { Body } from './operator.js'
 import { apply, input, rootScope, type Value } from './value.js'
 
@@ -25,7 +25,7 @@ export function closure(name: string, inputs: readonly Value[], outputs: Readonl
     captured.set(value, made)
     return made
   }
-  for (const node of nodesBehind(outputs.values())) {
+  for (const node of ancestors(outputs.values())) {
     if (!node.inputs.some((value) => value && inside.has(value))) continue
     const operands = node.inputs.map((value) => value && map(value))
     const results = rootScope(node.scope, () => apply(node.operator, operands, node.attributes))

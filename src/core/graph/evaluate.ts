@@ -1,7 +1,7 @@
 // Reference evaluation: every operator in float64 on the host. Slow, plain, and what all targets are measured by.
 
 import type { Graph } from './graph.js'
-import { nodesBehind } from './graph.js'
+import { ancestors } from './graph.js'
 import { type Numbers, type Tensor, widen } from './tensor.js'
 import { GraphError, type Value } from './value.js'
 
@@ -27,7 +27,7 @@ export function evaluateValues(
     const name = value.origin.kind === 'node' ? value.origin.node.operator.name : value.origin.name
     throw new GraphError(`evaluate: no value is given for '${name}'`)
   }
-  for (const { operator, inputs, attributes, outputs } of nodesBehind(values)) {
+  for (const { operator, inputs, attributes, outputs } of ancestors(values)) {
     const operands = inputs.map((value) => (value ? lookUp(value) : undefined))
     let results: readonly Numbers[]
     try {

@@ -13,12 +13,15 @@ export interface Graph {
   readonly outputs: ReadonlyMap<string, Value>
 }
 
-/** All nodes that lead to the given values, in topological order. */
-export function nodesBehind(values: Iterable<Value>): readonly Node[] {
+/**
+ * All nodes that lead to the given values, in topological order.
+ * @param from values that are taken as they are: what leads to them is left out
+ */
+export function ancestors(values: Iterable<Value>, from: ReadonlySet<Value> = new Set()): readonly Node[] {
   const found = new Set<Node>()
   const waiting = [...values]
   for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
-    if (value.origin.kind !== 'node' || found.has(value.origin.node)) continue
+    if (value.origin.kind !== 'node' || from.has(value) || found.has(value.origin.node)) continue
     found.add(value.origin.node)
     for (const operand of value.origin.node.inputs) if (operand) waiting.push(operand)
   }
@@ -36,7 +39,7 @@ export function graph(
   outputs: Readonly<Record<string, Value>> | ReadonlyMap<string, Value>,
 ): Graph {
   const named = new Map(outputs instanceof Map ? outputs : Object.entries(outputs))
-  const nodes = nodesBehind(named.values())
+  const nodes = ancestors(named.values())
   const leaves = new Set([...nodes.flatMap((node) => node.inputs), ...named.values()])
   const parameters: Parameter[] = []
   const names = new Set<string>()

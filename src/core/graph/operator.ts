@@ -63,9 +63,13 @@ export interface GradientContext<A> {
   readonly grad: Value
 }
 
-/** A rule; zero (piecewise constant, nothing flows back); or forbidden, with the reason and what to do instead. */
+/**
+ * A rule: one Value an input, or undefined where nothing flows; `body`: that of the operator's body; zero (piecewise constant,
+ * nothing flows back); or forbidden, with the reason and what to do instead.
+ */
 export type Gradient<A> =
   | { rule(context: GradientContext<A>): readonly (Value | undefined)[] }
+  | 'body'
   | 'zero'
   | { readonly forbidden: string }
 
@@ -93,8 +97,8 @@ export interface Doc {
 }
 
 /**
- * One operator. A rule of a gradient gives one Value an input, or undefined where nothing flows; the engine sums over
- * broadcast axes, accumulates and prunes. `evaluate` computes in float64 and is the oracle of every test.
+ * One operator. The engine sums the gradients that a rule gives over broadcast axes, accumulates and prunes. `evaluate` computes
+ * in float64 and is the oracle of every test.
  */
 export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly name: string
@@ -112,16 +116,27 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly arity: readonly [number, number]
   /** How many outputs a file names at least; those after them it may leave out where nobody uses them. All unless given. */
   readonly requiredOutputs?: number
+  /** Places of the inputs and outputs between which a gradient flows; all that hold floating-point numbers unless given. */
+  readonly differentiable?: { readonly inputs?: readonly number[]; readonly outputs?: readonly number[] }
+  /** Takes each number for itself, wherever it stands: a target may lay its operands out otherwise, or put them together. */
+  readonly elementwise?: boolean
+  /** What it does in other operators, for one that is made of them (graph/composite.ts): one Value an output. */
+  body?(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
   gradient: Gradient<AttributesOf<S>>
   evaluate(inputs: readonly Numbers[], attributes: AttributesOf<S>): readonly Numbers[]
-  /** Inputs on which the gradient table and the runtime comparison try the operator; at least one. */
+  /** Inputs on which the gradient table and the runtime comparison try the operator; none for one outside the registry. */
+  readonly samples: readonly Sample<AttributesOf<S>>[]
+}
+
+/** What a record of the registry has: at least one sample. */
+export interface Tried<S extends AttributeSpecs> {
   readonly samples: readonly [Sample<AttributesOf<S>>, ...Sample<AttributesOf<S>>[]]
 }
 
 /** Identity with inference: gives a record its precise attribute types. */
-export const operator = <const S extends AttributeSpecs>(record: Operator<S>): Operator<S> => record
+export const operator = <const S extends AttributeSpecs>(record: Operator<S> & Tried<S>): Operator<S> => record
 
 /** A training primitive. */
 export interface Primitive<S extends AttributeSpecs = AttributeSpecs> extends Operator<S> {
@@ -129,7 +144,7 @@ export interface Primitive<S extends AttributeSpecs = AttributeSpecs> extends Op
 }
 
 /** As `operator`, for a training primitive. */
-export const primitive = <const S extends AttributeSpecs>(record: Primitive<S>): Primitive<S> => record
+export const primitive = <const S extends AttributeSpecs>(record: Primitive<S> & Tried<S>): Primitive<S> => record
 
 export const required = <K extends AttributeKind>(kind: K): AttributeSpec<K, false> => ({ kind, optional: false })
 export const optional = <K extends AttributeKind>(kind: K): AttributeSpec<K, true> => ({ kind, optional: true })

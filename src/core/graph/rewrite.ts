@@ -22,7 +22,7 @@ export interface RewriteOptions {
 
 /** The outputs of a graph in which leaves and nodes are replaced. Nodes that nothing before them has changed stay. */
 export function rewriteOutputs(
-  source: Graph,
+  source: Pick<Graph, 'nodes' | 'outputs'>,
   replace: Replace,
   { leaves = new Map(), prefix }: Pick<RewriteOptions, 'leaves' | 'prefix'> = {},
 ): ReadonlyMap<string, Value> {
@@ -32,7 +32,7 @@ export function rewriteOutputs(
     const inputs = node.inputs.map((value) => value && map(value))
     const scope = [prefix, node.scope].filter((part) => part).join('/')
     rootScope(scope, () => {
-      const outputs = replace(node, inputs) ?? again(node, inputs)
+      const outputs = replace(node, inputs) ?? rebuild(node, inputs)
       node.outputs.forEach((value, i) => {
         image.set(value, outputs[i]!)
       })
@@ -50,7 +50,7 @@ export function rewrite(source: Graph, replace: Replace, options: RewriteOptions
 }
 
 /** The same operator on other inputs; the node itself where they are its own. */
-export function again(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
+export function rebuild(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
   if (inputs.every((value, i) => value === node.inputs[i])) return node.outputs
   const attributes = Object.entries(node.attributes).map(([name, value]) => [
     name,

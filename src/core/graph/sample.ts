@@ -76,3 +76,5 @@ export const fixed = fixedInput(false)
 export const ints = (...values: number[]): SampleInput => fixedInput(true)('int64', [values.length], values)
 /** A scalar float32 constant. */
 export const scalar = (value: number): SampleInput => fixedInput(true)('float32', [], [value])
+/** A scalar int64 constant. */
+export const scalarInt = (value: number): SampleInput => fixedInput(true)('int64', [], [value])

@@ -15,6 +15,10 @@ export type Initializer =
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'constant'; readonly value: number }
+  /** As another parameter of its type. */
+  | { readonly kind: 'copy'; readonly of: Parameter }
+  /** Its values come with it, from a file; nothing says how they were drawn. */
+  | { readonly kind: 'given' }
 
 export type Origin =
   | { readonly kind: 'input'; readonly name: string }

@@ -4,8 +4,14 @@ import { isKnown } from '../graph/shape.js'
 import { constant, GraphError, type Initializer, parameter, scope, type Value } from '../graph/value.js'
 import { add, batchNormalization, cast, conv, gemm, mul } from '../ops/index.js'
 
-/** How weights are drawn: `he` is normal with variance 2/fan-out, `uniform` is ±1/√fan-in (PyTorch's default). */
-export type Init = 'he' | 'uniform'
+/**
+ * How weights are drawn. `he`: convolutions normal with variance 2/fan-out, linear layers uniform in ±1/√fan-in, biases 0, as the
+ * reference implementations of residual networks do. `he-fan-in`: convolutions with variance 2/fan-in, linear layers and their
+ * biases uniform, as that of stochastic depth does. `uniform`: everything in ±1/√fan-in, PyTorch's default. `he-all`: linear
+ * layers as convolutions.
+ */
+export const inits = ['he', 'he-fan-in', 'he-all', 'uniform'] as const
+export type Init = (typeof inits)[number]
 
 function knownAxis(x: Value, axis: number, layer: string): number {
   const dim = x.shape[axis]
@@ -14,9 +20,10 @@ function knownAxis(x: Value, axis: number, layer: string): number {
   return dim
 }
 
-const initializer = (init: Init, fanIn: number, fanOut: number): Initializer =>
-  // He et al. 2015, equation 14, in its fan-out form: std = √(2 / (k²·out)).
-  init === 'he' ? { kind: 'normal', std: Math.sqrt(2 / fanOut) } : { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) }
+/** He et al. 2015, equation 14: std = √(2/fan). */
+const he = (fan: number): Initializer => ({ kind: 'normal', std: Math.sqrt(2 / fan) })
+const uniform = (fanIn: number): Initializer => ({ kind: 'uniform', bound: 1 / Math.sqrt(fanIn) })
+const zero: Initializer = { kind: 'constant', value: 0 }
 
 export interface Conv2dOptions {
   /** Output channels. */
@@ -39,12 +46,10 @@ export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
     if (!Number.isInteger(inputs))
       throw new GraphError(`conv2d ${name}: ${inputs * groups} channels do not divide into ${groups} groups`)
     const area = kernel * kernel
-    const weight = parameter(
-      'weight',
-      [channels, inputs, kernel, kernel],
-      initializer(init, area * inputs, area * channels),
-    )
-    const shift = bias ? parameter('bias', [channels], biasInitializer(init, area * inputs)) : undefined
+    const [fanIn, fanOut] = [area * inputs, area * channels]
+    const drawn = { he: he(fanOut), 'he-all': he(fanOut), 'he-fan-in': he(fanIn), uniform: uniform(fanIn) }[init]
+    const weight = parameter('weight', [channels, inputs, kernel, kernel], drawn)
+    const shift = bias ? parameter('bias', [channels], init === 'uniform' ? uniform(fanIn) : zero) : undefined
     return conv(x, weight, {
       strides: [stride, stride],
       pads: [padding, padding, padding, padding],
@@ -54,15 +59,13 @@ export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
   })
 }
 
-const biasInitializer = (init: Init, fanIn: number): Initializer =>
-  init === 'he' ? { kind: 'constant', value: 0 } : { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) }
-
 /** A fully connected layer: x [N, C] → [N, outputs]; parameters `name.weight` [outputs, C] and `name.bias`. */
 export function linear(x: Value, name: string, outputs: number, { init = 'he' }: { init?: Init } = {}): Value {
   return scope(name, () => {
     const inputs = knownAxis(x, 1, 'linear')
-    const weight = parameter('weight', [outputs, inputs], initializer(init, inputs, outputs))
-    const bias = parameter('bias', [outputs], biasInitializer(init, inputs))
+    const weight = parameter('weight', [outputs, inputs], init === 'he-all' ? he(outputs) : uniform(inputs))
+    const isZero = init === 'he' || init === 'he-all'
+    const bias = parameter('bias', [outputs], isZero ? zero : uniform(inputs))
     return gemm(x, weight, bias, { transB: 1 })
   })
 }

@@ -2,6 +2,7 @@
 
 import type { Graph } from '../graph/graph.js'
 import { isKnown, type Shape } from '../graph/shape.js'
+import { Conv, Gemm } from '../ops/index.js'
 
 const product = (shape: Shape): number => shape.filter(isKnown).reduce((total, dim) => total * dim, 1)
 
@@ -14,8 +15,8 @@ export function multiplyAdds(graph: Graph): number {
   return graph.nodes.reduce((sum, { operator, inputs, outputs, attributes }) => {
     const [, weight] = inputs
     // An output element of a convolution takes every weight of its filter; one of Gemm, every row of the weights.
-    if (operator.name === 'Conv') return sum + product(outputs[0]!.shape) * product(weight!.shape.slice(1))
-    if (operator.name === 'Gemm')
+    if (operator === Conv) return sum + product(outputs[0]!.shape) * product(weight!.shape.slice(1))
+    if (operator === Gemm)
       return sum + product(outputs[0]!.shape) * product([weight!.shape[attributes.transB ? 1 : 0]!])
     return sum
   }, 0)

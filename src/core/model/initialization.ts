@@ -1,7 +1,7 @@
 // Drawing first values anew: the file's own initialization, with seeds that follow from the seed of a run.
 
 import { UserError } from '../errors.js'
-import { type Graph, graph, nodesBehind } from '../graph/graph.js'
+import { ancestors, type Graph, graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import { apply, type Node } from '../graph/value.js'
 import type { ReadTrainingModel } from '../onnx/trainingInfo.js'
@@ -36,7 +36,7 @@ export function seededInitialization(
 ): SeededInitialization {
   const bound = [...initial].filter(([name]) => updates.has(name))
   const outputs = new Map(bound.map(([, output]) => [output, initialization.outputs.get(output)!]))
-  const drawn = nodesBehind(outputs.values()).filter(isRandom)
+  const drawn = ancestors(outputs.values()).filter(isRandom)
   if (drawn.length === 0) {
     throw new UserError(
       `the model ${bound.length === 0 ? 'has no initialization' : 'has an initialization that draws nothing'}, so its ` +

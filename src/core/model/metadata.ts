@@ -1,25 +1,11 @@
 // What a model file says about itself in metadata_props: JSON under keys of our own, validated when read.
 
 import { z } from 'zod'
-import { messageOf, UserError } from '../errors.js'
+import { describeIssues, messageOf, UserError } from '../errors.js'
+import { textOf } from '../graph/tensor.js'
+import { rolesSchema, type StepSignature } from '../training/signature.js'
 import { recipeSchema } from './recipe.js'
-
-/** Names of the training step's inputs and outputs that are not state. */
-export const stepSchema = z.strictObject({
-  /** uint8 [batch, channels, height, width] */
-  images: z.string(),
-  /** int64 [batch], classes from 0 */
-  labels: z.string(),
-  /** float32 [] */
-  learningRate: z.string(),
-  /** Output: float32 [], mean cross-entropy over the batch. */
-  loss: z.string(),
-  /** Output: int64 [], how many of the batch were classified right. */
-  correct: z.string(),
-  /** float32 [G], each 1 with its survival probability, else 0. */
-  gates: z.strictObject({ name: z.string(), survival: z.array(z.number().gt(0).max(1)).min(1) }).optional(),
-})
-export type StepNames = Readonly<z.infer<typeof stepSchema>>
+import { namesOf, namesSchema } from './version1.js'
 
 /**
  * An input of the inference graph with a default, 1 for each: float32 [functions], what the output of each residual
@@ -30,7 +16,12 @@ export const FUNCTION_GATES = 'function_gates'
 export const keys = {
   architecture: 'rdm.architecture',
   recipe: 'rdm.recipe',
+  /** The roles of the training step's inputs and outputs. */
+  signature: 'rdm.signature',
+  /** Their names alone, as files of version one say them. */
   step: 'rdm.step',
+  /** A model, in base64: from the network's outputs and the targets to the loss and the metrics. */
+  loss: 'rdm.loss',
   /** Of a training step alone: output → input, what to feed back. */
   carried: 'rdm.carried',
   /** Of an initialization alone: output → input of the training step. */
@@ -39,13 +30,33 @@ export const keys = {
   gates: 'rdm.gates',
 } as const
 
+/** What a step says of itself, alone or in a whole file. */
+export const signatureMetadata = ({ updates: _, ...roles }: StepSignature): Record<string, string> => {
+  const names = namesOf(roles)
+  return {
+    [keys.signature]: JSON.stringify(roles),
+    ...(names ? { [keys.step]: JSON.stringify(names) } : {}),
+  }
+}
+
+/** What a step that is a model of its own says of itself. */
+export const stepMetadata = (signature: StepSignature): Record<string, string> => ({
+  ...signatureMetadata(signature),
+  [keys.carried]: JSON.stringify(signature.updates),
+})
+
+export const toBase64 = (bytes: Uint8Array): string => btoa(textOf(bytes))
+export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
+
 /** What a file says of its metadata. */
-type Properties = readonly { readonly key?: string | null; readonly value?: string | null }[]
+export type Properties = readonly { readonly key?: string | null; readonly value?: string | null }[]
 
-const schemas = { [keys.recipe]: recipeSchema, [keys.step]: stepSchema } as const
-
-const describeIssue = ({ path, message }: z.core.$ZodIssue): string =>
-  path.length > 0 ? `${path.join('.')}: ${message}` : message
+const schemas = {
+  [keys.recipe]: recipeSchema,
+  [keys.signature]: rolesSchema,
+  [keys.step]: namesSchema,
+  [keys.loss]: z.base64(),
+} as const
 
 /**
  * The value under a key, or undefined when the file has none.
@@ -64,8 +75,7 @@ export function readProperty<T>(properties: Properties, key: string, parse: (val
   try {
     return parse(JSON.parse(property.value ?? ''))
   } catch (error) {
-    const reason =
-      error instanceof z.ZodError ? error.issues.map(describeIssue).join('; ') : `no JSON (${messageOf(error)})`
+    const reason = error instanceof z.ZodError ? describeIssues(error) : `no JSON (${messageOf(error)})`
     throw new UserError(`the model's metadata '${key}' is broken: ${reason}; export the model again`)
   }
 }

@@ -5,85 +5,64 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
-import { type Dim, isKnown } from '../graph/shape.js'
+import { isKnown, sameShape } from '../graph/shape.js'
 import { specialize } from '../graph/specialize.js'
 import type { Tensor, Tensors } from '../graph/tensor.js'
 import { formatType, nameOf, type Parameter, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
+import type { TensorInfo } from '../onnx/signature.js'
 import { decodeModel, encodeModel, tensorToProto, withConstants } from '../onnx/tensors.js'
 import { readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
+import { SEEDS } from '../ops/dropout.js'
+import type { Roles, StepSignature } from '../training/signature.js'
 import { multiplyAdds } from './cost.js'
 import { seededInitialization } from './initialization.js'
-import { keys, readMetadata, type StepNames } from './metadata.js'
+import { fromBase64, keys, readMetadata, stepMetadata } from './metadata.js'
 import { paperRecipe } from './recipe.js'
-import type { EncodeOptions, StepSignature, TrainableModel } from './trainable.js'
-import { parametersAsInputs, stepNames } from './write.js'
+import type { EncodeOptions, TrainableModel } from './trainable.js'
+import * as version1 from './version1.js'
+import { exportGraph, parametersAsInputs } from './write.js'
 
 type ModelProto = onnxProto.onnx.IModelProto
 type GraphProto = onnxProto.onnx.IGraphProto
 
-/** Finds a role's input or output, and checks its type. */
-function requireRole(
-  found: Value | undefined,
-  role: string,
-  name: string,
-  fits: (value: Value) => boolean,
-  expected: string,
-): Value {
+/** @throws UserError where the step lacks an input or output of the signature, or has it in another type */
+function requireRole(found: Value | undefined, role: string, { name, ...type }: TensorInfo): void {
+  const expected = formatType(type)
   if (!found) throw new UserError(`the training step has no ${role} '${name}' (${expected})`)
-  if (!fits(found))
-    throw new UserError(`the training step's ${role} '${name}' is ${formatType(found)}; expected ${expected}`)
-  return found
+  const fits = found.dtype === type.dtype && sameShape(found.shape, type.shape)
+  if (!fits) throw new UserError(`the training step's ${role} '${name}' is ${formatType(found)}; expected ${expected}`)
 }
 
-/** Where the step takes images and labels and gives its loss: by the file's metadata, or by the usual names. */
-function signatureOf(step: Graph, inference: Graph, named: StepNames | undefined): StepSignature {
-  const usual = inference.inputs.find(({ dtype, shape }) => dtype === 'uint8' && shape.length === 4)
-  const names = named ?? stepNames(usual ? nameOf(usual) : 'images', [])
+const scalar = (name: string, dtype: TensorInfo['dtype'] = 'float32'): TensorInfo => ({ name, dtype, shape: [] })
+
+/** Checks that a step is what its signature says, and that everything that it takes has a role. */
+function checkSignature(step: Graph, roles: Roles): void {
   const inputs = new Map(step.inputs.map((value) => [nameOf(value), value]))
-  const scalar = ({ dtype, shape }: Value) => dtype === 'float32' && shape.length === 0
-  const images = requireRole(
-    inputs.get(names.images),
-    'input',
-    names.images,
-    ({ dtype, shape }) => dtype === 'uint8' && shape.length === 4 && shape.slice(1).every(isKnown),
-    'uint8 [batch, channels, height, width] with known sizes',
-  )
-  requireRole(
-    inputs.get(names.labels),
-    'input',
-    names.labels,
-    ({ dtype, shape }) => dtype === 'int64' && shape.length === 1,
-    'int64 [batch]',
-  )
-  requireRole(inputs.get(names.learningRate), 'input', names.learningRate, scalar, 'float32 []')
-  requireRole(step.outputs.get(names.loss), 'output', names.loss, scalar, 'float32 []')
-  requireRole(
-    step.outputs.get(names.correct),
-    'output',
-    names.correct,
-    ({ dtype, shape }) => dtype === 'int64' && shape.length === 0,
-    'int64 []',
-  )
-  if (names.gates) {
-    const { name, survival } = names.gates
-    const fits = ({ dtype, shape }: Value) => dtype === 'float32' && shape.length === 1 && shape[0] === survival.length
-    requireRole(inputs.get(name), 'input', name, fits, `float32 [${survival.length}]`)
-  }
-  const used = new Set([names.images, names.labels, names.learningRate, names.gates?.name])
+  const { gates, seeds } = roles
+  const fed: TensorInfo[] = [
+    ...roles.inputs,
+    ...roles.targets,
+    ...Object.keys(roles.hyperparameters).map((name) => scalar(name)),
+    ...(gates ? [{ name: gates.name, dtype: 'float32', shape: [gates.survival.length] } as const] : []),
+    ...(seeds === undefined ? [] : [{ name: seeds, dtype: 'float32', shape: [SEEDS] } as const]),
+  ]
+  for (const info of fed) requireRole(inputs.get(info.name), 'input', info)
+  requireRole(step.outputs.get(roles.loss), 'output', scalar(roles.loss))
+  for (const { output, kind } of roles.metrics)
+    requireRole(step.outputs.get(output), 'output', scalar(output, kind === 'right' ? 'int64' : 'float32'))
+  const used = new Set(fed.map(({ name }) => name))
   const unknown = [...inputs.keys()].find((name) => !used.has(name))
   if (unknown !== undefined)
     throw new UserError(
-      `the training step has an input '${unknown}' that nothing feeds; name its role in the metadata '${keys.step}'`,
+      `the training step has an input '${unknown}' that nothing feeds; name its role in the metadata '${keys.signature}'`,
     )
-  const logits = inference.outputs.get('logits')
-  const classes: Dim | undefined = logits?.shape.length === 2 ? logits.shape[1] : undefined
-  if (classes === undefined || !isKnown(classes))
-    throw new UserError("the model has no output 'logits' [batch, classes] with a known number of classes")
-  const { gates, ...rest } = names
-  const [, channels, height, width] = images.shape as readonly [Dim, number, number, number]
-  return { ...rest, ...(gates ? { gates } : {}), imageShape: [channels, height, width], classes }
+  const batches = new Set([...roles.inputs, ...roles.targets].map(({ shape: [first] }) => first))
+  if (batches.size > 1 || batches.has(undefined))
+    throw new UserError(
+      `the inputs and targets of the training step begin with ${[...batches].map((dim) => dim ?? 'no axis').join(' and ')}; expected one batch`,
+    )
 }
 
 /** A copy of the graph with other values in some of its initializers. */
@@ -169,39 +148,43 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
   return naming(source, () => {
     const proto = decodeModel(bytes)
     const properties = proto.metadataProps
-    const model = readTrainingModel(proto)
-    const signature = signatureOf(model.step, model.inference, readMetadata(properties, keys.step))
-    const carried = Object.fromEntries([...model.updates].map(([name, output]) => [output, name]))
+    const said = readMetadata(properties, keys.signature)
+    const defaults = new Set(Object.keys(said?.hyperparameters ?? {}))
+    const read = readTrainingModel(proto, { defaults, operators: version1.operators })
+    const model = { ...read, step: said ? read.step : version1.today(read.step) }
+    const roles = said ?? version1.rolesByNames(model, readMetadata(properties, keys.step))
+    checkSignature(model.step, roles)
+    const updates = Object.fromEntries([...model.updates].map(([name, output]) => [output, name]))
+    const signature: StepSignature = { ...roles, updates }
     const state: Tensors = Object.fromEntries(
       model.state.map(({ origin: { name } }) => [name, model.weights.get(name)!]),
     )
     const isState = ({ origin: { name } }: Parameter) => Object.hasOwn(state, name)
-    const symbol = model.step.inputs.find((value) => nameOf(value) === signature.images)!.shape[0]!
+    const symbol = roles.inputs[0]!.shape[0]!
     // Before a target makes ten nodes of each: later this pass would cost as much as the lowering.
     const open = parametersAsInputs(model.step, model.state)
     const stepGraph = (batch?: number): Graph => {
       if (batch === undefined || batch === symbol) return open
-      if (isKnown(symbol)) throw new UserError(`the training step takes ${symbol} images at a time, not ${batch}`)
+      if (isKnown(symbol)) throw new UserError(`the training step takes ${symbol} examples at a time, not ${batch}`)
       return specialize(open, { [symbol]: batch })
     }
-    const { imageShape: _, classes: __, ...names } = signature
     // Only the driver and its runtime read it: types of inner values would be a third of the bytes.
     const encode = (graph: Graph, options: EncodeOptions = {}): Uint8Array => {
-      const metadata = {
-        [keys.step]: JSON.stringify(names),
-        [keys.carried]: JSON.stringify(options.carried ?? carried),
-      }
+      const metadata = stepMetadata(options.signature ?? signature)
       const proto = writeModel({ graph, weights: model.weights, metadata, innerTypes: false })
       return encodeModel(withConstants(proto, options.constants ?? {}))
     }
+    const scoring = readMetadata(properties, keys.loss)
+    const scoringOfVersion1 = (network: Graph, roles: Roles) =>
+      said === undefined ? exportGraph(version1.scoring(network, roles)) : undefined
     return {
       graph: stepGraph,
       network: () => parametersAsInputs(model.inference, model.inference.parameters.filter(isState)),
       encode,
       step: (target, batch) => encode(target.lower(stepGraph(batch))),
-      carried,
       state,
       signature,
+      scoring: scoring === undefined ? scoringOfVersion1(model.inference, signature) : fromBase64(scoring),
       recipe: readMetadata(properties, keys.recipe) ?? paperRecipe,
       withState(given) {
         checkState(state, given)

@@ -1,23 +1,51 @@
 // How a model wants to be trained: written into its file by the exporter, overridable when training starts.
 import { z } from 'zod'
-import { scheduleSchema } from './schedule.js'
+import { scheduleSchema } from '../training/schedule.js'
+
+/** What is done to each image of a training batch, one after the other. */
+export const transformSchema = z.discriminatedUnion('kind', [
+  /** A crop of the image's own size out of the image with a border of so many pixels: black, or the image mirrored. */
+  z.strictObject({ kind: z.literal('crop'), pixels: z.int().min(1).max(1024), border: z.enum(['black', 'reflect']) }),
+  /** Mirrored in half of the cases; `alternating`: in the first epoch at random, from then on every other epoch (Jordan 2024). */
+  z.strictObject({ kind: z.literal('flip'), alternating: z.boolean() }),
+])
+export type Transform = Readonly<z.infer<typeof transformSchema>>
+
+export const testAugments = ['none', 'mirror', 'mirror-shift'] as const
+export type TestAugment = (typeof testAugments)[number]
+
+/** The paper's augmentation (He et al. 2015, section 4.2; Lee et al. 2014). */
+export const paperAugmentation: readonly Transform[] = [
+  { kind: 'crop', pixels: 4, border: 'black' },
+  { kind: 'flip', alternating: false },
+]
 
 export const recipeSchema = z.strictObject({
-  epochs: z.int().min(1).max(1_000_000),
+  /** Whole ones, or the last in part. */
+  epochs: z.number().gt(0).max(1_000_000),
   batchSize: z.int().min(1).max(65_536),
   learningRate: scheduleSchema,
-  /** Momentum, weight decay and Nesterov are part of the training step's graph: here they only tell the reader. */
-  momentum: z.number().min(0).lt(1),
-  weightDecay: z.number().min(0),
-  nesterov: z.boolean(),
-  /** Random crops and flips of the training images. */
-  augment: z.boolean(),
+  /** Of the step's other hyperparameters, where they are not what the step says. */
+  schedules: z.record(z.string(), scheduleSchema).optional(),
+  /** What SGD has, where it is the optimizer: part of the training step, here they only tell the reader. */
+  momentum: z.number().min(0).lt(1).optional(),
+  weightDecay: z.number().min(0).optional(),
+  nesterov: z.boolean().optional(),
+  /** The optimizer and the loss in words, where they are not SGD and cross-entropy: for readers. */
+  optimizer: z.string().optional(),
+  loss: z.string().optional(),
+  /** What is done to training images: true, the paper's; false, nothing. */
+  augment: z.union([z.boolean(), z.array(transformSchema)]),
+  /** Leaves out the smaller batch at the end of an epoch; false unless given. */
+  dropLast: z.boolean().optional(),
+  /** What predictions are averaged over: the image alone unless given, its mirror image too, or also shifts by a pixel. */
+  testAugment: z.enum(testAugments).optional(),
 })
 
 export type Recipe = Readonly<z.infer<typeof recipeSchema>>
 
 /** The paper's recipe ("Multi-Residual Networks with ReLU Dropping", section 4), and that of files that carry none. */
-export const paperRecipe: Recipe = {
+export const paperRecipe = {
   epochs: 165,
   batchSize: 128,
   // He et al.'s schedule, after a warm-up epoch.
@@ -31,4 +59,4 @@ export const paperRecipe: Recipe = {
   weightDecay: 1e-4,
   nesterov: false,
   augment: true,
-}
+} satisfies Recipe

@@ -3,40 +3,21 @@
 import type { Graph } from '../graph/graph.js'
 import type { Tensors } from '../graph/tensor.js'
 import type { Target } from '../targets/target.js'
+import type { StepSignature } from '../training/signature.js'
 import type { Recipe } from './recipe.js'
-
-/** Names of the training step's inputs and outputs that are not state, and what they carry. */
-export interface StepSignature {
-  /** Input: uint8 [batch, channels, height, width]. */
-  readonly images: string
-  /** Input: int64 [batch], classes from 0. */
-  readonly labels: string
-  /** Input: float32 []. */
-  readonly learningRate: string
-  /** Output: float32 [], mean over the batch. */
-  readonly loss: string
-  /** Output: int64 [], how many of the batch were classified right. */
-  readonly correct: string
-  /** Input of stochastic depth: float32 [G], each 0 or 1; `survival` holds the probability of 1 for each. */
-  readonly gates?: { readonly name: string; readonly survival: readonly number[] }
-  /** [channels, height, width] */
-  readonly imageShape: readonly [number, number, number]
-  readonly classes: number
-}
 
 export interface EncodeOptions {
   /** Values of inputs that never change: they stay where the runtime computes. */
   readonly constants?: Tensors
-  /** Output → state tensor that it replaces, where a target's differ from the model's. */
-  readonly carried?: Readonly<Record<string, string>>
+  /** What the lowered graph takes and gives, where a target's differs from the model's. */
+  readonly signature?: StepSignature
 }
 
 export interface TrainableModel {
   /**
    * The whole training step as one plain ONNX model, as a target writes it. With `batch` its shapes are fixed to so many
-   * images, else the batch size stays symbolic. Inputs: images, labels, learning rate, gates where there are any,
-   * and every state tensor (parameters, momenta, running statistics). Outputs: loss, correct, and the next value of the
-   * state tensors.
+   * examples, else the batch size stays symbolic. Inputs and outputs: those of the signature, and every state tensor
+   * (parameters, what the optimizer keeps, running statistics) with its next value.
    */
   step(target: Target, batch?: number): Uint8Array
   /** The step as a graph, its state as inputs, its primitives not yet expanded: what a target lowers. */
@@ -45,16 +26,19 @@ export interface TrainableModel {
   network(): Graph
   /** A lowered graph as a plain model. */
   encode(lowered: Graph, options?: EncodeOptions): Uint8Array
-  /** Output name of the step → the input name (state tensor) that it replaces. */
-  readonly carried: Readonly<Record<string, string>>
   /** State at the values in the file, by name. */
   readonly state: Tensors
   readonly signature: StepSignature
+  /**
+   * A plain model from outputs of the network and the targets to the loss and what the metrics are made from; undefined where
+   * the file does not say it.
+   */
+  readonly scoring: Uint8Array | undefined
   /** How the file says that it wants to be trained. */
   readonly recipe: Recipe
   /** The same model file, inference graph and training information, with these state values in place of its own. */
   withState(state: Tensors): Uint8Array
-  /** The inference graph alone with these weights as constants: images uint8 in, `logits` [batch, classes] out. */
+  /** The inference graph alone with these weights as constants. */
   inference(state: Tensors): Uint8Array
   /**
    * A plain model without inputs that draws first values of the state: the file's initialization, its random operators
@@ -64,7 +48,7 @@ export interface TrainableModel {
   initialization(seed: number): { readonly model: Uint8Array; readonly initial: Readonly<Record<string, string>> }
   /** The only batch size that the step takes, where the file fixes one. */
   readonly fixedBatch?: number
-  /** Multiply-adds of the network for one image, forward. */
+  /** Multiply-adds of the network for one example, forward. */
   readonly multiplyAdds: number
   /** SHA-256 of the file without its weights: what a run folder belongs to. */
   readonly fingerprint: string

@@ -9,7 +9,7 @@ import { Namer } from './names.js'
 import { type FunctionProto, type NodeProto, opsetImport, unusualAttributes } from './protos.js'
 
 /** Writes primitives out: the body of a function. */
-export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[]
+export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined
 
 /** `ConvWeightGrad_k3x3_s2x2`: the primitive, then each attribute that is not the usual one. */
 function variantName(node: Node): string {
@@ -39,6 +39,7 @@ export class FunctionTable {
   call(node: Node, doc: Doc): string {
     const inputs = node.inputs.map((value, i) => value && input(doc.inputs[i]!, value.dtype, value.shape))
     const outputs = rootScope('', () => this.expand(node, inputs))
+    if (!outputs) throw new Error(`${node.operator.name} has no body to write`)
     const body = graph(
       node.operator.name,
       inputs.filter((value) => value !== undefined),

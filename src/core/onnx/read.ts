@@ -74,9 +74,18 @@ const typeNames = {
 }
 
 /** The operator that a node calls; a training primitive's name ends where its variant begins (`ConvWeightGrad_k3x3`). */
-function operatorOf(domain: string, opType: string): Operator | undefined {
-  return findOperator(domain, domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType)
+function operatorOf(domain: string, opType: string, others: readonly Operator[] = []): Operator | undefined {
+  const name = domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType
+  return findOperator(domain, name) ?? others.find((operator) => operator.domain === domain && operator.name === name)
 }
+
+/** Names of the running statistics of a graph's batch norms: what training moves without a gradient. */
+const runningStatistics = ({ node }: GraphProto): ReadonlySet<string> =>
+  new Set(
+    (node ?? []).flatMap(({ domain, opType, input }) =>
+      domainOf(domain) === ONNX_DOMAIN && opType === 'BatchNormalization' ? (input ?? []).slice(3, 5) : [],
+    ),
+  )
 
 /** Names in force where a node is read. */
 interface Frame {
@@ -93,8 +102,23 @@ interface Frame {
   readonly body?: FunctionProto
 }
 
+export interface ReaderOptions {
+  /** Of ONNX's operators in the graphs; functions import their own. */
+  readonly version?: number | undefined
+  /**
+   * Names of the initializers that are parameters, whatever their type; the others are constants of the graph. Unless given,
+   * all floats: shapes, axes and indices are whole numbers.
+   */
+  readonly parameters?: ReadonlySet<string> | undefined
+  /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
+  readonly defaults?: ReadonlySet<string> | undefined
+  /** Operators beside those of the registry. */
+  readonly operators?: readonly Operator[] | undefined
+}
+
 export class GraphReader {
   private readonly functions: ReadonlyMap<string, FunctionProto>
+  private readonly version: number
   private inlined = 0
   private bodies = 0
   /** Constants that were read before: a body is read at each call, its constants once. */
@@ -102,16 +126,11 @@ export class GraphReader {
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
 
-  /**
-   * @param version of ONNX's operators in the graphs; functions import their own
-   * @param named names of the initializers that are parameters, whatever their type; the others are constants of the graph.
-   *   Unless given, all floats: shapes, axes and indices are whole numbers
-   */
   constructor(
     functions: readonly FunctionProto[],
-    private readonly version: number = OPSET,
-    private readonly named?: ReadonlySet<string>,
+    private readonly options: ReaderOptions = {},
   ) {
+    this.version = options.version ?? OPSET
     this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
   }
 
@@ -129,8 +148,13 @@ export class GraphReader {
     const name = proto.name ?? ''
     if ((proto.sparseInitializer ?? []).length > 0)
       throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
-    for (const initializer of proto.initializer ?? [])
-      this.define(frame, initializer.name, this.readInitializer(initializer), 'initializer')
+    const statistics = runningStatistics(proto)
+    const open: Value[] = []
+    for (const initializer of proto.initializer ?? []) {
+      const value = this.readInitializer(initializer, statistics)
+      if (value.origin.kind === 'input') open.push(value)
+      this.define(frame, initializer.name, value, 'initializer')
+    }
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !(proto.initializer ?? []).some((initializer) => initializer.name === info.name))
@@ -146,7 +170,7 @@ export class GraphReader {
         throw new UserError(`graph '${name}' lists the output '${info.name}' twice; expected each once`)
       outputs.set(info.name ?? '', this.readOutput(info, frame))
     }
-    return { inputs, outputs }
+    return { inputs: [...inputs, ...open], outputs }
   }
 
   /** A graph that is an attribute sees the names around it; its own end with it. */
@@ -157,12 +181,16 @@ export class GraphReader {
     return closure(proto.name ?? '', inputs, outputs)
   }
 
-  private readInitializer(proto: onnxProto.onnx.ITensorProto): Value {
+  private readInitializer(proto: onnxProto.onnx.ITensorProto, statistics: ReadonlySet<string>): Value {
     const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
     const name = proto.name ?? ''
-    if (!(this.named?.has(name) ?? isFloat(tensor.dtype))) return constantTensor(tensor)
+    const { dtype, shape } = tensor
+    const { parameters, defaults } = this.options
+    if (defaults?.has(name)) return input(name, dtype, shape)
+    if (!(parameters?.has(name) ?? isFloat(dtype))) return constantTensor(tensor)
     this.weights.set(name, tensor)
-    return rootScope('', () => parameter(name, tensor.shape, { kind: 'constant', value: 0 }, { dtype: tensor.dtype }))
+    const trainable = !statistics.has(name)
+    return rootScope('', () => parameter(name, shape, { kind: 'given' }, { dtype, trainable }))
   }
 
   private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {
@@ -215,7 +243,7 @@ export class GraphReader {
     const opType = node.opType ?? ''
     const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
-    const record = operatorOf(domain, opType)
+    const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
       const captured: Value[] = []
       const today = fromVersion(frame.version, record, { inputs, attributes })

@@ -7,7 +7,7 @@ import { sameShape } from '../graph/shape.js'
 import type { Tensor } from '../graph/tensor.js'
 import { formatType, isParameter, type Parameter, type Value } from '../graph/value.js'
 import { checkOpsets } from './opsets.js'
-import { GraphReader } from './read.js'
+import { GraphReader, type ReaderOptions } from './read.js'
 
 export interface ReadModel {
   readonly inference: Graph
@@ -79,15 +79,19 @@ function checkBindings(
  */
 export function readModel(model: onnxProto.onnx.IModelProto, weights?: ReadonlySet<string>): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
-  const reader = new GraphReader(model.functions ?? [], version, weights)
+  const reader = new GraphReader(model.functions ?? [], { version, parameters: weights })
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
 
 /**
  * Reads a model and its training information, and checks the bindings.
+ * @param options names of initializers that are inputs of the step, and operators beside those of the registry
  * @throws UserError naming what is missing or wrong
  */
-export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTrainingModel {
+export function readTrainingModel(
+  model: onnxProto.onnx.IModelProto,
+  options: Pick<ReaderOptions, 'defaults' | 'operators'> = {},
+): ReadTrainingModel {
   const version = checkOpsets(model.opsetImport, 'the model')
   const infos = model.trainingInfo ?? []
   if (infos.length === 0) {
@@ -108,13 +112,14 @@ export function readTrainingModel(model: onnxProto.onnx.IModelProto): ReadTraini
 
   // What training or the drawing of first values replaces is a parameter, whatever its type; the rest is constant.
   const bound = new Set([...updates.keys(), ...initial.keys()])
-  const reader = new GraphReader(model.functions ?? [], version, bound)
+  const reader = new GraphReader(model.functions ?? [], { ...options, version, parameters: bound })
   const values = new Map<string, Value>()
   const inference = reader.read(model.graph ?? {}, values)
   const step = reader.read(algorithm, values, inference.inputs)
   const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
-  const first = new GraphReader(model.functions ?? [], version, new Set()).read(initialization ?? {})
+  const drawing = new GraphReader(model.functions ?? [], { version, parameters: new Set() })
+  const first = drawing.read(initialization ?? {})
   if (first.inputs.length > 0)
     throw new UserError('training_info.initialization: the graph has inputs; expected none, its values are drawn')
   checkBindings(initial, initializers, first.outputs, 'training_info.initialization_binding')

@@ -5,7 +5,7 @@
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator } from '../graph/operator.js'
-import { again, rewrite } from '../graph/rewrite.js'
+import { rebuild, rewrite } from '../graph/rewrite.js'
 import { apply, constant, type Node, requireConstant, type Value } from '../graph/value.js'
 import { OPSET } from './opsets.js'
 import { type AttributeProto, AttributeType } from './protos.js'
@@ -27,7 +27,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
   const kept = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] => {
     const bodies = Object.entries(node.attributes).filter((entry): entry is [string, Body] => isBody(entry[1]))
     const passed = bodies.map(([name, body]): [string, Body] => [name, { ...body, graph: pass(body.graph) }])
-    if (passed.every(([, { graph }], i) => isSame(graph, bodies[i]![1].graph))) return again(node, inputs)
+    if (passed.every(([, { graph }], i) => isSame(graph, bodies[i]![1].graph))) return rebuild(node, inputs)
     return apply(node.operator, inputs, { ...node.attributes, ...Object.fromEntries(passed) })
   }
   const pass = (source: Graph): Graph =>

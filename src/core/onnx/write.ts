@@ -53,6 +53,7 @@ interface WriterOptions {
   /** Of ONNX's operators. */
   readonly version: number
   readonly weights?: ReadonlyMap<string, Tensor>
+  readonly defaults?: ReadonlyMap<string, Tensor> | undefined
   readonly functions?: FunctionTable | undefined
   /** Names that no node may take. */
   readonly reserved?: Iterable<string>
@@ -103,8 +104,13 @@ class GraphWriter {
       if (this.names.has(value) || !('name' in value.origin)) continue
       const { name } = value.origin
       this.names.set(value, name)
-      if (isParameter(value)) proto.initializer.push(tensorToProto(name, this.weightOf(name)))
-      else proto.input.push(valueInfo(name, value, this.options.docs?.value?.(name)))
+      if (isParameter(value)) {
+        proto.initializer.push(tensorToProto(name, this.weightOf(name)))
+        continue
+      }
+      proto.input.push(valueInfo(name, value, this.options.docs?.value?.(name)))
+      const usual = this.options.defaults?.get(name)
+      if (usual) proto.initializer.push(tensorToProto(name, usual))
     }
     this.writeNodes(source, proto)
     return proto
@@ -231,8 +237,10 @@ export interface ModelParts {
   }
   readonly metadata?: Readonly<Record<string, string>>
   readonly docs?: Docs
-  /** Parameters of the graph that are inputs as well, their values the defaults (ONNX since IR version 4). */
-  readonly defaults?: readonly string[]
+  /** Parameters of the graph that are inputs as well: another value may be fed (ONNX since IR version 4). */
+  readonly overridable?: readonly string[]
+  /** Inputs that need not be fed, and what they are then: initializers as well (ONNX since IR version 4). */
+  readonly defaults?: ReadonlyMap<string, Tensor>
   /** Whether the types of values between nodes are written too (true unless given): for readers, not for runtimes. */
   readonly innerTypes?: boolean
   /** The version of ONNX's operators, 13 to 21; unless given 18, or an older one that the graph's operators need. */
@@ -250,7 +258,7 @@ const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]
  * @throws UserError for a version of ONNX's operators that is not written
  */
 export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
-  const { weights, training, metadata = {}, docs = {}, defaults = [], innerTypes = true } = parts
+  const { weights, training, metadata = {}, docs = {}, overridable = [], innerTypes = true } = parts
   const version = requireWritable(parts.opset ?? newestOpset(parts.graph))
   const inVersion = atVersion(version)
   const writeBody = (body: Graph) => {
@@ -265,6 +273,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
     weights,
     functions,
     reserved,
+    defaults: parts.defaults,
     innerTypes,
     docs,
   })
@@ -276,7 +285,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
   }
   for (const value of parts.graph.parameters) {
     const { name } = value.origin
-    if (defaults.includes(name)) model.graph?.input?.push(valueInfo(name, value, docs.value?.(name)))
+    if (overridable.includes(name)) model.graph?.input?.push(valueInfo(name, value, docs.value?.(name)))
   }
   if (training && step) {
     const algorithm = writer.write(step, docs.step)

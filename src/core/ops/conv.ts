@@ -261,7 +261,7 @@ const adjoint = (name: string, domain: string, since: number): Operator<typeof t
 const defaults: ConvAttributes = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 }
 
 /** dx of a convolution from dy and w. `output_padding` restores what the stride left over of x. */
-export const ConvInputGrad = primitive({
+export const ConvInputGrad = {
   ...adjoint('ConvInputGrad', TRAINING_DOMAIN, 1),
   doc: {
     inputs: ['dy', 'w'],
@@ -271,7 +271,7 @@ export const ConvInputGrad = primitive({
       'dy[n, o, p, q] · w[o, c, i, j] over all o, p, q, i, j that lead there (stride s, dilation d). Attributes as of Conv; ' +
       'output_padding is what of x no window reached.',
   },
-})
+}
 export type TransposedOptions = ConvOptions & { readonly output_padding?: readonly number[] }
 export const convInputGrad = (dy: Value, w: Value, options: TransposedOptions = {}): Value =>
   apply1(ConvInputGrad, [dy, w], options)

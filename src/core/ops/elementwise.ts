@@ -41,6 +41,7 @@ function unary(
     since: 13,
     attributes: none,
     arity: [1, 1],
+    elementwise: true,
     infer([x]) {
       requireFloat(x!)
       return [x!]
@@ -82,6 +83,7 @@ function binary(
     since,
     attributes: none,
     arity: [2, 2],
+    elementwise: true,
     infer: (operands) => inferBroadcast(operands, dtype),
     gradient: gradient === 'zero' ? 'zero' : { rule: gradient },
     evaluate(operands) {
@@ -230,6 +232,9 @@ export const neg = call1(Neg)
 /** |x|; d|x| = sign(x)·dx */
 export const Abs = unary('Abs', Math.abs, (c) => [mul(c.grad, sign(x0(c)))], awayFromZero)
 export const abs = call1(Abs)
+/** The whole number at or below x. */
+export const Floor = unary('Floor', Math.floor, 'zero', awayFromZero)
+export const floor = call1(Floor)
 export const Sign = unary('Sign', Math.sign, 'zero', awayFromZero)
 export const sign = call1(Sign)
 /** e^x; its own derivative. */
@@ -293,6 +298,8 @@ export const ReluGrad = primitive({
   },
   attributes: none,
   arity: [2, 2],
+  elementwise: true,
+  differentiable: { inputs: [0] },
   infer: (inputs) => inferBroadcast(inputs),
   gradient: { rule: (c) => [reluGrad(c.grad, c.inputs[1]!), undefined] },
   evaluate: (inputs) => [broadcastMap(inputs[0]!.dtype, inputs, (...[dy, y]) => (y! > 0 ? dy! : 0))],
@@ -307,6 +314,7 @@ export const HardSigmoid = operator({
   since: 6,
   attributes: { alpha: float(0.2), beta: float(0.5) },
   arity: [1, 1],
+  elementwise: true,
   infer([x]) {
     requireFloat(x!)
     return [x!]
@@ -333,6 +341,7 @@ export const Where = operator({
   since: 9,
   attributes: none,
   arity: [3, 3],
+  elementwise: true,
   infer([condition, a, b]) {
     if (condition!.dtype !== 'bool') throw new GraphError('needs a bool condition; compare or cast first')
     const [type] = inferBroadcast([a!, b!])
@@ -380,6 +389,7 @@ export const Cast = operator({
   since: 13,
   attributes: { to: required('int') },
   arity: [1, 1],
+  elementwise: true,
   infer([x], { to }) {
     const dtype = dtypeOf(to)
     if (!dtype) {

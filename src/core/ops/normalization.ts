@@ -1,12 +1,15 @@
 // Batch normalization: ONNX's operator in both modes, the training primitive and its gradient.
 
-import { float, int, ONNX_DOMAIN, operator, primitive, TRAINING_DOMAIN, type Type } from '../graph/operator.js'
+import { composite, evaluateBody } from '../graph/composite.js'
+import { float, int, ONNX_DOMAIN, operator, TRAINING_DOMAIN } from '../graph/operator.js'
 import { normal, positive } from '../graph/sample.js'
-import { isFloat, type Numbers, numbers } from '../graph/tensor.js'
-import { apply, apply1, GraphError, type Value } from '../graph/value.js'
-import { add, div, mul, neg, pow, reciprocal, sqrt, sub } from './elementwise.js'
+import { isKnown, sizeOf } from '../graph/shape.js'
+import { isFloat } from '../graph/tensor.js'
+import { apply, apply1, GraphError, scope, type Value } from '../graph/value.js'
+import { add, cast, div, mul, neg, reciprocal, sqrt, sub } from './elementwise.js'
 import { reduceMean, reduceSum } from './reduction.js'
-import { reshape } from './shape.js'
+import { reshape, size } from './shape.js'
+import { slice } from './slice.js'
 
 function checkChannels(x: Value, vectors: readonly Value[]): void {
   if (x.shape.length < 2) throw new GraphError('needs an input [N, C, …]')
@@ -21,60 +24,47 @@ const besideChannels = (x: Value) => x.shape.map((_, axis) => axis).filter((axis
 /** A vector over channels, shaped to broadcast over x. */
 const overChannels = (vector: Value, x: Value) => reshape(vector, [-1, ...x.shape.slice(2).map(() => 1)])
 const sumOver = (x: Value) => reduceSum(x, besideChannels(x), { keepdims: 0 })
+const meanOver = (x: Value) => reduceMean(x, besideChannels(x), { keepdims: 0 })
+const centred = (x: Value, mean: Value) => sub(x, overChannels(mean, x))
+const inverseDeviation = (variance: Value, epsilon: number) => reciprocal(sqrt(add(variance, epsilon)))
 
 /** Mean and biased variance of each channel. */
 function batchStatistics(x: Value): Pick<BatchNormInputs, 'mean' | 'variance'> {
-  const mean = reduceMean(x, besideChannels(x), { keepdims: 0 })
-  const centred = sub(x, overChannels(mean, x))
-  return { mean, variance: reduceMean(mul(centred, centred), besideChannels(x), { keepdims: 0 }) }
+  const mean = meanOver(x)
+  const rest = centred(x, mean)
+  return { mean, variance: meanOver(mul(rest, rest)) }
 }
 
-interface Statistics {
-  count: number
-  mean: Float64Array
-  /** Biased: divided by the count. */
-  variance: Float64Array
+/** Elements a channel: a number where the shape is known, else a scalar of the graph. */
+export function countPerChannel(x: Value, vector: Value): Value | number {
+  const total = sizeOf(x.shape)
+  const channels = vector.shape[0]!
+  if (isKnown(total) && isKnown(channels)) return total / channels
+  return scope('count', () => div(cast(size(x), x.dtype), cast(size(vector), x.dtype)))
 }
 
-/** Visits each element with its channel. */
-function forEachElement(x: Numbers, visit: (at: number, channel: number) => void): void {
-  const channels = x.shape[1]!
-  const inner = x.data.length / (x.shape[0]! * channels)
-  x.data.forEach((_, at) => {
-    visit(at, Math.floor(at / inner) % channels)
-  })
-}
-
-function statistics(x: Numbers): Statistics {
-  const channels = x.shape[1]!
-  const count = x.data.length / channels
-  const mean = new Float64Array(channels)
-  const variance = new Float64Array(channels)
-  forEachElement(x, (at, c) => {
-    mean[c]! += x.data[at]! / count
-  })
-  forEachElement(x, (at, c) => {
-    variance[c]! += (x.data[at]! - mean[c]!) ** 2 / count
-  })
-  return { count, mean, variance }
-}
-
-function normalized(x: Numbers, scale: Numbers, shift: Numbers, mean: Float64Array, inverse: Float64Array): Numbers {
-  const y = new Float64Array(x.data.length)
-  forEachElement(x, (at, c) => {
-    y[at] = scale.data[c]! * (x.data[at]! - mean[c]!) * inverse[c]! + shift.data[c]!
-  })
-  return numbers(x.dtype, x.shape, y)
-}
-
-const inverseDeviation = (variance: Float64Array, epsilon: number) => variance.map((v) => 1 / Math.sqrt(v + epsilon))
 /** ONNX's momentum is what stays of the old value: PyTorch's 0.1 is 0.9 here. */
-const moved = (running: Numbers, batch: Float64Array, momentum: number): Numbers =>
-  numbers(
-    running.dtype,
-    running.shape,
-    running.data.map((old, c) => momentum * old + (1 - momentum) * batch[c]!),
-  )
+const moved = (running: Value, batch: Value, momentum: number): Value =>
+  add(mul(running, momentum), mul(batch, 1 - momentum))
+
+/**
+ * The running statistics, moved to those of a batch; its variance comes biased and is made unbiased, n/(n − 1).
+ * @param count elements a channel
+ */
+export function movedStatistics(
+  [runningMean, runningVariance]: readonly [Value, Value],
+  [mean, variance]: readonly [Value, Value],
+  momentum: number,
+  count: Value | number,
+): readonly [Value, Value] {
+  const unbiasing =
+    typeof count === 'number' ? count / (count - 1) : scope('unbiasing', () => div(count, sub(count, 1)))
+  const unbiased = scope('unbiased', () => mul(variance, unbiasing))
+  return [
+    scope('next_mean', () => moved(runningMean, mean, momentum)),
+    scope('next_variance', () => moved(runningVariance, unbiased, momentum)),
+  ]
+}
 
 const attributes = { epsilon: float(1e-5), momentum: float(0.9) }
 
@@ -95,46 +85,39 @@ export const BatchNormalization = operator({
   attributes: { ...attributes, training_mode: int(0) },
   arity: [5, 5],
   requiredOutputs: 1,
+  differentiable: { outputs: [0] },
   infer([x, ...vectors], { training_mode }) {
     checkChannels(x!, vectors)
     return training_mode ? [x!, vectors[2]!, vectors[3]!] : [x!]
   },
   gradient: {
-    rule({ grad, grads, inputs, attributes: { epsilon, training_mode } }) {
+    rule({ grad, inputs, attributes: { epsilon, training_mode } }) {
       const [x, scale, , mean, variance] = inputs as [Value, Value, Value, Value, Value]
-      if (!training_mode) {
-        // With v = variance + ε and x̂ = (x − mean)/√v:  dx = dy·scale/√v, dscale = Σ dy·x̂, dshift = Σ dy,
-        // dmean = −scale/√v · Σ dy, dvariance = −½ · scale/v · Σ dy·x̂.
-        const v = add(variance, epsilon)
-        const inverse = reciprocal(sqrt(v))
-        const centred = sub(x, overChannels(mean, x))
-        const dscale = mul(sumOver(mul(grad, centred)), inverse)
-        const dshift = sumOver(grad)
-        const slope = mul(scale, inverse)
-        return [
-          mul(grad, overChannels(slope, x)),
-          dscale,
-          dshift,
-          neg(mul(slope, dshift)),
-          mul(mul(div(scale, v), dscale), -0.5),
-        ]
+      if (training_mode) {
+        const batch = batchStatistics(x)
+        const inverse = inverseDeviation(batch.variance, epsilon)
+        return [...batchNormGrad(grad, x, scale, batch.mean, inverse), undefined, undefined]
       }
-      if (grads[1] || grads[2]) {
-        throw new GraphError('no gradient flows through the running statistics; stop it there')
-      }
-      const batch = batchStatistics(x)
-      return batchNormGrad(grad, x, scale, batch.mean, pow(add(batch.variance, epsilon), -0.5))
+      // With v = variance + ε and x̂ = (x − mean)/√v:  dx = dy·scale/√v, dscale = Σ dy·x̂, dshift = Σ dy,
+      // dmean = −scale/√v · Σ dy, dvariance = −½ · scale/v · Σ dy·x̂.
+      const v = add(variance, epsilon)
+      const inverse = reciprocal(sqrt(v))
+      const dscale = mul(sumOver(mul(grad, centred(x, mean))), inverse)
+      const dshift = sumOver(grad)
+      const slope = mul(scale, inverse)
+      return [
+        mul(grad, overChannels(slope, x)),
+        dscale,
+        dshift,
+        neg(mul(slope, dshift)),
+        mul(mul(mul(scale, reciprocal(v)), dscale), -0.5),
+      ]
     },
   },
-  evaluate([x, scale, shift, mean, variance], { epsilon, momentum, training_mode }) {
-    if (!training_mode) return [normalized(x!, scale!, shift!, mean!.data, inverseDeviation(variance!.data, epsilon))]
-    const batch = statistics(x!)
-    return [
-      normalized(x!, scale!, shift!, batch.mean, inverseDeviation(batch.variance, epsilon)),
-      moved(mean!, batch.mean, momentum),
-      moved(variance!, batch.variance, momentum),
-    ]
-  },
+  evaluate: (inputs, { training_mode, ...options }) =>
+    evaluateBody(inputs, (values) =>
+      training_mode ? byBatch(values, options) : [normalized(values, options.epsilon)],
+    ),
   samples: [
     { inputs: [normal(2, 3, 2, 2), normal(3), normal(3), normal(3), positive(3)] },
     { inputs: [normal(4, 3), normal(3), normal(3), normal(3), positive(3)], attributes: { epsilon: 0.1 } },
@@ -156,17 +139,22 @@ export const batchNormalization = (
   options: { epsilon?: number; momentum?: number } = {},
 ): Value => apply1(BatchNormalization, [x, scale, shift, mean, variance], options)
 
+/** The operator with given statistics, said in arithmetic. */
+function normalized([x, scale, shift, mean, variance]: readonly Value[], epsilon: number): Value {
+  const slope = mul(scale!, inverseDeviation(variance!, epsilon))
+  return add(mul(centred(x!, mean!), overChannels(slope, x!)), overChannels(shift!, x!))
+}
+
 /** The operator in training mode, by the one that is given the statistics. */
 function byBatch(
   [x, scale, shift, mean, variance]: readonly Value[],
   { epsilon, momentum }: { epsilon: number; momentum: number },
 ): readonly Value[] {
   const batch = batchStatistics(x!)
-  const move = (running: Value, value: Value) => add(mul(running, momentum), mul(value, 1 - momentum))
   return [
     batchNormalization(x!, { scale: scale!, shift: shift!, ...batch }, { epsilon }),
-    move(mean!, batch.mean),
-    move(variance!, batch.variance),
+    moved(mean!, batch.mean, momentum),
+    moved(variance!, batch.variance, momentum),
   ]
 }
 
@@ -174,7 +162,7 @@ function byBatch(
  * Batch normalization as training wants it: the moved running variance is unbiased, Σ(x − mean)²/(n − 1), as PyTorch and
  * the paper's recipe have it, and the gradient uses the mean and the inverse deviation again.
  */
-export const BatchNormTraining = primitive({
+export const BatchNormTraining = composite({
   name: 'BatchNormTraining',
   domain: TRAINING_DOMAIN,
   since: 1,
@@ -188,30 +176,22 @@ export const BatchNormTraining = primitive({
   },
   attributes,
   arity: [5, 5],
-  infer([x, ...vectors]) {
-    checkChannels(x!, vectors)
-    const vector: Type = vectors[0]!
-    return [x!, vector, vector, vector, vector]
+  differentiable: { inputs: [0, 1, 2], outputs: [0] },
+  check: ([x, ...vectors]) => checkChannels(x!, vectors),
+  body([x, scale, shift, runningMean, runningVariance], { epsilon, momentum }) {
+    const { mean, variance } = batchStatistics(x!)
+    const running = [runningMean!, runningVariance!] as const
+    return [
+      batchNormalization(x!, { scale: scale!, shift: shift!, mean, variance }, { epsilon }),
+      ...movedStatistics(running, [mean, variance], momentum, countPerChannel(x!, mean)),
+      mean,
+      inverseDeviation(variance, epsilon),
+    ]
   },
   gradient: {
-    rule({ grad, grads, inputs, outputs }) {
-      if (grads.slice(1).some((other) => other)) {
-        throw new GraphError('only y has a gradient; do not differentiate the statistics')
-      }
-      return batchNormGrad(grad, inputs[0]!, inputs[1]!, outputs[3]!, outputs[4]!)
+    rule({ grad, inputs: [x, scale], outputs: [, , , mean, inverse] }) {
+      return [...batchNormGrad(grad, x!, scale!, mean!, inverse!), undefined, undefined]
     },
-  },
-  evaluate([x, scale, shift, mean, variance], { epsilon, momentum }) {
-    const batch = statistics(x!)
-    const inverse = inverseDeviation(batch.variance, epsilon)
-    const unbiased = batch.variance.map((v) => (v * batch.count) / (batch.count - 1))
-    return [
-      normalized(x!, scale!, shift!, batch.mean, inverse),
-      moved(mean!, batch.mean, momentum),
-      moved(variance!, unbiased, momentum),
-      numbers(x!.dtype, scale!.shape, batch.mean),
-      numbers(x!.dtype, scale!.shape, inverse),
-    ]
   },
   samples: [
     { inputs: [normal(4, 3, 2, 3), normal(3), normal(3), normal(3), positive(3)] },
@@ -224,8 +204,60 @@ export const batchNormTraining = (
   options: { epsilon?: number; momentum?: number } = {},
 ): readonly Value[] => apply(BatchNormTraining, [x, scale, shift, mean, variance], options)
 
+/**
+ * Zero, [1], that depends on a value. Added to an operand it keeps a runtime from computing early what belongs into the backward
+ * pass, and from recognising it as the node that the forward pass already has. No scalar: OpenCV computes nothing with a sum
+ * of all elements that has no dimensions.
+ */
+function zeroAfter(value: Value): Value {
+  const inner = value.shape.map((_, axis) => axis).slice(1)
+  const corner =
+    inner.length === 0
+      ? value
+      : slice(
+          value,
+          inner,
+          inner.map(() => 0),
+          inner.map(() => 1),
+        )
+  return mul(reduceSum(reshape(corner, [-1]), [0]), 0)
+}
+
+/** The scale of a repetition: the same numbers, once `after` is there. */
+export const waitingScale = (scale: Value, after: Value): Value => {
+  const zero = scope('zero', () => zeroAfter(after))
+  return scope('scale', () => add(scale, zero))
+}
+
+/** The output of BatchNormTraining, computed again from the statistics that it gave. */
+export const BatchNormAgain = composite({
+  name: 'BatchNormAgain',
+  domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['x', 'scale', 'shift', 'mean', 'inverse', 'after'],
+    outputs: ['y'],
+    text:
+      'The output y of BatchNormTraining, computed again for the backward pass, so that it need not be kept until then: once the ' +
+      'value after is there, which it does not use (Chen et al. 2016).',
+  },
+  attributes: {},
+  arity: [6, 6],
+  check: ([x, scale, shift, mean, inverse]) => checkChannels(x!, [scale!, shift!, mean!, inverse!]),
+  body([x, scale, shift, mean, inverse, after]) {
+    const variance = scope('variance', () => reciprocal(mul(inverse!, inverse!)))
+    const vectors = { scale: waitingScale(scale!, after!), shift: shift!, mean: mean!, variance }
+    return [batchNormalization(x!, vectors, { epsilon: 0 })]
+  },
+  gradient: { forbidden: 'differentiate without recomputation if you need second derivatives' },
+  samples: [
+    { inputs: [normal(4, 3, 2, 3), normal(3), normal(3), normal(3), positive(3), normal(4, 2)] },
+    { inputs: [normal(4, 3), normal(3), normal(3), normal(3), positive(3), normal(5)] },
+  ],
+})
+
 /** The gradients of BatchNormTraining by x, scale and shift. */
-export const BatchNormGrad = primitive({
+export const BatchNormGrad = composite({
   name: 'BatchNormGrad',
   domain: TRAINING_DOMAIN,
   since: 1,
@@ -238,33 +270,17 @@ export const BatchNormGrad = primitive({
   },
   attributes: {},
   arity: [5, 5],
-  infer([dy, x, ...vectors]) {
+  check([dy, x, ...vectors]) {
     checkChannels(x!, vectors)
     if (dy!.shape.join() !== x!.shape.join()) throw new GraphError('dy and x need the same shape')
-    const vector: Type = vectors[0]!
-    return [x!, vector, vector]
   },
-  gradient: { forbidden: 'build it from reduceMean, sub and mul if you need second derivatives' },
-  evaluate([dy, x, scale, mean, inverse]) {
-    const channels = x!.shape[1]!
-    const n = x!.data.length / channels
-    const xHat = (at: number, c: number) => (x!.data[at]! - mean!.data[c]!) * inverse!.data[c]!
-    const dscale = new Float64Array(channels)
-    const dshift = new Float64Array(channels)
-    forEachElement(x!, (at, c) => {
-      dscale[c]! += dy!.data[at]! * xHat(at, c)
-      dshift[c]! += dy!.data[at]!
-    })
-    const dx = new Float64Array(x!.data.length)
-    forEachElement(x!, (at, c) => {
-      const centred = dy!.data[at]! - dshift[c]! / n - (xHat(at, c) * dscale[c]!) / n
-      dx[at] = scale!.data[c]! * inverse!.data[c]! * centred
-    })
-    return [
-      numbers(x!.dtype, x!.shape, dx),
-      numbers(x!.dtype, scale!.shape, dscale),
-      numbers(x!.dtype, scale!.shape, dshift),
-    ]
+  // The mean and the deviation follow from x, which this does not know of.
+  gradient: { forbidden: 'build batch normalization from reduceMean, sub and mul if you need second derivatives' },
+  body([dy, x, scale, mean, inverse]) {
+    const xHat = mul(centred(x!, mean!), overChannels(inverse!, x!))
+    const over = (vector: Value) => overChannels(vector, x!)
+    const rest = sub(sub(dy!, over(meanOver(dy!))), mul(xHat, over(meanOver(mul(dy!, xHat)))))
+    return [mul(rest, over(mul(scale!, inverse!))), sumOver(mul(dy!, xHat)), sumOver(dy!)]
   },
   samples: [{ inputs: [normal(4, 3, 2, 3), normal(4, 3, 2, 3), normal(3), normal(3), positive(3)] }],
 })

@@ -58,6 +58,7 @@ export const MaxPool = operator({
   attributes: poolAttributes,
   arity: [1, 1],
   requiredOutputs: 1,
+  differentiable: { outputs: [0] },
   infer([x], attributes) {
     const shape = pooledShape(x!.shape, attributes)
     return [

@@ -1,7 +1,7 @@
 // Operators that fold axes away: sums, means, extrema, ArgMax, and the softmaxes built on them.
 
 import { type Attributes, int, ONNX_DOMAIN, type Operator, operator } from '../graph/operator.js'
-import { awayFromZero, distinct, ints, normal } from '../graph/sample.js'
+import { awayFromZero, distinct, ints, normal, scalarInt } from '../graph/sample.js'
 import { isKnown, type Shape, sizeOf } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
@@ -234,3 +234,52 @@ export const LogSoftmax = softmaxLike(
   (value) => value,
 )
 export const logSoftmax = (x: Value, axis = -1): Value => apply1(LogSoftmax, [x], { axis })
+
+/** Places of an output element's summands along the axis: those up to it, or from it on; without it where exclusive. */
+function summands(at: number, length: number, exclusive: number, reverse: number): readonly [from: number, to: number] {
+  return reverse ? [at + exclusive, length] : [0, at + 1 - exclusive]
+}
+
+const cumSumAttributes = { exclusive: int(0), reverse: int(0) }
+
+/** Sums of all elements up to each along an axis; its gradient runs the other way. */
+export const CumSum: Operator<typeof cumSumAttributes> = operator({
+  name: 'CumSum',
+  domain: ONNX_DOMAIN,
+  since: 11,
+  attributes: cumSumAttributes,
+  arity: [2, 2],
+  infer([x, axis]) {
+    requireAxes(requireConstant(axis!, 'the axis'), x!.shape.length)
+    return [x!]
+  },
+  gradient: {
+    rule: ({ grad, inputs: [, axis], attributes: { exclusive, reverse } }) => [
+      apply1(CumSum, [grad, axis!], { exclusive, reverse: 1 - reverse }),
+    ],
+  },
+  evaluate([x, axis], { exclusive, reverse }) {
+    const [along] = requireAxes([...axis!.data], x!.shape.length) as [number]
+    const length = x!.shape[along]!
+    const inner = Number(sizeOf(x!.shape.slice(along + 1)))
+    return [
+      numbers(
+        x!.dtype,
+        x!.shape,
+        x!.data.map((_, i) => {
+          const at = Math.floor(i / inner) % length
+          const [from, to] = summands(at, length, exclusive, reverse)
+          let total = 0
+          for (let k = from; k < to; k++) total += x!.data[i + (k - at) * inner]!
+          return total
+        }),
+      ),
+    ]
+  },
+  samples: [
+    { inputs: [normal(3, 4), scalarInt(1)] },
+    { inputs: [normal(2, 3, 2), scalarInt(-2)], attributes: { exclusive: 1 } },
+    { inputs: [normal(5), scalarInt(0)], attributes: { reverse: 1 } },
+  ],
+})
+export const cumSum = (x: Value, axis: number): Value => apply1(CumSum, [x, constant('int64', axis)])

@@ -55,7 +55,7 @@ function targetShape(value: Value): Shape {
   const numbers = constantOf(value)
   if (numbers) return numbers
   const { origin } = value
-  if (origin.kind === 'node' && origin.node.operator.name === Shape_.name) return origin.node.inputs[0]!.shape
+  if (origin.kind === 'node' && origin.node.operator === Shape_) return origin.node.inputs[0]!.shape
   throw new GraphError('the target shape must be a constant or the Shape of a value')
 }
 

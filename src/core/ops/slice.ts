@@ -4,6 +4,8 @@ import { int, ONNX_DOMAIN, operator, required, string } from '../graph/operator.
 import { fixed, ints, normal, scalar } from '../graph/sample.js'
 import { addDims, type Dim, isKnown, type Shape } from '../graph/shape.js'
 import { apply, apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
+import { sub } from './elementwise.js'
+import { reduceSum } from './reduction.js'
 import { select } from './reference.js'
 import { fillAs, int64, requireAxes, reshapeTo, unsqueeze } from './shape.js'
 
@@ -165,12 +167,15 @@ export const Pad = operator({
     return [{ dtype: x!.dtype, shape }]
   },
   gradient: {
-    rule({ grad, inputs: [, pads, , axes] }) {
+    rule({ grad, inputs: [, pads, value, axes] }) {
       const back = constant(
         'int64',
         constantOf(pads)!.map((amount) => -amount),
       )
-      return [padWith(grad, back, undefined, axes)]
+      const dx = padWith(grad, back, undefined, axes)
+      const total = (part: Value) => reduceSum(part, undefined, { keepdims: 0 })
+      // What does not come from x comes from the number around it.
+      return [dx, undefined, value && sub(total(grad), total(dx))]
     },
   },
   evaluate([x, pads, value, axes]) {
@@ -186,6 +191,7 @@ export const Pad = operator({
   samples: [
     { inputs: [normal(2, 3), ints(1, 0, 0, 2)] },
     { inputs: [normal(2, 4), ints(-1, 2), scalar(0.5), ints(1)] },
+    { inputs: [normal(2, 4), ints(1, -1, 0, 2), normal()] },
   ],
 })
 /**

@@ -1,18 +1,18 @@
 // Batch normalization in other operators: means over channels, little vectors, and passes that apply them. The algebra is
 // the same for every target; how a target takes the means and makes the passes is its own (Forms).
 
-import { isKnown, sizeOf } from '../graph/shape.js'
 import { scope, type Value } from '../graph/value.js'
-import { add, cast, div, max, mul, neg, reciprocal, size, sqrt, sub } from '../ops/index.js'
+import { add, countPerChannel, max, movedStatistics, mul, neg, reciprocal, sqrt, sub } from '../ops/index.js'
 import type { Expansions } from './target.js'
 
-/** Vectors over channels, [C]. The variance and 1/√variance say the same; a target takes the one that it needs. */
+/** Vectors over channels, [C]; inverse is 1/√variance. */
 export interface Normalization {
   readonly scale: Value
   readonly shift: Value
   readonly mean: Value
-  readonly variance: Value
   readonly inverse: Value
+  /** Where it is there as well. */
+  readonly variance?: Value
 }
 
 /** x, y: [N, C, …]; means are vectors [C] over everything but the channels. */
@@ -28,33 +28,10 @@ export interface Forms {
   scaleAdd(x: Value, a: Value, y: Value): Value
 }
 
-/** Elements a channel: a number where the shape is known, else a scalar of the graph. */
-function countPerChannel(x: Value, vector: Value): Value | number {
-  const total = sizeOf(x.shape)
-  const channels = vector.shape[0]!
-  if (isKnown(total) && isKnown(channels)) return total / channels
-  return div(cast(size(x), x.dtype), cast(size(vector), x.dtype))
-}
+/** Batch normalization and its gradient in other operators. */
+export type BatchNormExpansions = Required<Pick<Expansions, 'BatchNormTraining' | 'BatchNormGrad'>>
 
-/** n/(n − 1) */
-const unbiasing = (n: Value | number): Value | number => (typeof n === 'number' ? n / (n - 1) : div(n, sub(n, 1)))
-
-/** The running mean and the running variance, moved to those of a batch x; its variance comes biased. */
-export function moveStatistics(
-  x: Value,
-  [runningMean, runningVariance]: readonly [Value, Value],
-  [mean, variance]: readonly [Value, Value],
-  momentum: number,
-): readonly [Value, Value] {
-  const unbiased = scope('unbiased', () => mul(variance, unbiasing(countPerChannel(x, mean))))
-  const move = (running: Value, batch: Value) => add(mul(running, momentum), mul(batch, 1 - momentum))
-  return [
-    scope('next_mean', () => move(runningMean, mean)),
-    scope('next_variance', () => move(runningVariance, unbiased)),
-  ]
-}
-
-export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' | 'BatchNormGrad'> => ({
+export const batchNormBy = (forms: Forms): BatchNormExpansions => ({
   /** Var x = E x² − (E x)², held at zero or above where rounding would cross it. */
   BatchNormTraining([x, scale, shift, runningMean, runningVariance], { epsilon, momentum }) {
     const mean = scope('mean', () => forms.mean(x!))
@@ -66,7 +43,7 @@ export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' 
       scope('normalized', () =>
         forms.normalize(x!, { scale: scale!, shift: shift!, mean, variance: widened, inverse }),
       ),
-      ...moveStatistics(x!, [runningMean!, runningVariance!], [mean, variance], momentum),
+      ...movedStatistics([runningMean!, runningVariance!], [mean, variance], momentum, countPerChannel(x!, mean)),
       mean,
       inverse,
     ]
@@ -81,13 +58,12 @@ export const batchNormBy = (forms: Forms): Pick<Expansions, 'BatchNormTraining' 
     const m1 = scope('m1', () => forms.mean(dy!))
     const m2 = scope('m2', () => mul(inverse!, sub(forms.meanProduct(dy!, x!), mul(mean!, m1))))
     const a = scope('a', () => mul(scale!, inverse!))
-    const variance = scope('variance', () => reciprocal(mul(inverse!, inverse!)))
     const centred = scope('centred', () => {
       const down = neg(a)
-      const vectors = { scale: mul(down, m2), shift: mul(down, m1), mean: mean!, variance, inverse: inverse! }
+      const vectors = { scale: mul(down, m2), shift: mul(down, m1), mean: mean!, inverse: inverse! }
       return forms.normalize(x!, vectors)
     })
-    const count = scope('count', () => countPerChannel(x!, scale!))
+    const count = countPerChannel(x!, scale!)
     return [
       scope('dx', () => forms.scaleAdd(dy!, a, centred)),
       scope('dscale', () => mul(m2, count)),

@@ -1,10 +1,30 @@
-// Inference form → training form of a network: batch norms take the batch's own statistics, gates of stochastic depth open
-// and close, and gates of single functions, which are there to look at a trained network, stay open.
+// Inference form → training form of a network: batch norms take the batch's own statistics, dropout drops, gates of stochastic
+// depth open and close, and gates of single functions, which are there to look at a trained network, stay open.
 
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
-import { constant, GraphError, input, isParameter, type Parameter, type Value } from '../graph/value.js'
-import { BatchNormalization, batchNormTraining, Gate, gate, gather } from '../ops/index.js'
+import {
+  constant,
+  constantOf,
+  GraphError,
+  input,
+  isParameter,
+  type Parameter,
+  scope,
+  type Value,
+} from '../graph/value.js'
+import {
+  BatchNormalization,
+  batchNormTraining,
+  cast,
+  Dropout,
+  dropoutMask,
+  Gate,
+  gate,
+  gather,
+  mul,
+  SEEDS,
+} from '../ops/index.js'
 
 export interface TrainingForm {
   readonly graph: Graph
@@ -12,6 +32,8 @@ export interface TrainingForm {
   readonly statistics: ReadonlyMap<Parameter, Value>
   /** The input `gates`, float32 [G], and the survival probability of each; none where nothing is gated. */
   readonly gates?: { readonly input: Value; readonly survival: readonly number[] }
+  /** The input `seeds`, float32 [4], that dropout is drawn from; none where nothing is dropped. */
+  readonly seeds?: Value
 }
 
 /**
@@ -19,19 +41,27 @@ export interface TrainingForm {
  * preprocessing, the first convolution) stays the node of the inference graph.
  */
 export function trainingForm(inference: Graph): TrainingForm {
-  const gated = inference.nodes.filter(({ operator, inputs }) => operator.name === Gate.name && !inputs[1])
+  const gated = inference.nodes.filter(({ operator, inputs }) => operator === Gate && !inputs[1])
   const survival = gated.map(({ attributes }) => attributes.survival as number)
   const gates = input('gates', 'float32', [gated.length])
+  const dropouts = inference.nodes.filter(({ operator }) => operator === Dropout)
+  const seeds = input('seeds', 'float32', [SEEDS])
   const statistics = new Map<Parameter, Value>()
+  const drawn = [...(gated.length > 0 ? [gates] : []), ...(dropouts.length > 0 ? [seeds] : [])]
   const graph = rewrite(
     inference,
     (node, inputs) => {
-      if (node.operator.name === Gate.name) {
+      if (node.operator === Gate) {
         if (node.inputs[1]) return [inputs[0]!]
         const index = gated.indexOf(node)
         return [gate(inputs[0]!, survival[index]!, gather(gates, constant('int64', index)))]
       }
-      if (node.operator.name !== BatchNormalization.name || node.attributes.training_mode === 1) return undefined
+      if (node.operator === Dropout) {
+        const ratio = constantOf(node.inputs[1])?.[0] ?? 0.5
+        const mask = scope('mask', () => dropoutMask(inputs[0]!, seeds, ratio, dropouts.indexOf(node)))
+        return [mul(inputs[0]!, mask), cast(mask, 'bool')]
+      }
+      if (node.operator !== BatchNormalization || node.attributes.training_mode === 1) return undefined
       const [x, scale, shift, mean, variance] = inputs as readonly [Value, Value, Value, Value, Value]
       const { epsilon, momentum } = node.attributes as { epsilon: number; momentum: number }
       const [y, nextMean, nextVariance] = batchNormTraining(x, { scale, shift, mean, variance }, { epsilon, momentum })
@@ -47,7 +77,12 @@ export function trainingForm(inference: Graph): TrainingForm {
       }
       return [y!]
     },
-    { prefix: 'train', inputs: gated.length > 0 ? [gates] : [] },
+    { prefix: 'train', inputs: drawn },
   )
-  return { graph, statistics, ...(gated.length > 0 ? { gates: { input: gates, survival } } : {}) }
+  return {
+    graph,
+    statistics,
+    ...(gated.length > 0 ? { gates: { input: gates, survival } } : {}),
+    ...(dropouts.length > 0 ? { seeds } : {}),
+  }
 }

@@ -1,80 +1,95 @@
 // Inference graph → training-step graph: forward in training form, loss, backward, optimizer.
 
-import { type Graph, graph } from '../graph/graph.js'
-import { apply, input, type Parameter, parameter, rootScope, type Value } from '../graph/value.js'
-import { SgdMomentum } from '../ops/index.js'
-import { lossGradients, type StepOptions } from './gradients.js'
+import { ancestors, type Graph, graph } from '../graph/graph.js'
+import { nameOf, type Parameter, type Value } from '../graph/value.js'
+import { crossEntropy } from '../losses/crossEntropy.js'
+import type { Loss } from '../losses/loss.js'
+import { LOSS } from '../losses/scoring.js'
+import type { Optimizer } from '../optimizers/optimizer.js'
+import { sgd } from '../optimizers/sgd.js'
+import { AVERAGE_DECAY, type Average, FAST, withAverage } from './average.js'
+import { backward } from './backward.js'
+import { type ParameterGroup, settingsByName } from './groups.js'
+import { optimized } from './optimize.js'
+import type { StepSignature } from './signature.js'
 
-/** Stochastic gradient descent as the step does it; the learning rate is an input of each step. */
-export interface Optimizer {
-  readonly momentum: number
-  /** Added to the gradient of every parameter, batch norms and biases included (the paper's recipe). */
-  readonly weightDecay: number
-  readonly nesterov: boolean
+export interface StepOptions {
+  /** Softmax cross-entropy of the output `logits` unless given. */
+  readonly loss?: Loss | undefined
+  /** SGD with momentum unless given. */
+  readonly optimizer?: Optimizer | undefined
+  /** What some weights have otherwise than the rest. */
+  readonly groups?: readonly ParameterGroup[] | undefined
+  /** The norm of all gradients together is held to it. */
+  readonly clipNorm?: number | undefined
+  /** The network predicts with an average of the weights that train. */
+  readonly average?: Average | undefined
+  /** Compute normalised activations again in the backward pass instead of keeping them; true unless given. */
+  readonly recompute?: boolean | undefined
 }
 
 export interface TrainingStep {
   /**
-   * Inputs: those of the network, `labels` int64 [batch], `learning_rate` float32 [], and `gates` float32 [G] where the
-   * network has gates. Outputs: `loss` float32 [] (mean cross-entropy), `correct` int64 [] (right answers in the batch),
-   * and `NAME.next` for every weight, momentum and running statistic NAME.
+   * Inputs: those of the network, the targets, the hyperparameters, and what is drawn for each step. Outputs: the loss, what
+   * the metrics are made from, and `NAME.next` for every state NAME.
    */
   readonly graph: Graph
-  /** Parameter name → the output that replaces it. */
-  readonly updates: ReadonlyMap<string, string>
-  /** Survival probability of each gate, in the order of the `gates` input. */
-  readonly survival: readonly number[]
+  readonly signature: StepSignature
+  /** The loss by itself: from the network's outputs and the targets to the loss and the metrics. */
+  readonly scoring: Graph
 }
+
+const NEXT = '.next'
 
 /**
- * Derives the training step of a classifier.
- * @param inference a graph with an output `logits` float32 [batch, classes]
- * @throws GraphError when there is no such output, nothing to train, or an operator without gradient on the way
+ * Derives the training step of a network.
+ * @throws GraphError when the network lacks what the loss needs, nothing trains, or an operator without gradient is on the way;
+ *   UserError for a group that no weight belongs to
  */
-export function trainingStep(inference: Graph, optimizer: Optimizer, options: StepOptions = {}): TrainingStep {
-  const { form, labels, loss, correct, gradients } = lossGradients(inference, options)
-  const rate = input('learning_rate', 'float32', [])
-  const next = new Map<Parameter, Value>(form.statistics)
-  for (const [w, gradient] of gradients) {
-    for (const [state, value] of updated(w, gradient, rate, optimizer)) next.set(state, value)
+export function trainingStep(network: Graph, options: StepOptions = {}): TrainingStep {
+  const { loss = crossEntropy(), optimizer = sgd(), groups = [], clipNorm, average, recompute } = options
+  const names = network.parameters.filter(({ origin }) => origin.trainable).map(({ origin }) => origin.name)
+  const settings = settingsByName(names, groups)
+  const frozen = new Set(names.filter((name) => settings.get(name)?.frozen))
+  const { form, scoring, scores, targets, gradients } = backward(network, { loss, recompute, frozen })
+  const update = optimized(gradients, { optimizer, settings, clipNorm })
+  let next: ReadonlyMap<Parameter, Value> = new Map([...form.statistics, ...update.next])
+  let results = scores
+  const hyperparameters = [...update.hyperparameters]
+  const defaults = { ...update.defaults }
+  if (average) {
+    const { count } = update
+    if ((average.every ?? 1) > 1) next = new Map([...next, [count.state, count.next]])
+    const own = new Set<Value>(network.parameters)
+    const averaged = [...next.keys()].filter((state) => own.has(state))
+    const nodes = ancestors([...results.values(), ...next.values(), count.next])
+    const found = withAverage({ nodes }, results, next, averaged, count.next, average)
+    next = found.next
+    results = found.outputs
+    hyperparameters.push(found.hyperparameter)
+    defaults[AVERAGE_DECAY] = average.decay
   }
 
-  const outputs = new Map<string, Value>([
-    ['loss', loss],
-    ['correct', correct],
-  ])
-  for (const [state, value] of next) outputs.set(`${state.origin.name}.next`, value)
-  const inputs = [...inference.inputs, labels, rate, ...(form.gates ? [form.gates.input] : [])]
+  const outputs = new Map(results)
+  for (const [state, value] of next) outputs.set(`${state.origin.name}${NEXT}`, value)
+  const drawn = [...(form.gates ? [form.gates.input] : []), ...(form.seeds ? [form.seeds] : [])]
+  // What has a default comes last, as in the file, where it need not be fed.
+  const hasDefault = (value: Value) => defaults[nameOf(value)] !== null
+  const fed = hyperparameters.filter((value) => !hasDefault(value))
+  const inputs = [...network.inputs, ...targets, ...fed, ...drawn, ...hyperparameters.filter(hasDefault)]
   return {
-    graph: graph(`${inference.name}.train`, inputs, outputs),
-    updates: new Map([...next.keys()].map(({ origin }) => [origin.name, `${origin.name}.next`])),
-    survival: form.gates?.survival ?? [],
+    graph: graph(`${network.name}.train`, inputs, outputs),
+    scoring: scoring.graph,
+    signature: {
+      inputs: network.inputs.map((value) => ({ name: nameOf(value), dtype: value.dtype, shape: [...value.shape] })),
+      targets: [...scoring.targets],
+      hyperparameters: defaults,
+      ...(form.gates ? { gates: { name: nameOf(form.gates.input), survival: [...form.gates.survival] } } : {}),
+      ...(form.seeds ? { seeds: nameOf(form.seeds) } : {}),
+      loss: LOSS,
+      metrics: [...scoring.metrics],
+      statistics: [...form.statistics.keys()].map(({ origin }) => `${origin.name}${average ? FAST : ''}`),
+      updates: Object.fromEntries([...next.keys()].map(({ origin: { name } }) => [`${name}${NEXT}`, name])),
+    },
   }
 }
-
-/** One weight's update, and that of its momentum. */
-function updated(w: Parameter, gradient: Value, rate: Value, optimizer: Optimizer): [Parameter, Value][] {
-  const { name } = w.origin
-  return rootScope(`update/${name}`, () => {
-    const velocity = named(`${name}.momentum`, w)
-    const [nextWeight, nextVelocity] = apply(SgdMomentum, [w, gradient, velocity, rate], {
-      momentum: optimizer.momentum,
-      weight_decay: optimizer.weightDecay,
-      nesterov: Number(optimizer.nesterov),
-    })
-    return [
-      [w, nextWeight!],
-      [velocity, nextVelocity!],
-    ]
-  })
-}
-
-const named = (name: string, like: Parameter): Parameter =>
-  rootScope('', () =>
-    parameter(
-      name,
-      like.shape as readonly number[],
-      { kind: 'constant', value: 0 },
-      { trainable: false, dtype: like.dtype },
-    ),
-  )

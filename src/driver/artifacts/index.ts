@@ -2,16 +2,15 @@
 
 import type { Graph } from '../../core/graph/graph.js'
 import type { Tensor } from '../../core/graph/tensor.js'
-import { nameOf } from '../../core/graph/value.js'
 import { evaluationModelDocs, trainingModelDocs } from '../../core/model/docs.js'
 import { keys } from '../../core/model/metadata.js'
-import { stepNames } from '../../core/model/write.js'
 import { encodeModel } from '../../core/onnx/tensors.js'
 import { type Docs, writeModel } from '../../core/onnx/write.js'
 import { portable } from '../../core/targets/portable/index.js'
 import type { Target } from '../../core/targets/target.js'
-import type { StepOptions } from '../../core/training/gradients.js'
+import type { BackwardOptions } from '../../core/training/backward.js'
 import { initialize } from '../../core/training/initialize.js'
+import { trainingStep } from '../../core/training/step.js'
 import { encodeCheckpoint } from './checkpoint.js'
 import { evaluationModel, trainingModel } from './models.js'
 import { type OptimizerOptions, optimizerModel } from './optimizer.js'
@@ -19,7 +18,7 @@ import { type OptimizerOptions, optimizerModel } from './optimizer.js'
 export const artifactFiles = ['training_model.onnx', 'eval_model.onnx', 'optimizer_model.onnx', 'checkpoint'] as const
 export type ArtifactFile = (typeof artifactFiles)[number]
 
-export interface ArtifactOptions extends StepOptions, OptimizerOptions {
+export interface ArtifactOptions extends Pick<BackwardOptions, 'recompute'>, OptimizerOptions {
   /** Draws the weights: the same seed, the same bytes. */
   readonly seed: number
   /** Writes the operators of training; `portable` unless given. */
@@ -48,13 +47,12 @@ export function trainingArtifacts(
   const about = architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(architecture) }
   const { survival } = training
   const gates = survival.length > 0 ? { [keys.gates]: JSON.stringify({ name: 'gates', survival }) } : {}
-  const [images] = network.inputs
-  const names = stepNames(images ? nameOf(images) : '', survival)
+  const { signature } = trainingStep(network)
   const encode = (graph: Graph, metadata: Readonly<Record<string, string>>, docs: Docs) =>
     encodeModel(writeModel({ graph, weights: new Map(), metadata, docs }))
   return {
-    'training_model.onnx': encode(training.graph, { ...about, ...gates }, trainingModelDocs(network.name, names)),
-    'eval_model.onnx': encode(evaluationModel(network, target), about, evaluationModelDocs(network.name, names)),
+    'training_model.onnx': encode(training.graph, { ...about, ...gates }, trainingModelDocs(network.name, signature)),
+    'eval_model.onnx': encode(evaluationModel(network, target), about, evaluationModelDocs(network.name, signature)),
     'optimizer_model.onnx': encodeModel(optimizerModel(options)),
     checkpoint: encodeCheckpoint({
       trained: values(true),

@@ -4,9 +4,10 @@
 
 import { type Graph, graph } from '../../core/graph/graph.js'
 import { constant, input, nameOf, type Parameter, rootScope, type Value } from '../../core/graph/value.js'
+import { crossEntropy } from '../../core/losses/crossEntropy.js'
 import { parametersAsInputs } from '../../core/model/write.js'
 import type { Target } from '../../core/targets/target.js'
-import { lossGradients, lossOf, type StepOptions } from '../../core/training/gradients.js'
+import { type BackwardOptions, backward, scored } from '../../core/training/backward.js'
 import { accumulate } from './accumulator.js'
 
 const buffer = (name: string) => `${name}_grad.accumulation.buffer`
@@ -28,12 +29,16 @@ export interface TrainingModel {
  * that of their inputs.
  * @throws GraphError when the network cannot be trained
  */
-export function trainingModel(network: Graph, target: Target, options: StepOptions = {}): TrainingModel {
-  const { form, labels, loss, correct, gradients } = lossGradients(network, options)
-  const results = new Map(Object.entries({ loss, correct, logits: form.graph.outputs.get('logits')! }))
+export function trainingModel(
+  network: Graph,
+  target: Target,
+  options: Pick<BackwardOptions, 'recompute'> = {},
+): TrainingModel {
+  const { form, scores, targets, gradients } = backward(network, { loss: crossEntropy(), ...options })
+  const results = new Map([...scores, ['logits', form.graph.outputs.get('logits')!]])
   const user = [...results.keys()]
   for (const [{ origin }, value] of [...gradients, ...form.statistics]) results.set(`${origin.name}.new`, value)
-  const inputs = [...network.inputs, labels, ...(form.gates ? [form.gates.input] : [])]
+  const inputs = [...network.inputs, ...targets, ...(form.gates ? [form.gates.input] : [])]
   const plain = graph(`${network.name}.train`, inputs, results)
   const lowered = target.lower(parametersAsInputs(plain, network.parameters))
 
@@ -61,8 +66,8 @@ export function trainingModel(network: Graph, target: Target, options: StepOptio
  * model has for the user: onnxruntime-web 1.19.2 names the one's results by the other's outputs.
  */
 export function evaluationModel(network: Graph, target: Target): Graph {
-  const { labels, loss, correct } = lossOf(network, 'eval')
-  const outputs = { loss, correct, logits: network.outputs.get('logits')! }
-  const plain = graph(`${network.name}.eval`, [...network.inputs, labels], outputs)
+  const { scores, targets } = scored(network, crossEntropy(), 'eval')
+  const outputs = new Map([...scores, ['logits', network.outputs.get('logits')!]])
+  const plain = graph(`${network.name}.eval`, [...network.inputs, ...targets], outputs)
   return target.lower(parametersAsInputs(plain, network.parameters))
 }

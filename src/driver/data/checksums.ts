@@ -5,8 +5,8 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { UserError } from '../../core/errors.js'
+import type { DatasetFormat } from './cifar.js'
 import { readBytes } from './cifar.js'
-import type { DatasetFormat } from './imageSet.js'
 
 /** The name of the file that lists the checksums of the files beside it. */
 export const checksumsFile = 'MD5SUMS'

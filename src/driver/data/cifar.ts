@@ -5,7 +5,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, UserError } from '../../core/errors.js'
-import type { Dataset, DatasetFormat, ImageSet } from './imageSet.js'
+import { type ImageDataset, type ImageSet, imageSet, shared } from './dataset.js'
+import type { Reader } from './reader.js'
+
+export type DatasetFormat = 'cifar10' | 'cifar100'
 
 /** Where a format keeps what. A record is its label bytes, then 3072 bytes: 32 rows of 32 red values, green, blue. */
 export interface CifarLayout {
@@ -67,18 +70,18 @@ const isFolder = async (path: string): Promise<boolean> =>
  * of the one that the official archive unpacks to. CIFAR-100 gives its 100 fine labels.
  * Throws a UserError that names the file and what was expected of it.
  */
-export async function readDataset(dir: string): Promise<Dataset> {
+export async function readCifar(dir: string): Promise<ImageDataset> {
   const { folder, layout } = await findDataset(dir)
   const classes = await readClasses(join(folder, layout.classes))
   const read = (names: readonly string[]) => readImageSet(folder, names, layout, classes)
   return { format: layout.format, train: await read(layout.train), test: await read(layout.test) }
 }
 
-/** Finds the data set in a folder by its files, all of which must be there. */
-export async function findDataset(dir: string): Promise<{ folder: string; layout: CifarLayout }> {
-  if (!(await isFolder(dir))) {
-    throw new UserError(`${dir}: there is no such folder; \`rdm-data fetch cifar10\` downloads CIFAR-10`)
-  }
+/**
+ * Finds the data set in a folder by its files, all of which must be there; undefined where there are none of them.
+ * @throws UserError for a data set that is not complete
+ */
+async function lookFor(dir: string): Promise<{ folder: string; layout: CifarLayout } | undefined> {
   for (const layout of Object.values(cifarLayouts)) {
     for (const folder of [dir, join(dir, layout.folder)]) {
       const sizes = await Promise.all(filesOf(layout).map((name) => sizeOf(join(folder, name))))
@@ -95,11 +98,30 @@ export async function findDataset(dir: string): Promise<{ folder: string; layout
       }
     }
   }
+  return undefined
+}
+
+const looksFor =
+  'data_batch_1.bin … data_batch_5.bin, test_batch.bin and batches.meta.txt (CIFAR-10), or train.bin, test.bin and ' +
+  'fine_label_names.txt (CIFAR-100), here and in cifar-10-batches-bin and cifar-100-binary'
+
+/** As `lookFor`, for a folder that must hold one. */
+export async function findDataset(dir: string): Promise<{ folder: string; layout: CifarLayout }> {
+  if (!(await isFolder(dir))) {
+    throw new UserError(`${dir}: there is no such folder; \`rdm-data fetch cifar10\` downloads CIFAR-10`)
+  }
+  const found = await lookFor(dir)
+  if (found) return found
   throw new UserError(
-    `${dir}: no data set found; looked for data_batch_1.bin … data_batch_5.bin, test_batch.bin and batches.meta.txt ` +
-      '(CIFAR-10), or train.bin, test.bin and fine_label_names.txt (CIFAR-100), here and in cifar-10-batches-bin and ' +
-      'cifar-100-binary; `rdm-data fetch cifar10` downloads CIFAR-10',
+    `${dir}: no data set found; looked for ${looksFor}; \`rdm-data fetch cifar10\` downloads CIFAR-10`,
   )
+}
+
+export const cifarReader: Reader = {
+  format: 'cifar',
+  looksFor,
+  recognizes: async (path) => (await isFolder(path)) && (await lookFor(path)) !== undefined,
+  read: (path) => readCifar(path),
 }
 
 /** The names of the classes: 2 to 256 lines of printable text. */
@@ -140,8 +162,8 @@ async function readImageSet(
     files.push({ path, size, count: countRecords(path, size, layout) })
   }
   const count = files.reduce((sum, file) => sum + file.count, 0)
-  const images = new Uint8Array(count * pixelBytes)
-  const labels = new Uint8Array(count)
+  const images = shared('uint8', count * pixelBytes)
+  const labels = shared('uint8', count)
   const stride = recordBytes(layout)
   let image = 0
   for (const { path, size } of files) {
@@ -152,7 +174,7 @@ async function readImageSet(
       images.set(bytes.subarray(pixels, pixels + pixelBytes), image * pixelBytes)
     }
   }
-  return { images, labels, count, channels: 3, height: cifarSide, width: cifarSide, classes }
+  return imageSet({ images, labels, count, channels: 3, height: cifarSide, width: cifarSide, classes })
 }
 
 /** Reads a file that has this size, which the caller has found acceptable. */

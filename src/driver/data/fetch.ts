@@ -6,9 +6,9 @@ import { extract } from 'tar'
 import { messageOf, UserError } from '../../core/errors.js'
 import { makeFolder } from '../folders.js'
 import { checksumsFile, formatChecksums, md5OfFile } from './checksums.js'
-import { type CifarLayout, cifarLayouts, filesOf, readDataset } from './cifar.js'
+import { type CifarLayout, cifarLayouts, type DatasetFormat, filesOf, readCifar } from './cifar.js'
+import type { ImageDataset } from './dataset.js'
 import { type DownloadOptions, download, type Source } from './download.js'
-import type { Dataset, DatasetFormat } from './imageSet.js'
 
 /** An archive, tar and gzip, of one data set. */
 export interface Archive extends Source {
@@ -34,7 +34,7 @@ export const officialArchives: Readonly<Record<DatasetFormat, Archive>> = {
 export interface Fetched {
   /** The folder of the data set, inside the one that was asked for. */
   readonly folder: string
-  readonly dataset: Dataset
+  readonly dataset: ImageDataset
   /** False when the data set was there before. */
   readonly fresh: boolean
 }
@@ -46,7 +46,7 @@ export interface Fetched {
 export async function fetchDataset(archive: Archive, dir: string, options: DownloadOptions = {}): Promise<Fetched> {
   const folder = join(dir, archive.layout.folder)
   if (await stat(folder).catch(() => undefined)) {
-    const dataset = await readDataset(folder).catch((error: unknown) => {
+    const dataset = await readCifar(folder).catch((error: unknown) => {
       throw new UserError(
         `${folder}: is there already, but is no complete data set (${messageOf(error)}); move it away`,
       )
@@ -61,7 +61,7 @@ export async function fetchDataset(archive: Archive, dir: string, options: Downl
   return { folder, dataset, fresh: true }
 }
 
-async function unpack(file: string, layout: CifarLayout, dir: string, folder: string): Promise<Dataset> {
+async function unpack(file: string, layout: CifarLayout, dir: string, folder: string): Promise<ImageDataset> {
   const fresh = await mkdtemp(`${folder}.tmp-`)
   try {
     const wanted = new Set(
@@ -71,7 +71,7 @@ async function unpack(file: string, layout: CifarLayout, dir: string, folder: st
     const filter = (path: string, entry: object) => wanted.has(path) && 'type' in entry && entry.type === 'File'
     await extract({ file, cwd: fresh, strict: true, preserveOwner: false, filter })
     const unpacked = join(fresh, layout.folder)
-    const dataset = await readDataset(unpacked)
+    const dataset = await readCifar(unpacked)
     const sums = new Map<string, string>()
     for (const name of [...layout.train, ...layout.test]) sums.set(name, await md5OfFile(join(unpacked, name)))
     await writeFile(join(unpacked, checksumsFile), formatChecksums(sums))

@@ -8,7 +8,7 @@
 
 import { permutation, type RandomStream, randomStream } from '../../core/random.js'
 import { cifarSide, pixelBytes } from './cifar.js'
-import type { Dataset, ImageSet } from './imageSet.js'
+import { type ImageDataset, type ImageSet, imageSet } from './dataset.js'
 
 /** How much of the pixel at (x, y), in the pattern's own coordinates, is figure: 0 (ground) to 1. */
 type Pattern = (x: number, y: number) => number
@@ -61,7 +61,7 @@ export interface SynthOptions {
  * for its class: each class has as many images as any other, give or take one, in random order.
  * About 7,000 images a second.
  */
-export function synthesize(options: SynthOptions): Dataset {
+export function synthesize(options: SynthOptions): ImageDataset {
   const classes = options.classes ?? patternNames.length
   if (!Number.isInteger(classes) || classes < 2 || classes > patternNames.length) {
     throw new RangeError(`${classes} classes: expected a whole number from 2 to ${patternNames.length}`)
@@ -80,7 +80,7 @@ function drawSet(count: number, name: string, seed: number, classes: number, noi
     const random = randomStream(seed, 'synth', name, i)
     drawImage(images.subarray(i * pixelBytes, (i + 1) * pixelBytes), patternNames[labels[i]!]!, noise, random)
   }
-  return {
+  return imageSet({
     images: new Uint8Array(images.buffer),
     labels: Uint8Array.from(labels),
     count,
@@ -88,7 +88,7 @@ function drawSet(count: number, name: string, seed: number, classes: number, noi
     height: cifarSide,
     width: cifarSide,
     classes: patternNames.slice(0, classes),
-  }
+  })
 }
 
 const noiseLength = 2 ** 16

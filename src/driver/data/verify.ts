@@ -8,13 +8,13 @@ import {
   type CifarLayout,
   checkLabels,
   countRecords,
+  type DatasetFormat,
   findDataset,
   maxBytes,
   readBytes,
   readClasses,
   recordBytes,
 } from './cifar.js'
-import type { DatasetFormat } from './imageSet.js'
 
 export interface FileReport {
   readonly name: string

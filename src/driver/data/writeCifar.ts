@@ -6,7 +6,7 @@ import { UserError } from '../../core/errors.js'
 import { makeFolder } from '../folders.js'
 import { checksumsFile, formatChecksums, md5 } from './checksums.js'
 import { cifarLayouts, pixelBytes, recordBytes } from './cifar.js'
-import type { Dataset, ImageSet } from './imageSet.js'
+import type { ImageDataset, ImageSet } from './dataset.js'
 
 /** Throws a UserError unless a data set can be written to this folder: it is not there, or it is empty. */
 export async function checkWritable(dir: string): Promise<void> {
@@ -22,7 +22,7 @@ export async function checkWritable(dir: string): Promise<void> {
  * Writes data_batch_1.bin … data_batch_5.bin, test_batch.bin, batches.meta.txt and MD5SUMS into a new or empty folder.
  * The folder appears whole or not at all. Needs at least 5 training images, one a file.
  */
-export async function writeCifar10(dir: string, dataset: Dataset): Promise<void> {
+export async function writeCifar10(dir: string, dataset: ImageDataset): Promise<void> {
   await checkWritable(dir)
   const layout = cifarLayouts.cifar10
   if (dataset.train.count < layout.train.length) {

@@ -1,170 +1,201 @@
-// Loss, error and confusion matrix of an inference model over a set of images.
+// How good any model is on a data set: one of ours, whose file says its loss, or another, whose loss is found or given.
 
 import { UserError } from '../../core/errors.js'
-import type { Tensors } from '../../core/graph/tensor.js'
+import type { Graph } from '../../core/graph/graph.js'
+import type { Tensor, Tensors } from '../../core/graph/tensor.js'
+import { input } from '../../core/graph/value.js'
+import { crossEntropy } from '../../core/losses/crossEntropy.js'
+import type { Loss } from '../../core/losses/loss.js'
+import { LOSS, scoringOf } from '../../core/losses/scoring.js'
+import { fromBase64, keys, readMetadata } from '../../core/model/metadata.js'
+import type { TestAugment } from '../../core/model/recipe.js'
+import { exportGraph } from '../../core/model/write.js'
 import type { TensorInfo } from '../../core/onnx/signature.js'
-import { type ImageSet, imageSize } from '../data/imageSet.js'
+import { decodeModel } from '../../core/onnx/tensors.js'
+import type { MetricInfo, TargetInfo } from '../../core/training/signature.js'
+import { openBatches } from '../data/batchSource.js'
+import { bindColumns, checkColumns, type InputColumns } from '../data/bind.js'
+import { type ImageSet, imageSet, type Split } from '../data/dataset.js'
+import type { Scores } from '../run/metrics.js'
 import type { Session } from '../runtime/session.js'
-import { cutNames, LOGITS } from '../targets/ort-cuda/steps.js'
+import { argmax, type ClassifierNames } from './classifier.js'
+import { EVALUATION_BATCH, evaluateSplit } from './evaluator.js'
+import { Scorer } from './scorer.js'
+import { varianceOf } from './splitEvaluator.js'
+
+/** How predictions are scored. */
+export interface Scored {
+  readonly scoring: Uint8Array
+  readonly targets: readonly TargetInfo[]
+  readonly loss: string
+  readonly metrics: readonly MetricInfo[]
+}
+
+/** What a file of ours says of it; undefined for a file of somebody else's. */
+export function scoredInFile(bytes: Uint8Array): Scored | undefined {
+  const properties = decodeModel(bytes).metadataProps
+  const signature = readMetadata(properties, keys.signature)
+  const scoring = readMetadata(properties, keys.loss)
+  if (!signature || scoring === undefined) return undefined
+  const { targets, loss, metrics } = signature
+  return { scoring: fromBase64(scoring), targets, loss, metrics }
+}
+
+/** Predictions of a network as a graph whose outputs are its inputs: what a loss is applied to. */
+const predictions = (outputs: readonly TensorInfo[]): Pick<Graph, 'name' | 'outputs'> => ({
+  name: 'predictions',
+  outputs: new Map(outputs.map(({ name, dtype, shape }) => [name, input(name, dtype, ['batch', ...shape.slice(1)])])),
+})
+
+/** A loss of outputs, as it would be said in a file. */
+export function scoredBy(loss: Loss, outputs: readonly TensorInfo[]): Scored {
+  const { graph: source, targets, metrics } = scoringOf(predictions(outputs), loss)
+  return { scoring: exportGraph(source), targets, loss: LOSS, metrics }
+}
 
 export interface Evaluation {
   readonly images: number
-  readonly wrong: number
-  /** Fraction of the images that were classified wrong. */
-  readonly error: number
-  /** Mean cross-entropy, in nats. */
   readonly loss: number
-  /** How many images of class `row` were taken for class `column`. */
-  readonly confusion: readonly (readonly number[])[]
+  /** Metrics by name; a classifier's `error` is the fraction that was classified wrong. */
+  readonly scores: Scores
+  /** Of a classifier: how many examples of class `row` were taken for class `column`. */
+  readonly confusion?: readonly (readonly number[])[]
 }
 
-// Divides the 10,000 CIFAR test images, so that no odd batch makes the runtime plan its memory anew.
-const evaluationBatch = 200
-
-/** The input and the output of a classifier. */
-export interface ClassifierNames {
-  readonly images: string
-  readonly logits: string
-}
-
-const describe = (infos: readonly TensorInfo[]) =>
-  infos.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.join(', ')}]`).join('; ') || 'none'
-
-/**
- * Which input takes the images and which output gives the logits: the only uint8 input of rank 4, and the output
- * called `logits` or else the only float32 output of rank 2.
- * @throws UserError when the model is no image classifier, or not for images of this set's size and classes.
- */
-export function classifierOf({ inputs, outputs }: Pick<Session, 'inputs' | 'outputs'>, set: ImageSet): ClassifierNames {
-  const [images, ...others] = inputs
-  if (!images || others.length > 0 || images.dtype !== 'uint8' || images.shape.length !== 4) {
-    throw new UserError(
-      `the model is no image classifier: expected one input, uint8 [batch, 3, height, width], found ${describe(inputs)}`,
-    )
-  }
-  const candidates = outputs.filter(({ dtype, shape }) => dtype === 'float32' && shape.length === 2)
-  const logits =
-    candidates.find(({ name }) => name === 'logits') ?? (candidates.length === 1 ? candidates[0] : undefined)
-  if (!logits) {
-    throw new UserError(
-      `the model is no image classifier: expected an output "logits", float32 [batch, classes], found ${describe(outputs)}`,
-    )
-  }
-  const expected = [set.channels, set.height, set.width]
-  if (images.shape.slice(1).some((size, i) => typeof size === 'number' && size !== expected[i])) {
-    throw new UserError(
-      `the model takes images of [${images.shape.slice(1).join(', ')}], the data are [${expected.join(', ')}]`,
-    )
-  }
-  const classes = logits.shape[1]
-  if (typeof classes === 'number' && classes !== set.classes.length) {
-    throw new UserError(`the model has ${classes} classes, the data have ${set.classes.length}`)
-  }
-  return { images: images.name, logits: logits.name }
-}
-
-/** Gives the logits of images of a set. */
-export interface Classifier {
-  /** Images at a time, at most. */
-  readonly batch: number
-  /** Of the images from `first` on, row by row. */
-  logits(first: number, count: number): Promise<Float32Array>
-}
-
-/** A classifier by a model that takes a batch of images. */
-export function classifierBy(session: Pick<Session, 'run'>, names: ClassifierNames, set: ImageSet): Classifier {
-  const size = imageSize(set)
-  return {
-    batch: evaluationBatch,
-    async logits(first, count) {
-      const shape = [count, set.channels, set.height, set.width]
-      // A copy, because a message to another thread would otherwise carry the whole set along.
-      const data = set.images.slice(first * size, (first + count) * size)
-      const outputs = await session.run({ [names.images]: { dtype: 'uint8', shape, data } })
-      return logitsOf(outputs, names.logits, count, set)
-    },
-  }
+export interface EvaluateModelOptions {
+  readonly session: Pick<Session, 'run' | 'inputs' | 'outputs'>
+  readonly scored: Scored
+  readonly split: Split
+  /** What the split is called in messages. */
+  readonly name?: string
+  readonly inputs?: InputColumns | undefined
+  readonly testAugment?: TestAugment | undefined
+  /** The output that says the class, for the confusion matrix. */
+  readonly logits?: string | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
- * A classifier by a model of `evaluationSteps`, which holds the images: many batches a run.
- * @param state the weights to classify with
+ * Predicts and scores a whole split.
+ * @returns undefined when `signal` aborted it
+ * @throws UserError when model and data do not fit, or a prediction is not finite
  */
-export function classifierInLoop(session: Pick<Session, 'run'>, state: Tensors, set: ImageSet): Classifier {
-  const most = 50
-  return {
-    batch: most * evaluationBatch,
-    async logits(first, count) {
-      const steps = Math.ceil(count / evaluationBatch)
-      // Batches are of one size: what the last lacks is filled with its last image, and cut off again.
-      const indices = BigInt64Array.from({ length: steps * evaluationBatch }, (_, i) =>
-        BigInt(first + Math.min(i, count - 1)),
-      )
-      const shape = [steps, evaluationBatch]
-      const outputs = await session.run({ ...state, [cutNames.indices]: { dtype: 'int64', shape, data: indices } })
-      return logitsOf(outputs, LOGITS, steps * evaluationBatch, set).subarray(0, count * set.classes.length)
-    },
+export async function evaluateModel(options: EvaluateModelOptions): Promise<Evaluation | undefined> {
+  const { session, scored, split, name = 'test', inputs: columns, testAugment, logits, signal } = options
+  const inputs = session.inputs.map((info) => ({ ...info, shape: [...info.shape] }))
+  const own = { inputs, targets: [...scored.targets] }
+  const bindings = bindColumns(own, { train: split }, columns)
+  checkColumns({ [name]: split }, bindings)
+  const fixed = inputs[0]?.shape[0]
+  const fixedBatch = typeof fixed === 'number' ? fixed : undefined
+  const scorer = await Scorer.open({
+    scoring: scored.scoring,
+    measured: { loss: scored.loss, metrics: [...scored.metrics] },
+    varianceOf: (target) => varianceOf(split, bindings, target),
+  })
+  const source = await openBatches(split, bindings, { batchSize: fixedBatch ?? EVALUATION_BATCH })
+  const classes = scored.targets.find((target) => target.classes !== undefined)
+  const confusion = logits !== undefined && classes ? new Confusion(classes, logits) : undefined
+  try {
+    const score = await evaluateSplit({
+      predictor: { batches: 1, predict: (feeds) => session.run(feeds) },
+      ...{ scorer, source, fixedBatch, testAugment, signal },
+      inputs: inputs.map((info) => info.name),
+      onBatch: (values) => confusion?.add(values),
+    })
+    if (!score) return undefined
+    const { examples, loss, scores } = score
+    return { images: examples, loss, scores, ...(confusion ? { confusion: confusion.rows } : {}) }
+  } finally {
+    await scorer.close()
+    await source.close()
   }
 }
 
-/** @throws UserError when there are not as many as images and classes */
-export function logitsOf(outputs: Tensors, name: string, count: number, { classes }: ImageSet): Float32Array {
-  const { data } = outputs[name]!
-  if (!(data instanceof Float32Array) || data.length !== count * classes.length)
-    throw new UserError(`"${name}" has ${data.length} values, expected ${count} × ${classes.length} float32`)
-  return data
-}
+/** Counts what was taken for what; predictions that are not finite are nothing to count. */
+class Confusion {
+  readonly rows: number[][]
+  readonly #label: string
+  readonly #logits: string
+  #seen = 0
 
-/** `score` by a model that takes a batch of images. */
-export const evaluate = (
-  session: Pick<Session, 'run'>,
-  names: ClassifierNames,
-  set: ImageSet,
-  signal?: AbortSignal,
-): Promise<Evaluation | undefined> => score(classifierBy(session, names, set), set, signal)
+  constructor({ name, classes = 0 }: TargetInfo, logits: string) {
+    this.rows = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
+    this.#label = name
+    this.#logits = logits
+  }
 
-/**
- * Classifies every image of the set. Sums are made here in float64, in the order of the images, so the same logits
- * give the same numbers.
- * @returns undefined when `signal` aborted it.
- */
-export async function score(
-  classifier: Classifier,
-  set: ImageSet,
-  signal?: AbortSignal,
-): Promise<Evaluation | undefined> {
-  const classes = set.classes.length
-  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
-  let lossSum = 0
-  let wrong = 0
-  for (let first = 0; first < set.count; first += classifier.batch) {
-    if (signal?.aborted) return undefined
-    const count = Math.min(classifier.batch, set.count - first)
-    const logits = await classifier.logits(first, count)
-    for (let i = 0; i < count; i++) {
-      const row = logits.subarray(i * classes, (i + 1) * classes)
-      const label = set.labels[first + i]!
-      const guess = argmax(row)
-      lossSum += crossEntropy(row, label)
-      if (guess !== label) wrong += 1
-      confusion[label]![guess]! += 1
+  add(values: Tensors): void {
+    const [labels, logits] = [values[this.#label]!, values[this.#logits] as Tensor<'float32'>]
+    const classes = this.rows.length
+    for (let i = 0; i < labels.data.length; i++, this.#seen++) {
+      const row = logits.data.subarray(i * classes, (i + 1) * classes)
+      const bad = row.findIndex((value) => !Number.isFinite(value))
+      if (bad >= 0)
+        throw new UserError(
+          `the output "${this.#logits}" is ${row[bad]} for example ${this.#seen} (counted from 0): the model predicts nothing; was its training diverged?`,
+        )
+      this.rows[Number(labels.data[i])]![argmax(row)]! += 1
     }
   }
-  return { images: set.count, wrong, error: wrong / set.count, loss: lossSum / set.count, confusion }
 }
 
-/** The first of the largest, as ONNX's ArgMax. */
-export function argmax(row: Float32Array): number {
-  let best = 0
-  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i
-  return best
+/** What a classifier gives is read as. */
+export type Reading = 'logits' | 'probabilities'
+
+/** Whether each row of an output is a distribution: nothing below 0, and 1 in all. */
+export function readingOf({ data, shape }: Tensor, classes: number): Reading {
+  const rows = data.length / classes
+  if (shape.length !== 2) return 'logits'
+  for (let i = 0; i < rows; i++) {
+    let sum = 0
+    for (let c = 0; c < classes; c++) {
+      const value = Number(data[i * classes + c])
+      if (!(value >= 0 && value <= 1)) return 'logits'
+      sum += value
+    }
+    if (Math.abs(sum - 1) > 1e-3) return 'logits'
+  }
+  return 'probabilities'
 }
 
-/** −log softmax(row)[label], with the maximum taken out first so that no exponential overflows. */
-function crossEntropy(row: Float32Array, label: number): number {
-  let max = -Infinity
-  for (const value of row) max = Math.max(max, value)
-  let sum = 0
-  for (const value of row) sum += Math.exp(value - max)
-  return Math.log(sum) + max - row[label]!
+/** Images that tell what a classifier's output is read as. */
+const PROBED = 16
+
+/** The cross-entropy of a classifier of somebody else's: of its logits, or of what are probabilities already. */
+export async function classifierScoredBy(
+  session: Pick<Session, 'run' | 'inputs' | 'outputs'>,
+  { images, logits }: ClassifierNames,
+  set: Omit<ImageSet, 'columns'>,
+): Promise<Scored> {
+  const fixed = session.inputs[0]?.shape[0]
+  const few = typeof fixed === 'number' ? fixed : Math.min(set.count, PROBED)
+  const size = set.images.length / set.count
+  const data = new Uint8Array(few * size)
+  data.set(set.images.subarray(0, Math.min(few, set.count) * size))
+  const shape = [few, set.channels, set.height, set.width]
+  const outputs = await session.run({ [images]: { dtype: 'uint8', shape, data } })
+  const classes = set.classes.length
+  const probabilities = readingOf(outputs[logits]!, classes) === 'probabilities'
+  const named = session.outputs.map((info) => (info.name === logits ? { ...info, shape: ['batch', classes] } : info))
+  return scoredBy(crossEntropy({ output: logits, probabilities }), named)
+}
+
+/**
+ * The error, the loss and the confusion matrix of an image classifier.
+ * @returns undefined when `signal` aborted it
+ * @throws UserError for predictions that are not finite, or that do not have a row for each image
+ */
+export async function evaluate(
+  session: Pick<Session, 'run' | 'inputs' | 'outputs'>,
+  names: ClassifierNames,
+  set: Omit<ImageSet, 'columns'>,
+  signal?: AbortSignal,
+): Promise<(Evaluation & { readonly error: number; readonly wrong: number }) | undefined> {
+  const scored = await classifierScoredBy(session, names, set)
+  const split = imageSet(set)
+  const result = await evaluateModel({ session, scored, split, logits: names.logits, signal })
+  if (!result) return undefined
+  const error = result.scores.error!
+  return { ...result, error, wrong: Math.round(error * result.images) }
 }

@@ -1,20 +1,30 @@
 // The configuration of a training run: the model's recipe, what the user overrides, and the driver's own settings.
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
-import { UserError } from '../../core/errors.js'
+import { describeIssues, UserError } from '../../core/errors.js'
 import { type Recipe, recipeSchema } from '../../core/model/recipe.js'
-import { type TargetName, targetNames } from '../planning/plan.js'
-import { type Provider, providers, runtimes } from '../runtime/protocol.js'
-import { precisions } from '../targets/ort-cuda/index.js'
+import { needsLength, scheduleSchema } from '../../core/training/schedule.js'
+import { providers, runtimes } from '../runtime/protocol.js'
+import { meantBy, ownTargetNames, targetNames, targetOf } from '../targets/index.js'
+import { precisions } from '../targets/target.js'
 
-const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
+const { epochs, batchSize, learningRate, augment, testAugment } = recipeSchema.shape
 
 export const fitConfigSchema = z.strictObject({
   epochs,
   batchSize,
   learningRate,
+  /** Of the step's other hyperparameters, by their names. */
+  schedules: z.record(z.string(), scheduleSchema).default({}),
   augment,
-  /** Decides the order of the images, their augmentation and the gates. */
+  testAugment: testAugment.unwrap().default('none'),
+  /** Leaves out the smaller batch at the end of an epoch. */
+  dropLast: z.boolean().default(false),
+  /** Batches whose gradients make one update. */
+  accumulate: z.int().min(1).max(1_000_000).default(1),
+  /** Input of the step → column of the data set, where they are not called alike. */
+  inputs: z.record(z.string(), z.string()).default({}),
+  /** Decides the order of the examples, their augmentation, the gates and what is dropped. */
   seed: z.int().min(0),
   /** Ends the run after so many steps in all, where the epochs do not end it sooner; null: the epochs alone do. */
   steps: z.int().min(1).nullable(),
@@ -28,7 +38,7 @@ export const fitConfigSchema = z.strictObject({
   target: z.enum(targetNames).default('portable'),
   /** Of convolutions and matrix products. */
   precision: z.enum(precisions).default('fp32'),
-  /** Steps that target ort-cuda takes in one run; null: what suits the provider. */
+  /** Steps that a target takes in one run, where it takes many; null: what suits the provider. */
   stepsPerRun: z.int().min(1).max(1_000_000).nullable().default(null),
   /** Seconds from one checkpoint within an epoch to the next. */
   checkpointSeconds: z.number().min(0),
@@ -47,6 +57,8 @@ const defaults = {
   get threads() {
     return availableParallelism()
   },
+  accumulate: 1,
+  inputs: {},
   runtime: 'node',
   // The only provider that is there after a plain install.
   provider: 'cpu',
@@ -65,7 +77,12 @@ const optionOf: Record<keyof FitConfig, string> = {
   epochs: '--epochs',
   batchSize: '--batch',
   learningRate: '--lr',
+  schedules: '--set',
   augment: '--no-augment',
+  testAugment: '--test-augment',
+  dropLast: '--drop-last',
+  accumulate: '--accumulate',
+  inputs: '--input',
   seed: '--seed',
   steps: '--steps',
   threads: '--threads',
@@ -81,15 +98,11 @@ const optionOf: Record<keyof FitConfig, string> = {
 const given = (overrides: FitOverrides) =>
   Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined))
 
-/** Whether steps are taken many a run, in a loop inside the graph: what target ort-cuda does. */
-export const inLoop = ({ target, provider }: { readonly target: TargetName; readonly provider: Provider }): boolean =>
-  target === 'ort-cuda' || (target === 'auto' && provider === 'cuda')
-
 /**
- * How many steps a run takes at most. On a GPU enough that what passes over the bus before and after is little beside them;
- * a run that is stopped and a progress bar wait for all of them.
+ * How many steps a run takes at most, where it takes many. On a GPU enough that what passes over the bus before and after is
+ * little beside them; a run that is stopped and a progress bar wait for all of them.
  */
-export const stepsPerRunOf = ({ stepsPerRun, provider }: FitConfig): number =>
+export const stepsPerRunOf = ({ stepsPerRun, provider }: Pick<FitConfig, 'stepsPerRun' | 'provider'>): number =>
   stepsPerRun ?? (provider === 'cuda' ? 100 : 10)
 
 /** @throws UserError when the runtime does not have the provider */
@@ -98,40 +111,36 @@ export function checkRuntime({ runtime, provider }: Pick<FitConfig, 'runtime' | 
     throw new UserError(`--ep ${provider} is for --runtime node, not ${runtime}: leave out one of them`)
 }
 
-/** Targets whose operators another runtime does not have. */
-const needs: Partial<Record<TargetName, FitConfig['runtime']>> = {
-  'ort-cpu': 'node',
-  'ort-cuda': 'node',
-  'ort-training': 'web-training',
-}
+const listed = (names: readonly string[]): string => names.join(' or ')
 
-/** Settings that only one runtime, target or provider knows. */
+/** Settings that only some runtimes, targets or providers know. */
 function checkAgreement(config: FitConfig): void {
-  const { runtime, target } = config
+  const { runtime, target: name } = config
   checkRuntime(config)
-  const needed = needs[target]
-  if (needed !== undefined && needed !== runtime)
+  const target = meantBy(config)
+  // The portable step runs in every runtime.
+  if (name !== 'auto' && name !== 'portable' && target.runtime !== runtime)
     throw new UserError(
-      `--target ${target} is for --runtime ${needed}, not ${runtime}: leave out --target, or give --runtime ${needed}`,
+      `--target ${name} is for --runtime ${target.runtime}, not ${runtime}: leave out --target, or give --runtime ${target.runtime}`,
     )
   if (config.provider === 'cpu' && config.device !== 0)
     throw new UserError(`--device ${config.device} is a GPU: add --ep cuda, or leave it out`)
-  if (inLoop(config)) return
-  const advice = 'add --ep cuda or --target ort-cuda, or leave it out'
-  if (config.precision !== 'fp32')
-    throw new UserError(`--precision ${config.precision} is for target ort-cuda: ${advice}`)
-  if (config.stepsPerRun !== null)
-    throw new UserError(`--steps-per-run ${config.stepsPerRun} is for target ort-cuda: ${advice}`)
+  const able = (is: (candidate: ReturnType<typeof targetOf>) => boolean) =>
+    listed(ownTargetNames.filter((candidate) => is(targetOf(candidate))))
+  const advice = (targets: string) => `is for target ${targets}: add --ep cuda or --target ${targets}, or leave it out`
+  if (!target.precisions.includes(config.precision))
+    throw new UserError(
+      `--precision ${config.precision} ${advice(able(({ precisions }) => precisions.includes(config.precision)))}`,
+    )
+  if (config.stepsPerRun !== null && !target.inLoop)
+    throw new UserError(`--steps-per-run ${config.stepsPerRun} ${advice(able(({ inLoop }) => inLoop))}`)
 }
 
 function validated(candidate: Record<string, unknown>): FitConfig {
   const result = fitConfigSchema.safeParse(candidate)
-  if (result.success) {
-    checkAgreement(result.data)
-    return result.data
-  }
-  const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
-  throw new UserError(`the training configuration does not fit: ${reasons.join('; ')}`)
+  if (!result.success) throw new UserError(`the training configuration does not fit: ${describeIssues(result.error)}`)
+  checkAgreement(result.data)
+  return result.data
 }
 
 /**
@@ -139,16 +148,21 @@ function validated(candidate: Record<string, unknown>): FitConfig {
  * @throws UserError when a value does not fit or a key is unknown.
  */
 export function newConfig(recipe: Recipe, overrides: FitOverrides = {}): FitConfig {
-  const { epochs, batchSize, learningRate, augment } = recipe
+  const { epochs, batchSize, learningRate, augment, schedules, dropLast, testAugment } = recipe
   const { threads, ...rest } = defaults
-  return validated({ epochs, batchSize, learningRate, augment, threads, ...rest, ...given(overrides) })
+  const own = { epochs, batchSize, learningRate, augment, schedules, dropLast, testAugment, threads }
+  return validated({ ...own, ...rest, ...given(overrides) })
 }
 
 /** Settings without which the run would have taken other steps. The rest only say how far, how fast and where. */
 const decisive = [
   'batchSize',
   'learningRate',
+  'schedules',
   'augment',
+  'dropLast',
+  'accumulate',
+  'inputs',
   'seed',
   'precision',
 ] as const satisfies readonly (keyof FitConfig)[]
@@ -159,7 +173,8 @@ const decisive = [
  */
 export function resumedConfig(earlier: FitConfig, overrides: FitOverrides, folder: string): FitConfig {
   const config = validated({ ...earlier, ...given(overrides) })
-  for (const key of decisive) {
+  const byLength = [earlier.learningRate, ...Object.values(earlier.schedules)].some(needsLength)
+  for (const key of byLength ? [...decisive, 'epochs' as const] : decisive) {
     const [was, is] = [JSON.stringify(earlier[key]), JSON.stringify(config[key])]
     if (was !== is) {
       throw new UserError(

@@ -1,4 +1,4 @@
-// curves.svg: training and test error by epoch.
+// curves.svg: training and test error by epoch, or the loss of what is no classifier.
 import { LineChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components'
 import { use } from 'echarts/core'
@@ -8,7 +8,29 @@ import type { EpochMetrics } from '../run/metrics.js'
 
 use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent])
 
+interface Quantity {
+  readonly name: string
+  readonly axis: string
+  train(metrics: EpochMetrics): number
+  test(metrics: EpochMetrics): number
+  text(value: number): string
+}
+
 const percent = (fraction: number) => Math.round(fraction * 1e4) / 100
+const error: Quantity = {
+  name: 'error',
+  axis: 'error (%)',
+  train: (metrics) => percent(metrics.error ?? 0),
+  test: (metrics) => percent(metrics.testError ?? 0),
+  text: (value) => `${value} %`,
+}
+const loss: Quantity = {
+  name: 'loss',
+  axis: 'loss',
+  train: (metrics) => metrics.loss,
+  test: (metrics) => metrics.testLoss,
+  text: (value) => value.toPrecision(4),
+}
 
 /** Epochs from which the learning rate is another than before. */
 const rateChanges = (history: readonly EpochMetrics[]) =>
@@ -18,7 +40,9 @@ const rateChanges = (history: readonly EpochMetrics[]) =>
 export function curvesSvg(history: readonly EpochMetrics[], name: string): string {
   const last = history.at(-1)
   // Epochs are counted from 1 on the axis: a point stands for what so many epochs of training led to.
-  const points = (key: 'error' | 'testError') => history.map((metrics) => [metrics.epoch + 1, percent(metrics[key])])
+  const points = (of: (metrics: EpochMetrics) => number) => history.map((metrics) => [metrics.epoch + 1, of(metrics)])
+  const drawn = history.every((metrics) => metrics.error !== undefined) ? error : loss
+  const [training, testing] = [`training ${drawn.name}`, `test ${drawn.name}`]
   const series = {
     type: 'line' as const,
     symbol: 'circle',
@@ -33,13 +57,13 @@ export function curvesSvg(history: readonly EpochMetrics[], name: string): strin
     title: {
       text: name,
       subtext: last
-        ? `after ${last.epoch === 0 ? '1 epoch' : `${last.epoch + 1} epochs`}: training error ${percent(last.error)} %, test error ${percent(last.testError)} %`
+        ? `after ${last.epoch === 0 ? '1 epoch' : `${last.epoch + 1} epochs`}: ${training} ${drawn.text(drawn.train(last))}, ${testing} ${drawn.text(drawn.test(last))}`
         : '',
       ...titleStyle,
     },
     // Room for a viewer's wider font than the renderer reckons with.
     legend: {
-      data: ['training error', 'test error'],
+      data: [training, testing],
       itemGap: 40,
       top: 66,
       textStyle: { fontSize: 13, color: colours.text },
@@ -54,19 +78,19 @@ export function curvesSvg(history: readonly EpochMetrics[], name: string): strin
       max: Math.max(2, (last?.epoch ?? 0) + 1),
       minInterval: 1,
     },
-    yAxis: { ...axisStyle, type: 'value', name: 'error (%)', nameGap: 44, min: 0 },
+    yAxis: { ...axisStyle, type: 'value', name: drawn.axis, nameGap: 44, min: 0 },
     series: [
       {
         ...series,
-        name: 'training error',
-        data: points('error'),
+        name: training,
+        data: points(drawn.train),
         lineStyle: { width: 2, color: colours.quiet },
         itemStyle: { color: colours.quiet },
       },
       {
         ...series,
-        name: 'test error',
-        data: points('testError'),
+        name: testing,
+        data: points(drawn.test),
         lineStyle: { width: 2, color: colours.first },
         itemStyle: { color: colours.first },
         markLine: {

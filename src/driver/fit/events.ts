@@ -1,5 +1,5 @@
 // What a training run tells while it goes on.
-import type { EpochMetrics } from '../run/metrics.js'
+import type { EpochMetrics, Scores } from '../run/metrics.js'
 
 /** Once, before the first step of this process. */
 export interface StartEvent {
@@ -21,20 +21,23 @@ export interface StepEvent {
   readonly step: number
   /** From 0. */
   readonly epoch: number
-  /** Mean cross-entropy of the batch, in nats, before the step. */
+  /** The loss of the batch, before the step. */
   readonly loss: number
-  /** Fraction of the batch that was classified wrong, before the step. */
-  readonly error: number
+  /** Of a classifier: the fraction of the batch that was classified wrong, before the step. */
+  readonly error?: number
+  /** Metrics of the batch that are not called error. */
+  readonly metrics?: Scores
   /** What the step took; of steps that were taken in one run, their mean. */
   readonly ms: number
-  /** Images in the batch. */
+  /** Examples in the batch. */
   readonly images: number
-  /** Means over the epoch so far. */
+  /** Over the epoch so far. */
   readonly meanLoss: number
-  readonly meanError: number
+  readonly meanError?: number
+  readonly meanMetrics?: Scores
 }
 
-/** After each epoch and its evaluation. `loss` and `error` are means over the epoch's batches. */
+/** After each epoch and its evaluation. `loss`, `error` and `metrics` are over the epoch's batches. */
 export interface EpochEvent extends EpochMetrics {
   readonly event: 'epoch'
   /** What training and evaluation took in this process. */
@@ -50,10 +53,12 @@ export interface EndEvent {
   readonly step: number
   readonly epoch: number
   readonly loss: number
-  readonly error: number
-  /** After the last complete epoch; null before there is one. */
+  readonly error?: number
+  readonly metrics?: Scores
+  /** After the last complete epoch; null before there is one, and where there is no such metric. */
   readonly testLoss: number | null
   readonly testError: number | null
+  readonly testMetrics?: Scores
   /** What this process took. */
   readonly ms: number
   readonly reason: EndReason

@@ -10,7 +10,7 @@ import { makeFolder } from '../folders.js'
 import { processorName, runtimeVersion } from '../runtime/machine.js'
 import type { Provider, RuntimeName } from '../runtime/protocol.js'
 import { WEB_VERSION } from '../runtime/webBuild.js'
-import type { Timing } from './tune.js'
+import type { Timing } from '../targets/target.js'
 
 /** Raised when a way to write a convolution changes: what was timed before is then another thing. */
 const FORMAT = 'rdm-onnx tuning 2'

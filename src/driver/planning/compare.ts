@@ -1,8 +1,10 @@
 // Does a step give what the portable step gives? Asked before a faster step trains anything.
 
-import type { Tensor, Tensors } from '../../core/graph/tensor.js'
+import { elementsOf, isFloat, type Tensor, type Tensors, tensor } from '../../core/graph/tensor.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import { randomStream } from '../../core/random.js'
+import { SEEDS } from '../../core/ops/dropout.js'
+import { type RandomStream, randomStream } from '../../core/random.js'
+import type { TargetInfo } from '../../core/training/signature.js'
 import type { SessionSettings } from '../runtime/protocol.js'
 import { openSession } from '../runtime/session.js'
 
@@ -23,28 +25,35 @@ const FLOOR = 1e-4
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
+/** Sizes that the signature leaves open, but for the batch. */
+const OPEN_SIZE = 4
+
+/** Drawn numbers for an input: pixels, classes, or numbers around zero. */
+function drawn({ dtype, shape, classes }: TargetInfo, batch: number, random: RandomStream): Tensor {
+  const sizes = [batch, ...shape.slice(1).map((dim) => (typeof dim === 'number' ? dim : OPEN_SIZE))]
+  const next = (): number => {
+    if (classes !== undefined) return random.below(classes)
+    if (dtype === 'bool') return random.below(2)
+    if (dtype === 'uint8') return random.below(256)
+    return isFloat(dtype) ? random.normal() : random.below(2)
+  }
+  return tensor(dtype, sizes, Float64Array.from({ length: elementsOf(sizes) }, next))
+}
+
 function someBatch({ signature, state }: TrainableModel, batch: number): Tensors {
   const random = randomStream(1, 'comparison')
-  const { images, labels, learningRate, gates, imageShape, classes } = signature
-  const size = batch * imageShape.reduce((a, b) => a * b, 1)
-  const feeds: Record<string, Tensor> = {
-    ...state,
-    [images]: {
-      dtype: 'uint8',
-      shape: [batch, ...imageShape],
-      data: Uint8Array.from({ length: size }, () => random.below(256)),
-    },
-    [labels]: {
-      dtype: 'int64',
-      shape: [batch],
-      data: BigInt64Array.from({ length: batch }, () => BigInt(random.below(classes))),
-    },
-    [learningRate]: { dtype: 'float32', shape: [], data: Float32Array.of(0.1) },
-  }
-  if (gates) {
-    const count = gates.survival.length
-    feeds[gates.name] = { dtype: 'float32', shape: [count], data: new Float32Array(count).fill(1) }
-  }
+  const { inputs, targets, hyperparameters, gates, seeds, updateShare } = signature
+  const feeds: Record<string, Tensor> = { ...state }
+  for (const info of [...inputs, ...targets]) feeds[info.name] = drawn(info, batch, random)
+  for (const [name, value] of Object.entries(hyperparameters)) feeds[name] = tensor('float32', [], [value ?? 0.1])
+  if (gates)
+    feeds[gates.name] = tensor(
+      'float32',
+      [gates.survival.length],
+      gates.survival.map(() => 1),
+    )
+  if (updateShare !== undefined) feeds[updateShare] = tensor('float32', [], [1])
+  if (seeds !== undefined) feeds[seeds] = tensor('float32', [SEEDS], [1, 2, 3, 4])
   return feeds
 }
 
@@ -87,12 +96,13 @@ export async function compareSteps(
   const feeds = someBatch(model, batch)
   const expected = await outputsOf(reference, feeds, settings)
   const actual = await outputsOf(candidate, feeds, candidateSettings)
+  const { updates, loss } = model.signature
   const change = (outputs: Tensors, output: string): number =>
-    distance(outputs[output]!, model.state[model.carried[output]!]!)
-  const largest = Math.max(...Object.keys(model.carried).map((output) => change(expected, output)))
+    distance(outputs[output]!, model.state[updates[output]!]!)
+  const largest = Math.max(...Object.keys(updates).map((output) => change(expected, output)))
   const tolerance = coarse ? COARSE_TOLERANCE : TOLERANCE
   let [allApart, allChanged] = [0, 0]
-  for (const output of Object.keys(model.carried)) {
+  for (const output of Object.keys(updates)) {
     const apart = distance(expected[output]!, actual[output]!)
     const changed = change(expected, output)
     const error = apart / Math.max(changed, FLOOR * largest)
@@ -103,7 +113,6 @@ export async function compareSteps(
   }
   const whole = Math.sqrt(allApart / allChanged)
   if (!(whole <= TOLERANCE)) return `the state as a whole differs by ${percent(whole)}`
-  const { loss } = model.signature
   const error = distance(expected[loss]!, actual[loss]!) / Math.abs(Number(expected[loss]!.data[0]))
   return error <= TOLERANCE ? undefined : `"${loss}" differs by ${percent(error)}`
 }

@@ -2,7 +2,7 @@
 import { readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { messageOf, UserError } from '../../core/errors.js'
+import { describeIssues, messageOf, UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
 import { type Recipe, recipeSchema } from '../../core/model/recipe.js'
 import { type FitConfig, fitConfigSchema } from '../fit/config.js'
@@ -68,10 +68,7 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
 
 function checkedMetadata(metadata: Readonly<Record<string, string>>, path: string): Omit<Checkpoint, 'state'> {
   const result = metadataSchema.safeParse(metadata)
-  if (!result.success) {
-    const reasons = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-    throw new UserError(`${path} is damaged or no checkpoint: ${reasons.join('; ')}`)
-  }
+  if (!result.success) throw new UserError(`${path} is damaged or no checkpoint: ${describeIssues(result.error)}`)
   const { format, ...rest } = result.data
   return rest
 }

@@ -1,11 +1,16 @@
 // What a run measures: sums over the epoch in progress, and one record an epoch.
 import { z } from 'zod'
 import { UserError } from '../../core/errors.js'
+import type { MetricInfo } from '../../core/training/signature.js'
 import { readJsonLines } from './jsonLines.js'
 
 const count = z.int().min(0)
+const values = z.record(z.string(), z.number())
 
-/** One line of metrics.jsonl. Errors are fractions in [0, 1]; losses are means of the cross-entropy, in nats. */
+/** Values of metrics by name. */
+export type Scores = Readonly<Record<string, number>>
+
+/** One line of metrics.jsonl. Losses are means over the examples. */
 export const epochMetricsSchema = z.strictObject({
   /** From 0. */
   epoch: count,
@@ -14,41 +19,103 @@ export const epochMetricsSchema = z.strictObject({
   learningRate: z.number(),
   /** Over the epoch's batches, each before the step that it led to. */
   loss: z.number(),
-  error: z.number(),
+  /** Of classifiers, a fraction in [0, 1]. */
+  error: z.number().optional(),
+  /** Those that are not called error. */
+  metrics: values.optional(),
   /** Over the whole test set, after the epoch. */
   testLoss: z.number(),
-  testError: z.number(),
+  testError: z.number().optional(),
+  testMetrics: values.optional(),
   /** In half precision: steps of the run so far that were not taken, because their gradients overflowed. */
   skippedSteps: count.optional(),
 })
-export type EpochMetrics = z.infer<typeof epochMetricsSchema>
+export type EpochMetrics = Readonly<z.infer<typeof epochMetricsSchema>>
+
+/** The metric that has a place of its own, and the rest. */
+export function apart({ error, ...metrics }: Scores): {
+  readonly error?: number
+  readonly metrics?: Scores
+} {
+  return {
+    ...(error === undefined ? {} : { error }),
+    ...(Object.keys(metrics).length === 0 ? {} : { metrics }),
+  }
+}
+
+/** What outputs of a step, or of an evaluation, come to: sums over examples, by the name of the output. */
+export type Sums = Scores
+
+/** Metrics from sums; R² needs the variance of its target. */
+export function scoresOf(
+  metrics: readonly MetricInfo[],
+  sums: Sums,
+  examples: number,
+  varianceOf: (target: string) => number | undefined = () => undefined,
+): Scores {
+  const entries = metrics.flatMap(({ name, output, kind, target }): [string, number][] => {
+    const mean = examples === 0 ? 0 : (sums[output] ?? 0) / examples
+    if (kind === 'mean') return [[name, mean]]
+    if (kind === 'right') return [[name, examples === 0 ? 0 : (examples - (sums[output] ?? 0)) / examples]]
+    const variance = varianceOf(target ?? '')
+    return variance === undefined || variance === 0 ? [] : [[name, 1 - mean / variance]]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Adds one batch to the sums: a count as it is, a mean once for each of its examples. */
+export function addBatch(
+  sums: Sums,
+  outputs: Readonly<Record<string, number>>,
+  { loss, metrics }: { readonly loss: string; readonly metrics: readonly MetricInfo[] },
+  examples: number,
+): Sums {
+  const counts = new Set(metrics.filter(({ kind }) => kind === 'right').map(({ output }) => output))
+  const names = new Set([loss, ...metrics.map(({ output }) => output)])
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const value = outputs[name] ?? 0
+      return [name, (sums[name] ?? 0) + (counts.has(name) ? value : value * examples)]
+    }),
+  )
+}
 
 /** Where a run stands: everything that the next step depends on besides the state, the data and the configuration. */
-export const progressSchema = z.strictObject({
+const standing = {
   /** Steps done in all. */
   step: count,
   /** The epoch in progress, from 0, and how many of its batches are done. */
   epoch: count,
   epochStep: count,
-  /** Sums over the images of these batches. */
-  lossSum: z.number(),
-  wrong: count,
-  images: count,
   /** The epochs that are complete. */
   history: z.array(epochMetricsSchema),
+}
+const progressNow = z.strictObject({
+  ...standing,
+  /** Examples of these batches, and what outputs of the steps come to over them. */
+  examples: count,
+  sums: values,
 })
-export type Progress = Readonly<z.infer<typeof progressSchema>>
+/** Of version one, which knew image classifiers alone. */
+const progressBefore = z
+  .strictObject({ ...standing, lossSum: z.number(), wrong: count, images: count })
+  .transform(({ lossSum, wrong, images, ...rest }) => ({
+    ...rest,
+    examples: images,
+    sums: images === 0 ? {} : { loss: lossSum, correct: images - wrong },
+  }))
+export const progressSchema = z.union([progressNow, progressBefore])
+export type Progress = Readonly<z.infer<typeof progressNow>>
 
-export const startOfRun: Progress = { step: 0, epoch: 0, epochStep: 0, lossSum: 0, wrong: 0, images: 0, history: [] }
+export const startOfRun: Progress = { step: 0, epoch: 0, epochStep: 0, history: [], examples: 0, sums: {} }
 
 /** One step further in the epoch. */
-export const afterStep = (progress: Progress, loss: number, correct: number, images: number): Progress => ({
+export const afterStep = (progress: Progress, sums: Sums, examples: number): Progress => ({
   ...progress,
   step: progress.step + 1,
   epochStep: progress.epochStep + 1,
-  lossSum: progress.lossSum + loss * images,
-  wrong: progress.wrong + images - correct,
-  images: progress.images + images,
+  examples: progress.examples + examples,
+  sums,
 })
 
 /** At the start of the next epoch. */
@@ -57,12 +124,6 @@ export const afterEpoch = (progress: Progress, metrics: EpochMetrics): Progress 
   step: progress.step,
   epoch: progress.epoch + 1,
   history: [...progress.history, metrics],
-})
-
-/** Means over the epoch so far; zero before its first batch. */
-export const meansOf = ({ lossSum, wrong, images }: Progress): { loss: number; error: number } => ({
-  loss: images === 0 ? 0 : lossSum / images,
-  error: images === 0 ? 0 : wrong / images,
 })
 
 /** The text of metrics.jsonl. */

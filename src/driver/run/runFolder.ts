@@ -4,15 +4,14 @@ import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { messageOf, UserError } from '../../core/errors.js'
-import type { Tensors } from '../../core/graph/tensor.js'
+import { describeIssues, messageOf, UserError } from '../../core/errors.js'
+import { bytesOf, type Tensors } from '../../core/graph/tensor.js'
 import { recipeSchema } from '../../core/model/recipe.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import type { Dataset } from '../data/imageSet.js'
+import type { Column, Dataset, Split } from '../data/dataset.js'
 import { type FitConfig, type FitOverrides, fitConfigSchema, newConfig, resumedConfig } from '../fit/config.js'
-import { stateOf } from '../fit/feeds.js'
 import { makeFolder } from '../folders.js'
-import { type StepPlan, stepPlanSchema } from '../planning/plan.js'
+import { type StepPlan, stepPlanSchema } from '../targets/index.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { writeAtomically } from './files.js'
 import { startOfRun } from './metrics.js'
@@ -66,14 +65,27 @@ export interface OpenRun {
   readonly plan?: StepPlan | undefined
 }
 
-/** SHA-256 of all images and labels: a run that goes on must see the data that it began with. */
+/** What tells a column: its numbers, or the names of its files in their order. */
+const contentOf = (column: Column): Uint8Array | string =>
+  column.kind === 'tensor' ? bytesOf(column.data) : JSON.stringify(column.files.map((file) => basename(file)))
+
+/** What is said of a split before its numbers: of images and labels as version one said it. */
+function headOf({ count, columns }: Split): string {
+  const { images, labels, ...others } = columns
+  if (images && labels?.classes && Object.keys(others).length === 0)
+    return JSON.stringify([count, ...images.shape, labels.classes])
+  return JSON.stringify([
+    count,
+    ...Object.entries(columns).map(([name, { dtype, shape, classes }]) => [name, dtype, shape, classes ?? null]),
+  ])
+}
+
+/** SHA-256 of all columns: a run that goes on must see the data that it began with. */
 export function dataFingerprint({ train, test }: Dataset): string {
   const hash = createHash('sha256')
-  for (const { images, labels, count, channels, height, width, classes } of [train, test]) {
-    hash
-      .update(JSON.stringify([count, channels, height, width, classes]))
-      .update(images)
-      .update(labels)
+  for (const split of [train, test]) {
+    hash.update(headOf(split))
+    for (const column of Object.values(split.columns)) hash.update(contentOf(column))
   }
   return hash.digest('hex')
 }
@@ -98,8 +110,7 @@ export async function readRunInfo(folder: string): Promise<RunInfo> {
   }
   const result = runInfoSchema.safeParse(json)
   if (result.success) return result.data
-  const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
-  throw new UserError(`${path} is damaged: ${reasons.join('; ')}`)
+  throw new UserError(`${path} is damaged: ${describeIssues(result.error)}`)
 }
 
 /** Starts a run in the folder, which is this process's own by now, or takes up the one that is there. */
@@ -160,7 +171,6 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined, plan }
   const { checkpoint, damaged } = loaded
   checkBelongs(checkpoint, info, folder)
-  checkFits(checkpoint.state, stateOf(model, config), folder)
   return {
     checkpoint: { ...checkpoint, config },
     notice: damaged && `${damaged}; going on from the checkpoint before it`,
@@ -180,8 +190,9 @@ export async function keepPlan(folder: string, plan: StepPlan): Promise<void> {
   await writeInfo(folder, { ...(await readRunInfo(folder)), plan })
 }
 
+/** Nothing trained yet: its state is that of the model, and what the step adds to it. */
 const beginning = (model: TrainableModel, config: FitConfig, data: string): Checkpoint => ({
-  state: stateOf(model, config),
+  state: {},
   progress: startOfRun,
   config,
   recipe: model.recipe,
@@ -197,7 +208,8 @@ function checkBelongs(checkpoint: Checkpoint, info: RunInfo, folder: string): vo
   resumedConfig(checkpoint.config, info.config, basename(folder))
 }
 
-function checkFits(state: Tensors, expected: Tensors, folder: string): void {
+/** @throws UserError for a checkpoint whose state is not what the step takes */
+export function checkFits(state: Tensors, expected: Tensors, folder: string): void {
   const signature = (tensors: Tensors, name: string) => {
     const tensor = tensors[name]
     return tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'nothing'

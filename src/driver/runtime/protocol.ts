@@ -64,9 +64,3 @@ export interface Replies {
   readState: Tensors
   close: undefined
 }
-
-export type Envelope = { readonly id: number; readonly request: Request }
-
-export type Answer =
-  | { readonly id: number; readonly value: Replies[Request['kind']] }
-  | { readonly id: number; readonly failure: { readonly message: string; readonly user: boolean } }

@@ -2,9 +2,11 @@
 
 import type { Tensors } from '../../core/graph/tensor.js'
 import type { TensorInfo } from '../../core/onnx/signature.js'
-import type { CarriedState, OpenReply, SessionSettings } from './protocol.js'
+import { RequestThread } from '../threads/thread.js'
+import type { CarriedState, OpenReply, Replies, Request, SessionSettings } from './protocol.js'
 import { copyTensor, memoryOf } from './tensor.js'
-import { RuntimeThread } from './thread.js'
+
+type RuntimeThread = RequestThread<Request, Replies>
 
 /** A model ready to run, in a thread of its own. */
 export interface Session {
@@ -75,7 +77,7 @@ async function openThread(
   { runtime = 'node', threads, provider = 'cpu', device = 0, optimize = true }: SessionSettings,
   training?: CarriedState,
 ): Promise<{ thread: RuntimeThread; info: OpenReply }> {
-  const thread = new RuntimeThread(new URL('./worker.js', import.meta.url))
+  const thread = new RequestThread<Request, Replies>(new URL('./worker.js', import.meta.url), "the runtime's thread")
   try {
     const settings = { runtime, ...(threads === undefined ? {} : { threads }), provider, device, optimize }
     const copy = new Uint8Array(model)
@@ -97,7 +99,7 @@ async function close(thread: RuntimeThread): Promise<void> {
   } catch {
     // A thread that is gone holds nothing any more.
   } finally {
-    await thread.end()
+    await thread.end('the session is closed')
   }
 }
 

@@ -1,12 +1,10 @@
 // The worker thread that holds one session and, for training, the state that goes from step to step.
-import { parentPort } from 'node:worker_threads'
-import { messageOf, UserError } from '../../core/errors.js'
+import { UserError } from '../../core/errors.js'
 import { type Tensors, zeros } from '../../core/graph/tensor.js'
+import { serve } from '../threads/serve.js'
 import type { Load, LoadedModel } from './model.js'
 import type {
-  Answer,
   CarriedState,
-  Envelope,
   OpenReply,
   OpenRequest,
   Replies,
@@ -15,9 +13,6 @@ import type {
   SessionSettings,
 } from './protocol.js'
 import { copyTensor, mapValues, memoryOf } from './tensor.js'
-
-if (parentPort === null) throw new Error('src/driver/runtime/worker runs as a worker thread only')
-const port = parentPort
 
 /** Each runtime's own file, loaded where it is asked for. */
 const runtimes: Record<RuntimeName, () => Promise<{ readonly load: Load }>> = {
@@ -159,20 +154,6 @@ async function answer(request: Request): Promise<Replies[Request['kind']]> {
   }
 }
 
-// One after the other, in the order of arrival: a step must not start before the one that it builds on is done.
-let queue: Promise<void> = Promise.resolve()
-port.on('message', ({ id, request }: Envelope) => {
-  queue = queue.then(async () => {
-    try {
-      const value = await answer(request)
-      // Results belong to nobody here, so their memory moves to the main thread.
-      port.postMessage(
-        { id, value } satisfies Answer,
-        request.kind === 'run' || request.kind === 'readState' ? memoryOf(value as Tensors) : [],
-      )
-    } catch (error) {
-      const failure = { message: messageOf(error), user: error instanceof UserError }
-      port.postMessage({ id, failure } satisfies Answer)
-    }
-  })
-})
+serve<Request, Replies>(answer, (request, value) =>
+  request.kind === 'run' || request.kind === 'readState' ? memoryOf(value as Tensors) : [],
+)

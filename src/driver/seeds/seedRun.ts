@@ -4,15 +4,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTrainableModel } from '../../core/model/read.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import type { Dataset } from '../data/imageSet.js'
+import type { Dataset } from '../data/dataset.js'
 import { type FitOverrides, resumedConfig } from '../fit/config.js'
 import type { EndReason, FitEvent } from '../fit/events.js'
 import { drawState } from '../fit/firstState.js'
 import { type FitOptions, type FitResult, fit } from '../fit/fit.js'
-import type { StepPlan } from '../planning/plan.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from '../run/checkpoint.js'
 import { startOfRun } from '../run/metrics.js'
 import { readRunInfo, runFiles } from '../run/runFolder.js'
+import type { StepPlan } from '../targets/index.js'
 
 /** What a user may set for the runs of several seeds. */
 export type SeedsOverrides = Omit<FitOverrides, 'seed'>

@@ -6,15 +6,15 @@ import { join, resolve } from 'node:path'
 import pLimit from 'p-limit'
 import { messageOf, UserError } from '../../core/errors.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import type { Dataset } from '../data/imageSet.js'
+import type { Dataset } from '../data/dataset.js'
 import { type FitConfig, newConfig, resumedConfig } from '../fit/config.js'
 import type { FitEvent } from '../fit/events.js'
 import { checkData } from '../fit/fit.js'
-import { planOnce } from '../fit/planOnce.js'
 import { requireProvider } from '../planning/plan.js'
 import { checkpointFiles } from '../run/checkpoint.js'
 import { lockFolder } from '../run/lock.js'
 import { ensureFolder, planFor, runFiles } from '../run/runFolder.js'
+import { planOnce } from './planOnce.js'
 import { type SeedRun, type SeedsOverrides, trainSeed } from './seedRun.js'
 import {
   type BegunRun,
@@ -59,7 +59,7 @@ export interface SeedsOptions {
 export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   const { model, data, seeds, resume = false, signal } = options
   const out = resolve(options.out)
-  checkData(model, data)
+  checkData(model, data, options.config?.inputs)
   const first = resume ? await firstBegunRun(out, seeds) : undefined
   if (!first) await refuseRuns(out, seeds)
   else if (first.info.model !== model.fingerprint)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { messageOf, UserError } from '../../core/errors.js'
+import { describeIssues, messageOf, UserError } from '../../core/errors.js'
 import { writeAtomically } from '../run/files.js'
 import { hasRun, type RunInfo, readRunInfo } from '../run/runFolder.js'
 import type { RunStanding } from './seedRun.js'
@@ -46,8 +46,7 @@ export async function readSeeds(out: string): Promise<readonly number[] | undefi
   }
   const result = seedsSchema.safeParse(json)
   if (result.success) return result.data.seeds
-  const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
-  throw damaged(path, reasons.join('; '))
+  throw damaged(path, describeIssues(result.error))
 }
 
 /** Notes the seeds, for a process that goes on with them. */

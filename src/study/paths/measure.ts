@@ -3,7 +3,7 @@
 import { UserError } from '../../core/errors.js'
 import { elementsOf, type Tensors } from '../../core/graph/tensor.js'
 import { randomStream } from '../../core/random.js'
-import { type ImageSet, imageSize } from '../../driver/data/imageSet.js'
+import { type ImageSet, imageSize } from '../../driver/data/dataset.js'
 import type { Session } from '../../driver/runtime/session.js'
 import { pathNames } from './gradient.js'
 import { pathLengths } from './lengths.js'

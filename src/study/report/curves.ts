@@ -15,8 +15,8 @@ export const curvesOf = ({ models }: Report): readonly ModelCurves[] =>
       .filter(({ history }) => history.length > 0)
       .map(({ seed, history }) => ({
         seed,
-        error: history.map(({ error }) => percent(error)),
-        testError: history.map(({ testError }) => percent(testError)),
+        error: history.map(({ error = 0 }) => percent(error)),
+        testError: history.map(({ testError = 0 }) => percent(testError)),
         loss: history.map(({ loss }) => digits(loss, 4)),
         testLoss: history.map(({ testLoss }) => digits(testLoss, 4)),
         learningRate: history.map(({ learningRate }) => learningRate),

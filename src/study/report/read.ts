@@ -10,13 +10,13 @@ import { naming } from '../../core/model/read.js'
 import type { Recipe } from '../../core/model/recipe.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import type { FitConfig } from '../../driver/fit/config.js'
-import type { TargetName } from '../../driver/planning/plan.js'
 import { readProgress } from '../../driver/run/checkpoint.js'
 import { type EpochMetrics, readMetrics } from '../../driver/run/metrics.js'
 import { hasRun, type RunInfo, readRunInfo, runFiles } from '../../driver/run/runFolder.js'
 import { type RunState, runStateOf } from '../../driver/run/runState.js'
 import { readTiming, type TimingOnRecord } from '../../driver/run/timing.js'
 import { readSeeds, seedFolder, seedsFiles } from '../../driver/seeds/seedsFolder.js'
+import type { TargetName } from '../../driver/targets/index.js'
 import { jobFolder, planFile, readExperiment } from '../repro/folder.js'
 import { jobOf, type PlanConfig, type PlanModel } from '../repro/plan.js'
 
@@ -147,7 +147,7 @@ async function readEpochs(folder: string): Promise<{ step: number; history: read
 /** Losses are of float32; what a file has besides is not bounded by its schema. */
 function isPossible(metrics: EpochMetrics, index: number, earlierStep: number): boolean {
   const { epoch, step, error, testError, loss, testLoss } = metrics
-  const fractions = [error, testError].every((value) => value >= 0 && value <= 1)
+  const fractions = [error, testError].every((value) => value === undefined || (value >= 0 && value <= 1))
   const losses = [loss, testLoss].every((value) => Math.abs(value) < 1e39)
   return epoch === index && step > earlierStep && fractions && losses
 }

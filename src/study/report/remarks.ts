@@ -2,7 +2,7 @@
 
 import { type PaperRow, paperData } from '../../../graphs/table1.js'
 import type { ModelRecord, RunRecord } from './read.js'
-import { scheduleText } from './settings.js'
+import { augmentText, scheduleText } from './settings.js'
 
 /** Why figures are not what the paper's are, and why there are fewer of them. */
 export function remarksOf(model: ModelRecord, row: PaperRow | undefined): readonly string[] {
@@ -55,7 +55,7 @@ function differencesFrom({ result, recipe: paper }: PaperRow, model: ModelRecord
     ['momentum', recipe.momentum, paper.momentum],
     ['weight decay', recipe.weightDecay, paper.weightDecay],
     ['Nesterov momentum', recipe.nesterov, paper.nesterov],
-    ['augmentation', config.augment, paper.augment],
+    ['augmentation', onOrOff(augmentText(config.augment)), onOrOff(augmentText(paper.augment))],
     ['first weights', init ?? 'he', 'he'],
     ['precision', config.precision, 'fp32'],
   ] as const
@@ -70,5 +70,7 @@ function differencesFrom({ result, recipe: paper }: PaperRow, model: ModelRecord
   ]
 }
 
-const said = (value: string | number | boolean): string =>
-  typeof value === 'boolean' ? (value ? 'on' : 'off') : `${value}`
+const onOrOff = (text: string): string => (text === 'yes' ? 'on' : text === 'no' ? 'off' : text)
+
+const said = (value: string | number | boolean | undefined): string =>
+  typeof value === 'boolean' ? (value ? 'on' : 'off') : `${value ?? 'none'}`

@@ -1,7 +1,8 @@
 // How the models were trained: what is the same for all of them, and what is not.
 
 import { paperData } from '../../../graphs/table1.js'
-import type { Schedule } from '../../core/model/schedule.js'
+import type { Recipe } from '../../core/model/recipe.js'
+import { formatSchedule, type Schedule } from '../../core/training/schedule.js'
 import type { ModelRecord } from './read.js'
 
 export interface Setting {
@@ -10,7 +11,11 @@ export interface Setting {
   readonly values: readonly (string | undefined)[]
 }
 
-const yesOrNo = (value: boolean) => (value ? 'yes' : 'no')
+const yesOrNo = (value: boolean | undefined) => (value === undefined ? undefined : value ? 'yes' : 'no')
+
+/** The paper's, none, or what else is done. */
+export const augmentText = (augment: Recipe['augment']): string =>
+  typeof augment === 'boolean' ? (augment ? 'yes' : 'no') : augment.map(({ kind }) => kind).join(', ') || 'no'
 
 const settings: readonly (readonly [name: string, of: (model: ModelRecord) => string | number | undefined])[] = [
   ['data', ({ data }) => dataText(data)],
@@ -26,7 +31,7 @@ const settings: readonly (readonly [name: string, of: (model: ModelRecord) => st
   ['momentum', ({ recipe }) => recipe.momentum],
   ['Nesterov momentum', ({ recipe }) => yesOrNo(recipe.nesterov)],
   ['weight decay', ({ recipe }) => recipe.weightDecay],
-  ['augmentation', ({ config }) => yesOrNo(config.augment)],
+  ['augmentation', ({ config }) => augmentText(config.augment)],
   ['precision', ({ config }) => config.precision],
   ['target', ({ runs }) => [...new Set(runs.flatMap(({ target }) => target ?? []))].join(', ') || undefined],
 ]
@@ -46,6 +51,9 @@ function dataText({ path, sha256 }: ModelRecord['data']): string {
 
 /** Epochs are counted from 1, as in the charts. */
 export const scheduleText = (schedule: Schedule): string =>
+  'kind' in schedule ? formatSchedule(schedule) : pairsText(schedule)
+
+const pairsText = (schedule: Exclude<Schedule, { kind: unknown }>): string =>
   schedule.map(([epoch, rate]) => (epoch === 0 ? `${rate}` : `${rate} from epoch ${epoch + 1}`)).join(', ')
 
 /** 1, 2, 3, 7 → 1..3, 7 */

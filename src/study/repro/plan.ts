@@ -11,9 +11,9 @@ import { recipeNames, recipes } from '../../../graphs/recipes.js'
 import { architectureSchema } from '../../../graphs/residual.js'
 import { messageOf, UserError } from '../../core/errors.js'
 import { recipeSchema } from '../../core/model/recipe.js'
-import { scheduleText } from '../../core/model/schedule.js'
+import { scheduleText } from '../../core/training/schedule.js'
 import { fitConfigSchema } from '../../driver/fit/config.js'
-import { precisions } from '../../driver/targets/ort-cuda/index.js'
+import { precisions } from '../../driver/targets/target.js'
 import { decimalNumber, maskList, numberList, seedList, wholeNumber } from '../text.js'
 import { parseYaml } from './yaml.js'
 
@@ -187,7 +187,7 @@ function resolved(own: z.infer<typeof modelSchema>, plan: Settings, fail: (messa
   const config = {
     epochs: setting('epochs') ?? recipe.epochs,
     batchSize: setting('batch') ?? recipe.batchSize,
-    learningRate: (setting('lr') ?? recipe.learningRate).map(([epoch, rate]): [number, number] => [epoch, rate]),
+    learningRate: setting('lr') ?? recipe.learningRate,
     augment: augment === undefined ? recipe.augment : augment === 'true',
     steps: setting('steps') ?? null,
     precision: setting('precision') ?? 'fp32',

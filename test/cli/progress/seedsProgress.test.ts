@@ -79,7 +79,7 @@ describe('on a terminal', () => {
     ])
     vi.advanceTimersByTime(200)
     const both = err()
-    expect(both).toMatch(/seed 1 {2}epoch 1\/12 \[ +\] 0\/2 {2}loss - {2}error - {2}test -/)
+    expect(both).toMatch(/seed 1 {2}epoch 1\/12 \[ +\] 0\/2 {2}loss - {2}- {2}test -/)
     expect(both).toMatch(
       /seed 12 {2}epoch 1\/12 \[=+ +\] 1\/2 {2}loss 2\.2500 {2}error 75\.00 % {2}test - {2}80 images\/s {2}2 s left/,
     )

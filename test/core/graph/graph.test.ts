@@ -1,7 +1,7 @@
 // Graphs: scopes, order, evaluation, rewriting.
 import { describe, expect, it } from 'vitest'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
-import { graph, nodesBehind } from '../../../src/core/graph/graph.js'
+import { ancestors, graph } from '../../../src/core/graph/graph.js'
 import { rewrite } from '../../../src/core/graph/rewrite.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
 import { constant, input, parameter, rootScope, scope, scoped, type Value } from '../../../src/core/graph/value.js'
@@ -69,7 +69,7 @@ describe('graph', () => {
   it('holds a deep chain without recursion', () => {
     let y = x
     for (let i = 0; i < 20_000; i++) y = relu(y)
-    expect(nodesBehind([y])).toHaveLength(20_000)
+    expect(ancestors([y])).toHaveLength(20_000)
   })
 })
 

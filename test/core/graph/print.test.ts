@@ -5,9 +5,9 @@ import { printGraph } from '../../../src/core/graph/print.js'
 import { constant, input, parameter, scope } from '../../../src/core/graph/value.js'
 import { batchNorm, conv2d, linear } from '../../../src/core/layers/index.js'
 import { add, flatten, globalAveragePool, maxPool, mul, pad, relu } from '../../../src/core/ops/index.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { type TinyName, tinyNames, tinyNetwork } from '../../support/networks.js'
 import { modelOf } from '../../support/runtime.js'
+import { sgdStep } from '../../support/steps.js'
 
 const optimizer = { momentum: 0.9, weightDecay: 1e-4, nesterov: false }
 
@@ -39,9 +39,9 @@ describe('printed graphs', () => {
 
   it('a training step of one layer', () => {
     const x = input('x', 'float32', ['batch', 3])
-    const step = trainingStep(graph('one', [x], { logits: linear(x, 'out', 2) }), optimizer)
+    const step = sgdStep(graph('one', [x], { logits: linear(x, 'out', 2) }), optimizer)
     expect(printGraph(step.graph)).toMatchInlineSnapshot(`
-      "graph one.train(x: float32[batch, 3], labels: int64[batch], learning_rate: float32[]) {
+      "graph one.train(x: float32[batch, 3], labels: int64[batch], learning_rate: float32[], momentum: float32[], weight_decay: float32[]) {
         parameter out.weight: float32[2, 3]
         parameter out.bias: float32[2]
         parameter out.weight.momentum: float32[2, 3]
@@ -51,19 +51,22 @@ describe('printed graphs', () => {
         %2 = ArgMax(%0) {axis=1, keepdims=0}  # train/accuracy.predicted int64[batch]
         %3 = Equal(%2, labels)  # train/accuracy.hits bool[batch]
         %4 = Cast(%3) {to=7}  # train/accuracy.hits int64[batch]
-        %5 = ReduceSum(%4, [0]) {keepdims=0, noop_with_empty_axes=0}  # train/accuracy.correct int64[]
-        %6 = SoftmaxCrossEntropyGrad(1, %1.1, labels)  # train/loss/grad float32[batch, 2]
-        %7 = Gemm(%6, x) {alpha=1, beta=1, transA=1, transB=0}  # out/grad float32[2, 3]
-        %8 = ReduceSum(%6, [0]) {keepdims=1, noop_with_empty_axes=0}  # out/grad float32[1, 2]
-        %9 = Reshape(%8, [2])  # out/grad float32[2]
-        %10.0, %10.1 = SgdMomentum(out.weight, %7, out.weight.momentum, learning_rate) {momentum=0.9, weight_decay=0.0001, nesterov=0}  # update/out.weight float32[2, 3], float32[2, 3]
-        %11.0, %11.1 = SgdMomentum(out.bias, %9, out.bias.momentum, learning_rate) {momentum=0.9, weight_decay=0.0001, nesterov=0}  # update/out.bias float32[2], float32[2]
+        %5 = ReduceSum(%4) {keepdims=0, noop_with_empty_axes=0}  # train/accuracy.correct int64[]
+        %6 = Seed(%1.0)  # train/loss/seed float32[]
+        %7 = SoftmaxCrossEntropyGrad(%6, %1.1, labels)  # train/loss/grad float32[batch, 2]
+        %8 = Gemm(%7, x) {alpha=1, beta=1, transA=1, transB=0}  # out/grad float32[2, 3]
+        %9 = ReduceSum(%7, [0]) {keepdims=1, noop_with_empty_axes=0}  # out/grad float32[1, 2]
+        %10 = Reshape(%9, [2])  # out/grad float32[2]
+        %11 = Gradient(%8)  # update/out.weight float32[2, 3]
+        %12 = Gradient(%10)  # update/out.bias float32[2]
+        %13.0, %13.1 = Sgd(out.weight, %11, out.weight.momentum, learning_rate, momentum, weight_decay)  # update/out.weight float32[2, 3], float32[2, 3]
+        %14.0, %14.1 = Sgd(out.bias, %12, out.bias.momentum, learning_rate, momentum, weight_decay)  # update/out.bias float32[2], float32[2]
         return loss = %1.0
         return correct = %5
-        return out.weight.next = %10.0
-        return out.weight.momentum.next = %10.1
-        return out.bias.next = %11.0
-        return out.bias.momentum.next = %11.1
+        return out.weight.next = %13.0
+        return out.weight.momentum.next = %13.1
+        return out.bias.next = %14.0
+        return out.bias.momentum.next = %14.1
       }
       "
     `)
@@ -94,7 +97,7 @@ describe('printed graphs', () => {
 
 describe('the same network built twice', () => {
   it.each<TinyName>(tinyNames)('%s prints and is written the same', (name) => {
-    const [a, b] = [1, 2].map(() => trainingStep(tinyNetwork(name), optimizer).graph)
+    const [a, b] = [1, 2].map(() => sgdStep(tinyNetwork(name), optimizer).graph)
     expect(printGraph(a!)).toBe(printGraph(b!))
     for (const form of ['functions', 'inline'] as const) {
       expect(Buffer.compare(modelOf(a!, form), modelOf(b!, form)), form).toBe(0)

@@ -7,8 +7,8 @@ import { specialize } from '../../../src/core/graph/specialize.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
 import { constant, input, type Value } from '../../../src/core/graph/value.js'
 import { add, cast, concat, loop, mul, pad, relu, reshape, size, transpose } from '../../../src/core/ops/index.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { disturbed, tinyBatch, tinyNames, tinyNetwork } from '../../support/networks.js'
+import { sgdStep } from '../../support/steps.js'
 
 const shapesOf = (values: Iterable<Value | undefined>) => [...values].map((value) => value?.shape ?? [])
 
@@ -36,7 +36,7 @@ it('reaches the bodies of loops, one in another', () => {
 
 describe('a training step for a given batch', () => {
   it.each(tinyNames)('%s has no symbol left and computes the same', (name) => {
-    const step = trainingStep(tinyNetwork(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: false }).graph
+    const step = sgdStep(tinyNetwork(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: false }).graph
     const fixed = specialize(step, { batch: 5 })
     const values = fixed.nodes.flatMap(({ inputs, outputs }) => [...inputs, ...outputs])
     for (const shape of shapesOf([...fixed.inputs, ...values, ...fixed.outputs.values()]))
@@ -51,7 +51,7 @@ describe('a training step for a given batch', () => {
   })
 
   it('keeps names, dtypes and order of inputs', () => {
-    const step = trainingStep(tinyNetwork('RDM basic, stochastic depth'), {
+    const step = sgdStep(tinyNetwork('RDM basic, stochastic depth'), {
       momentum: 0,
       weightDecay: 0,
       nesterov: false,

@@ -55,7 +55,7 @@ describe('linear', () => {
     const y = linear(features, 'out', 3)
     expect(y.shape).toEqual(['batch', 3])
     expect(parametersOf(features, y)).toEqual({
-      'out.weight': { shape: [3, 5], trainable: true, initializer: { kind: 'normal', std: Math.sqrt(2 / 3) } },
+      'out.weight': { shape: [3, 5], trainable: true, initializer: { kind: 'uniform', bound: 1 / Math.sqrt(5) } },
       'out.bias': { shape: [3], trainable: true, initializer: { kind: 'constant', value: 0 } },
     })
     const initializer = { kind: 'uniform', bound: 1 / Math.sqrt(5) }

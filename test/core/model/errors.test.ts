@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { keys } from '../../../src/core/model/metadata.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { writeModel } from '../../../src/core/onnx/write.js'
+import type { Roles } from '../../../src/core/training/signature.js'
 import {
   algorithmOf,
   type Case,
@@ -27,11 +28,15 @@ function addHalf(model: ModelProto): void {
   algorithmOf(model).output!.push({ name: 'half.next' })
   infoOf(model).updateBinding!.push({ key: 'half', value: 'half.next' })
 }
+const said = (change: (roles: Roles) => Partial<Roles>) =>
+  metadata(keys.signature, (value) => ({ ...value, ...change(value as Roles) }))
+const renamed = ({ inputs }: Roles, name: string) => ({ inputs: inputs.map((info) => ({ ...info, name })) })
+
 const roles: readonly Case[] = [
   [
     'no images',
-    metadata(keys.step, (names) => ({ ...names, images: 'pictures' })),
-    "the training step has no input 'pictures' (uint8 [batch, channels, height, width] with known sizes)",
+    said((roles) => renamed(roles, 'pictures')),
+    "the training step has no input 'pictures' (uint8[batch, 3, 4, 4])",
   ],
   [
     'images of another type',
@@ -40,55 +45,49 @@ const roles: readonly Case[] = [
   ],
   [
     'images that are labels',
-    metadata(keys.step, (names) => ({ ...names, images: 'labels' })),
-    "the training step's input 'labels' is int64[batch]; expected uint8 [batch, channels, height, width] with known sizes",
+    said((roles) => renamed(roles, 'labels')),
+    "the training step's input 'labels' is int64[batch]; expected uint8[batch, 3, 4, 4]",
   ],
   [
     'no labels',
-    metadata(keys.step, (names) => ({ ...names, labels: 'classes' })),
-    "the training step has no input 'classes' (int64 [batch])",
+    said(({ targets }) => ({ targets: targets.map((info) => ({ ...info, name: 'classes' })) })),
+    "the training step has no input 'classes' (int64[batch])",
   ],
   [
-    'labels that are not',
-    metadata(keys.step, (names) => ({ ...names, labels: 'gates' })),
-    "the training step's input 'gates' is float32[1]; expected int64 [batch]",
+    'a batch of its own for each input',
+    said(({ targets }) => ({ targets: targets.map((info) => ({ ...info, shape: [7] })) })),
+    "the training step's input 'labels' is int64[batch]; expected int64[7]",
   ],
   [
     'no learning rate',
-    metadata(keys.step, (names) => ({ ...names, learningRate: 'rate' })),
-    "the training step has no input 'rate' (float32 [])",
+    said(({ hyperparameters: { learning_rate, ...others } }) => ({ hyperparameters: { rate: null, ...others } })),
+    "the training step has no input 'rate' (float32[])",
   ],
   [
-    'no loss',
-    metadata(keys.step, (names) => ({ ...names, loss: 'cost' })),
-    "the training step has no output 'cost' (float32 [])",
+    'a hyperparameter that is an image',
+    said(({ hyperparameters }) => ({ hyperparameters: { ...hyperparameters, images: 1 } })),
+    "the training step's input 'images' is uint8[batch, 3, 4, 4]; expected float32[]",
   ],
+  ['no loss', said(() => ({ loss: 'cost' })), "the training step has no output 'cost' (float32[])"],
   [
     'a loss that is a count',
-    metadata(keys.step, (names) => ({ ...names, loss: 'correct' })),
-    "the training step's output 'correct' is int64[]; expected float32 []",
+    said(() => ({ loss: 'correct' })),
+    "the training step's output 'correct' is int64[]; expected float32[]",
   ],
   [
     'no count of right answers',
-    metadata(keys.step, (names) => ({ ...names, correct: 'loss' })),
-    "the training step's output 'loss' is float32[]; expected int64 []",
+    said(({ metrics }) => ({ metrics: metrics.map((metric) => ({ ...metric, output: 'loss' })) })),
+    "the training step's output 'loss' is float32[]; expected int64[]",
   ],
   [
     'gates of another number',
-    metadata(keys.step, (names) => ({ ...names, gates: { name: 'gates', survival: [1, 0.5] } })),
-    "the training step's input 'gates' is float32[1]; expected float32 [2]",
+    said(() => ({ gates: { name: 'gates', survival: [1, 0.5] } })),
+    "the training step's input 'gates' is float32[1]; expected float32[2]",
   ],
   [
     'an input that nothing feeds',
-    metadata(keys.step, ({ gates, ...names }) => names),
-    "the training step has an input 'gates' that nothing feeds; name its role in the metadata 'rdm.step'",
-  ],
-  [
-    'no logits',
-    (m) => {
-      graphOf(m).output = graphOf(m).output!.filter(({ name }) => name !== 'logits')
-    },
-    "the model has no output 'logits' [batch, classes] with a known number of classes",
+    metadata(keys.signature, ({ gates, ...roles }) => roles),
+    "the training step has an input 'gates' that nothing feeds; name its role in the metadata 'rdm.signature'",
   ],
 ]
 
@@ -106,22 +105,27 @@ const metadataCases: readonly Case[] = [
   [
     'a recipe without its rates',
     metadata(keys.recipe, ({ learningRate, ...recipe }) => recipe),
-    "the model's metadata 'rdm.recipe' is broken: learningRate: Invalid input: expected array, received undefined; export the model again",
+    "the model's metadata 'rdm.recipe' is broken: learningRate: expected [[epoch, value], …] or a schedule of kind piecewise, cycle or power; export the model again",
   ],
   [
     'a recipe with a wrong number',
     metadata(keys.recipe, (recipe) => ({ ...recipe, epochs: 0 })),
-    "the model's metadata 'rdm.recipe' is broken: epochs: Too small: expected number to be >=1; export the model again",
+    "the model's metadata 'rdm.recipe' is broken: epochs: Too small: expected number to be >0; export the model again",
   ],
   [
     'names with one too many',
-    metadata(keys.step, (names) => ({ ...names, rate: 'x' })),
-    "the model's metadata 'rdm.step' is broken: Unrecognized key: \"rate\"; export the model again",
+    metadata(keys.signature, (roles) => ({ ...roles, rate: 'x' })),
+    "the model's metadata 'rdm.signature' is broken: Unrecognized key: \"rate\"; export the model again",
   ],
   [
     'a probability past 1',
-    metadata(keys.step, (names) => ({ ...names, gates: { name: 'gates', survival: [2] } })),
-    "the model's metadata 'rdm.step' is broken: gates.survival.0: Too big: expected number to be <=1; export the model again",
+    said(() => ({ gates: { name: 'gates', survival: [2] } })),
+    "the model's metadata 'rdm.signature' is broken: gates.survival.0: Too big: expected number to be <=1; export the model again",
+  ],
+  [
+    'a loss that is no base64',
+    (m) => (m.metadataProps.find(({ key }) => key === keys.loss)!.value = '"not%"'),
+    "the model's metadata 'rdm.loss' is broken: Invalid base64-encoded string; export the model again",
   ],
 ]
 

@@ -3,9 +3,9 @@
 import { expect, it } from 'vitest'
 import { residualNetwork } from '../../../graphs/residual.js'
 import { printGraph } from '../../../src/core/graph/print.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { paper } from '../../support/models.js'
 import { tinyNetworks } from '../../support/networks.js'
+import { sgdStep } from '../../support/steps.js'
 
 const network = () =>
   residualNetwork({ ...tinyNetworks['RDM basic'], functions: ['11', '01'], blocks: [1, 1], widths: [4, 6] })
@@ -15,6 +15,6 @@ it('the network', async () => {
 })
 
 it('its training step', async () => {
-  const { graph } = trainingStep(network(), paper)
+  const { graph } = sgdStep(network(), paper)
   await expect(printGraph(graph)).toMatchFileSnapshot('golden/rdm-basic.step.txt')
 })

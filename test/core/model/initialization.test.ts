@@ -96,7 +96,8 @@ describe('rdm.initial', () => {
     const train = decodeModel(fileOf(network('he'), { part: 'train' }))
     const entry = init.metadataProps.find(({ key }) => key === keys.initial)
     const initial = z.record(z.string(), z.string()).parse(JSON.parse(entry?.value ?? ''))
-    const batch = ['images', 'labels', 'learning_rate']
+    // What has a default is no state: hyperparameters.
+    const batch = ['images', 'labels', 'learning_rate', ...train.graph!.initializer!.map(({ name }) => name!)]
     const state = train.graph!.input!.map(({ name }) => name!).filter((name) => !batch.includes(name))
     expect(Object.values(initial).sort()).toEqual(state.sort())
     expect(Object.keys(initial)).toEqual(init.graph!.output!.map(({ name }) => name))

@@ -7,10 +7,10 @@ import { keys } from '../../../src/core/model/metadata.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { decodeModel } from '../../../src/core/onnx/tensors.js'
 import { portable } from '../../../src/core/targets/portable/index.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { edited, fileOf, networks, onnx, paper } from '../../support/models.js'
 import { disturbed, tinyBatch } from '../../support/networks.js'
 import { expectClose, openModel, type Tensors } from '../../support/runtime.js'
+import { sgdStep } from '../../support/steps.js'
 
 async function runOnce(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
   const open = await openModel(model)
@@ -27,8 +27,7 @@ const metadataOf = (bytes: Uint8Array, key: string): unknown =>
 const inputsOf = (bytes: Uint8Array) => decodeModel(bytes).graph!.input!.map(({ name }) => name)
 const outputsOf = (bytes: Uint8Array) => decodeModel(bytes).graph!.output!.map(({ name }) => name)
 
-const drawnState = (name: string, seed: number): Tensors =>
-  disturbed(trainingStep(networks[name]!(), paper).graph, seed)
+const drawnState = (name: string, seed: number): Tensors => disturbed(sgdStep(networks[name]!(), paper).graph, seed)
 const hostState = (tensors: Tensors): State =>
   Object.fromEntries([...tensors].map(([name, value]) => [name, narrow(value)]))
 
@@ -46,7 +45,7 @@ describe('one step: the file read, its --part train, and both with bodies in pla
     ['stochastic depth, post-activation', ['read inline', 'train']],
   ])('%s: %s', async (name, chosen) => {
     const network = networks[name]!()
-    const { graph } = trainingStep(network, paper)
+    const { graph } = sgdStep(network, paper)
     const feeds = new Map([...disturbed(graph, 3), ...tinyBatch(graph, 11)])
     const [first, ...others] = await Promise.all(chosen.map((form) => runOnce(forms[form]!(network), feeds)))
     expect([...first!.keys()].sort()).toEqual([...graph.outputs.keys()].sort())
@@ -76,37 +75,39 @@ describe('what a step takes and gives', () => {
       })
 
       const model = readTrainableModel(fileOf(network, { recipe, inline }))
-      expect(model.carried).toEqual(carried)
+      expect(model.signature.updates).toEqual(carried)
       expect(Object.keys(model.state).sort()).toEqual(Object.values(carried).sort())
       const given = [...inputsOf(model.step(portable))].sort()
       expect(given).toEqual([...inputsOf(train)].sort())
-      expect(given).toEqual(['gates', 'images', 'labels', 'learning_rate', ...Object.keys(model.state)].sort())
-      expect(outputsOf(model.step(portable))).toEqual(['loss', 'correct', ...Object.keys(model.carried)])
+      const fed = ['gates', 'images', 'labels', ...Object.keys(model.signature.hyperparameters)]
+      expect(given).toEqual([...fed, ...Object.keys(model.state)].sort())
+      expect(outputsOf(model.step(portable))).toEqual(['loss', 'correct', ...Object.keys(model.signature.updates)])
     }
   })
   it('without momentum trains in the runtime', async () => {
     const model = readTrainableModel(fileOf(network, { recipe: optimizers['without momentum'], inline: true }))
-    const { graph } = trainingStep(network, paper)
+    const { graph } = sgdStep(network, paper)
     const state = new Map(Object.entries(model.state).map(([key, value]) => [key, widen(value)]))
     const { size } = await runOnce(model.step(portable), new Map([...state, ...tinyBatch(graph, 11)]))
     expect(size).toBe(2 + state.size)
   })
   it('is described by the signature', () => {
     const { signature } = readTrainableModel(fileOf(network))
-    expect(signature).toEqual({
-      images: 'images',
-      labels: 'labels',
-      learningRate: 'learning_rate',
-      loss: 'loss',
-      correct: 'correct',
+    const { statistics, updates, ...roles } = signature
+    expect(roles).toEqual({
+      inputs: [{ name: 'images', dtype: 'uint8', shape: ['batch', 3, 12, 12] }],
+      targets: [{ name: 'labels', dtype: 'int64', shape: ['batch'], classes: 10 }],
+      hyperparameters: { learning_rate: null, momentum: 0.9, weight_decay: 1e-4 },
       gates: { name: 'gates', survival: [0.875, 0.75, 0.625, 0.5] },
-      imageShape: [3, 12, 12],
-      classes: 10,
+      loss: 'loss',
+      metrics: [{ name: 'error', output: 'correct', kind: 'right' }],
     })
-    expect(readTrainableModel(fileOf(networks['a plain CNN']!())).signature).toMatchObject({
-      images: 'pictures',
-      imageShape: [3, 11, 9],
-    })
+    expect(Object.values(updates)).toEqual(expect.arrayContaining(statistics))
+    expect(statistics.filter((name) => !name.includes('.running_'))).toEqual([])
+    expect(statistics.length).toBe(Object.values(updates).filter((name) => name.includes('.running_')).length)
+    expect(readTrainableModel(fileOf(networks['a plain CNN']!())).signature.inputs).toMatchObject([
+      { name: 'pictures', shape: ['batch', 3, 11, 9] },
+    ])
   })
 })
 
@@ -127,7 +128,7 @@ describe('state', () => {
   })
   it('is what the inference model predicts with', async () => {
     const state = hostState(drawnState(name, 22))
-    const images = tinyBatch(trainingStep(networks[name]!(), paper).graph, 4)
+    const images = tinyBatch(sgdStep(networks[name]!(), paper).graph, 4)
     const bytes = model.inference(state)
     const [plain, whole] = [await runOnce(bytes, images), await runOnce(model.withState(state), images)]
     const first = await runOnce(model.inference(model.state), images)

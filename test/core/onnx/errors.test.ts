@@ -276,7 +276,7 @@ const tensors: readonly Case[] = [
   [
     'an element type that cannot train',
     (m) => Object.assign(initializerOf(m, 'classifier.bias.momentum'), { dataType: 10, rawData: new Uint8Array(20) }),
-    "node 'update/classifier.bias' (SgdMomentum_w0p0001): SgdMomentum in update/classifier.bias: needs floating-point weights, gradient, velocity and rate of one dtype (inputs float32[10], float32[10], float16[10], float32[]; momentum=0.9, weight_decay=0.0001, nesterov=0)",
+    "node 'update/classifier.bias/velocity/Mul' (Mul): Mul in update/classifier.bias/velocity/Mul: needs operands of one dtype; cast one of them (inputs float16[10], float32[])",
   ],
   [
     'a constant in half precision',

@@ -150,23 +150,6 @@ const rows: readonly Row[] = [
     [x(1), x(2, 3), flowing],
   ],
   ['SoftmaxCrossEntropyGrad: needs a scalar', ops.SoftmaxCrossEntropyGrad, [of('float64'), x(2, 3), flowing]],
-  [
-    'SgdMomentum: the gradient and the velocity need the shape of the weights',
-    ops.SgdMomentum,
-    [x(2), x(3), x(2), x()],
-  ],
-  [
-    'SgdMomentum: the gradient and the velocity need the shape of the weights',
-    ops.SgdMomentum,
-    [x(2), x(2), x(3), x()],
-  ],
-  ['SgdMomentum: needs a scalar learning rate', ops.SgdMomentum, [x(2), x(2), x(2), x(1)]],
-  [
-    'SgdMomentum: needs floating-point weights, gradient, velocity and rate of one dtype',
-    ops.SgdMomentum,
-    [x(2), x(2), x(2), of('float64')],
-  ],
-  ['SgdMomentum: needs floating-point weights', ops.SgdMomentum, [flowing, flowing, flowing, of('int64')]],
   ['Gate: survival 0 must be in (0, 1] (inputs float32[2]; survival=0)', ops.Gate, [x(2)], { survival: 0 }],
   ['Gate: survival 1.5 must be in (0, 1]', ops.Gate, [x(2)], { survival: 1.5 }],
   ['Gate: needs a scalar gate of the dtype of x', ops.Gate, [x(2), x(2)]],

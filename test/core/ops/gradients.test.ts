@@ -6,7 +6,7 @@ import { isFloat, type Numbers, numbers } from '../../../src/core/graph/tensor.j
 import { input, type Value } from '../../../src/core/graph/value.js'
 import { operators } from '../../../src/core/ops/index.js'
 import { randomStream } from '../../../src/core/random.js'
-import { rows, trial } from '../../support/samples.js'
+import { isDifferentiable, rows, trial } from '../../support/samples.js'
 
 const dot = (a: Numbers, b: Numbers) => a.data.reduce((sum, value, i) => sum + value * b.data[i]!, 0)
 
@@ -46,7 +46,7 @@ function check(inputs: readonly Value[], outputs: readonly Value[], feeds: Reado
   }
 }
 
-const differentiable = operators.filter(({ gradient }) => gradient !== 'zero' && !('forbidden' in gradient))
+const differentiable = operators.filter(isDifferentiable)
 /** Outputs that have a gradient; statistics, probabilities and places do not. */
 const outputsOf = (name: string, outputs: readonly Value[]) =>
   /^(BatchNorm|SoftmaxCrossEntropy|MaxPool)/.test(name) ? outputs.slice(0, 1) : outputs

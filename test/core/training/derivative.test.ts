@@ -5,9 +5,9 @@ import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { isFloat, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { randomStream } from '../../../src/core/random.js'
 import { trainingForm } from '../../../src/core/training/mode.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { disturbed, tinyBatch, tinyNames, tinyNetwork } from '../../support/networks.js'
 import type { Tensors } from '../../support/runtime.js'
+import { sgdStep } from '../../support/steps.js'
 
 /** Mean over the batch of log Σ e^z − z[label], in plain numbers. */
 function crossEntropy({ shape, data }: Numbers, labels: Numbers): number {
@@ -28,7 +28,7 @@ describe('the gradient of a whole step against central differences of its loss',
     '%s, recompute: %s',
     (name, recompute) => {
       const network = tinyNetwork(name)
-      const step = trainingStep(network, plain, { recompute })
+      const step = sgdStep(network, plain, { recompute })
       const forward = trainingForm(network).graph
       const batch = tinyBatch(step.graph, 3)
       const state: Tensors = disturbed(step.graph, 9)

@@ -3,19 +3,25 @@ import { describe, expect, it } from 'vitest'
 import { graph } from '../../../src/core/graph/graph.js'
 import { GraphError, input, parameter, type Value } from '../../../src/core/graph/value.js'
 import { linear } from '../../../src/core/layers/index.js'
+import { meanSquaredError } from '../../../src/core/losses/index.js'
 import { argMax, batchNormalization, cast, mul, unsqueeze } from '../../../src/core/ops/index.js'
 import { trainingStep } from '../../../src/core/training/step.js'
 
 const x = input('x', 'float32', ['batch', 3])
-const optimizer = { momentum: 0.9, weightDecay: 0, nesterov: false }
 const still = parameter('still', [3], { kind: 'constant', value: 1 }, { trainable: false })
-const step = (outputs: Parameters<typeof graph>[2], inputs = [x]) =>
-  trainingStep(graph('net', inputs, outputs), optimizer)
+const step = (outputs: Parameters<typeof graph>[2], inputs = [x]) => trainingStep(graph('net', inputs, outputs))
 
 const rows: readonly (readonly [message: string, call: () => unknown])[] = [
-  ["graph net: needs an output 'logits' [batch, classes] to train on", () => step({ y: linear(x, 'out', 2) })],
   [
-    "graph net: needs an output 'logits' [batch, classes] to train on",
+    "the network has no output 'logits' and not one that a loss is sure to mean; name one of 'y', 'z'",
+    () => step({ y: linear(x, 'out', 2), z: mul(x, 2) }),
+  ],
+  [
+    "the network has no output 'y' for a loss; it has 'z'",
+    () => trainingStep(graph('net', [x], { z: linear(x, 'out', 2) }), { loss: meanSquaredError({ output: 'y' }) }),
+  ],
+  [
+    'cross-entropy needs logits [batch, classes] of a known number of classes, got [1,batch,2]',
     () => step({ logits: unsqueeze(linear(x, 'out', 2), 0) }),
   ],
   [
@@ -29,9 +35,9 @@ const rows: readonly (readonly [message: string, call: () => unknown])[] = [
       return step({ logits: norm(norm(linear(x, 'out', 2))) })
     },
   ],
-  ['graph net: has no trainable parameter', () => step({ logits: mul(x, still) })],
+  ['graph net: no weight trains; its loss depends on none', () => step({ logits: mul(x, still) })],
   [
-    "graph net.train: two inputs or parameters are named 'labels'; rename the second, this input",
+    "the target 'labels' is int64[batch], and the network has an input of that name, float32[batch, 3]; give the target another name",
     () => {
       const labels = input('labels', 'float32', ['batch', 3])
       return step({ logits: linear(labels, 'out', 2) }, [labels])
@@ -48,7 +54,7 @@ describe('training step', () => {
   it('trains what lies behind the last flat operator, and gives the rest a gradient of zero', () => {
     const hidden = linear(x, 'hidden', 3)
     const flat = cast(unsqueeze(argMax(hidden, 1, { keepdims: 0 }), 1), 'float32')
-    const { updates } = step({ logits: linear(flat, 'out', 2) })
-    expect(updates.get('hidden.weight')).toBe('hidden.weight.next')
+    const { signature } = step({ logits: linear(flat, 'out', 2) })
+    expect(signature.updates['hidden.weight.next']).toBe('hidden.weight')
   })
 })

@@ -1,13 +1,13 @@
 // What a training step is made of: its inputs and outputs, batch norms and gates in training form, recomputed nodes.
 import { describe, expect, it } from 'vitest'
-import { graph, nodesBehind } from '../../../src/core/graph/graph.js'
+import { ancestors, graph } from '../../../src/core/graph/graph.js'
 import { input } from '../../../src/core/graph/value.js'
 import { batchNorm, conv2d, linear } from '../../../src/core/layers/index.js'
 import { flatten, gate, globalAveragePool, relu } from '../../../src/core/ops/index.js'
 import { trainingForm } from '../../../src/core/training/mode.js'
 import { recompute } from '../../../src/core/training/recompute.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { tinyNetwork } from '../../support/networks.js'
+import { sgdStep } from '../../support/steps.js'
 
 const optimizer = { momentum: 0.9, weightDecay: 1e-4, nesterov: false }
 const names = (values: Iterable<{ operator: { name: string } }>) => [...values].map(({ operator }) => operator.name)
@@ -58,9 +58,9 @@ describe('training form', () => {
 })
 
 describe('training step', () => {
-  const step = trainingStep(gatedNetwork(), optimizer)
+  const step = sgdStep(gatedNetwork(), optimizer)
 
-  it('takes the inputs of the network, labels, learning rate, gates', () => {
+  it('takes the inputs of the network, labels, gates, and what the optimizer may be told', () => {
     expect(
       step.graph.inputs.map(({ dtype, shape, origin }) => ['name' in origin && origin.name, dtype, shape]),
     ).toEqual([
@@ -68,14 +68,16 @@ describe('training step', () => {
       ['labels', 'int64', ['batch']],
       ['learning_rate', 'float32', []],
       ['gates', 'float32', [2]],
+      ['momentum', 'float32', []],
+      ['weight_decay', 'float32', []],
     ])
-    expect(step.survival).toEqual([0.9, 0.6])
+    expect(step.signature.gates?.survival).toEqual([0.9, 0.6])
   })
 
   it('gives loss, correct and the next value of every weight, momentum and statistic', () => {
     const state = ['stem.weight', 'bn.scale', 'bn.shift', 'a.weight', 'b.weight', 'out.weight', 'out.bias']
     const all = [...state, ...state.map((name) => `${name}.momentum`), 'bn.running_mean', 'bn.running_variance']
-    expect([...step.updates.keys()].sort()).toEqual([...all].sort())
+    expect(Object.values(step.signature.updates).sort()).toEqual([...all].sort())
     expect([...step.graph.outputs.keys()].sort()).toEqual(['loss', 'correct', ...all.map((n) => `${n}.next`)].sort())
     for (const { dtype, shape, origin } of step.graph.parameters) {
       expect(step.graph.outputs.get(`${origin.name}.next`)).toMatchObject({ dtype, shape })
@@ -96,20 +98,20 @@ describe('recomputation', () => {
 
   it('computes batch norms and the ReLUs behind them a second time, and nothing heavier', () => {
     const network = tinyNetwork('RDM basic')
-    const { graph: step } = trainingStep(network, optimizer)
+    const { graph: step } = sgdStep(network, optimizer)
     const heavy = names(again(step)).filter((name) => /Conv|MatMul|Gemm|Training/.test(name))
     expect(heavy).toEqual([])
     const norms = names(network.nodes).filter((name) => name === 'BatchNormalization').length
-    expect(names(again(step)).filter((name) => name === 'BatchNormalization')).toHaveLength(norms)
-    expect(again(trainingStep(network, optimizer, { recompute: false }).graph)).toEqual([])
+    expect(names(again(step)).filter((name) => name === 'BatchNormAgain')).toHaveLength(norms)
+    expect(again(sgdStep(network, optimizer, { recompute: false }).graph)).toEqual([])
   })
 
   it('waits for the gradient: no runtime can compute it early, or take it for the first time', () => {
-    const { graph: step } = trainingStep(tinyNetwork('RDM bottleneck'), optimizer)
-    const norms = again(step).filter(({ operator }) => operator.name === 'BatchNormalization')
+    const { graph: step } = sgdStep(tinyNetwork('RDM bottleneck'), optimizer)
+    const norms = again(step).filter(({ operator }) => operator.name === 'BatchNormAgain')
     expect(norms.length).toBeGreaterThan(0)
     for (const { outputs, scope } of norms) {
-      const behind = nodesBehind(outputs).map((node) => node.scope)
+      const behind = ancestors(outputs).map((node) => node.scope)
       expect(
         behind.some((name) => name.endsWith('/grad')),
         scope,

@@ -6,14 +6,13 @@ import { readTrainableModel } from '../../../src/core/model/read.js'
 import type { ExportOptions } from '../../../src/core/model/write.js'
 import { OPSET, writableOpsets } from '../../../src/core/onnx/opsets.js'
 import { portable } from '../../../src/core/targets/portable/index.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { ortCpu } from '../../../src/driver/targets/ort-cpu/index.js'
 import { ortCuda } from '../../../src/driver/targets/ort-cuda/index.js'
 import { machineBlock } from '../../support/blocks.js'
 import { fileOf, networkNames, networks, paper } from '../../support/models.js'
 import { tinyBatch } from '../../support/networks.js'
 import { expectClose, openModel, type Tensors } from '../../support/runtime.js'
-import { expectSameTraining, train } from '../../support/steps.js'
+import { expectSameTraining, sgdStep, train } from '../../support/steps.js'
 
 const { from, to } = writableOpsets
 const opsets = Array.from({ length: to - from + 1 }, (_, i) => from + i)
@@ -27,7 +26,7 @@ async function runOnce(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
 
 describe.each(networkNames)('%s', (name) => {
   const network = networks[name]!()
-  const step = trainingStep(network, paper)
+  const step = sgdStep(network, paper)
   const reference = train(step, (feeds) => evaluate(step.graph, feeds))
   const file = (options: Partial<ExportOptions>) => fileOf(network, options)
 

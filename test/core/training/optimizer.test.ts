@@ -6,7 +6,8 @@ import { type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { input } from '../../../src/core/graph/value.js'
 import { batchNorm, linear } from '../../../src/core/layers/index.js'
 import { cast, div, relu } from '../../../src/core/ops/index.js'
-import { type Optimizer, trainingStep } from '../../../src/core/training/step.js'
+import type { TrainingStep } from '../../../src/core/training/step.js'
+import { sgdStep, stateAfter } from '../../support/steps.js'
 
 /** sin(k), sin(k + 1), … */
 const wave = (k: number, shape: readonly number[], { factor = 1, offset = 0 } = {}): Numbers => {
@@ -42,10 +43,13 @@ const images = numbers(
   [5, 3],
   Array.from({ length: 15 }, (_, i) => (37 * i + 11) % 256),
 )
-const batch = (rate: number): [string, Numbers][] => [
+const batch = (rate: number, { signature }: TrainingStep): [string, Numbers][] => [
+  ...Object.entries(signature.hyperparameters).map(([name, value]): [string, Numbers] => [
+    name,
+    numbers('float32', [], [value ?? rate]),
+  ]),
   ['images', images],
   ['labels', numbers('int64', [5], [0, 2, 1, 1, 0])],
-  ['learning_rate', numbers('float32', [], [rate])],
 ]
 
 /**
@@ -81,9 +85,9 @@ const expected: Record<string, readonly number[]> = {
 const losses = [1.5534050250246048, 1.015392807252627]
 const correct = [1, 3]
 
-const optimizer: Optimizer = { momentum: 0.9, weightDecay: 0.01, nesterov: false }
+const optimizer = { momentum: 0.9, weightDecay: 0.01, nesterov: false }
 
-function withRest(step: ReturnType<typeof trainingStep>, state: ReadonlyMap<string, Numbers>) {
+function withRest(step: TrainingStep, state: ReadonlyMap<string, Numbers>) {
   return new Map(
     step.graph.parameters.map(({ dtype, shape, origin }) => {
       const size = (shape as readonly number[]).reduce((a, b) => a * b, 1)
@@ -94,13 +98,13 @@ function withRest(step: ReturnType<typeof trainingStep>, state: ReadonlyMap<stri
 
 describe('a small perceptron', () => {
   it.each([true, false])('two steps equal those of numpy, recompute: %s', (recompute) => {
-    const step = trainingStep(perceptron(), optimizer, { recompute })
+    const step = sgdStep(perceptron(), optimizer, { recompute })
     let state = withRest(step, firstState())
     for (const k of [0, 1]) {
-      const outputs = evaluate(step.graph, new Map([...state, ...batch(0.5)]))
+      const outputs = evaluate(step.graph, new Map([...state, ...batch(0.5, step)]))
       expect(outputs.get('loss')!.data[0]).toBeCloseTo(losses[k]!, 12)
       expect(outputs.get('correct')!.data[0]).toBe(correct[k])
-      state = new Map([...step.updates].map(([name, output]) => [name, outputs.get(output)!]))
+      state = stateAfter(step, outputs)
     }
     for (const [name, values] of Object.entries(expected)) {
       values.forEach((value, i) => {
@@ -111,8 +115,8 @@ describe('a small perceptron', () => {
 
   it('weight decay reaches every parameter, the batch norm and biases included', () => {
     const velocities = [0, 0.01].map((weightDecay) => {
-      const step = trainingStep(perceptron(), { ...optimizer, weightDecay })
-      return evaluate(step.graph, new Map([...withRest(step, firstState()), ...batch(0.5)]))
+      const step = sgdStep(perceptron(), { ...optimizer, weightDecay })
+      return evaluate(step.graph, new Map([...withRest(step, firstState()), ...batch(0.5, step)]))
     })
     for (const [name, { data }] of firstState()) {
       if (name.includes('running')) continue
@@ -124,10 +128,10 @@ describe('a small perceptron', () => {
   })
 
   it('Nesterov looks ahead: w − rate · (g + momentum · v)', () => {
-    const step = trainingStep(perceptron(), { momentum: 0.9, weightDecay: 0, nesterov: true })
+    const step = sgdStep(perceptron(), { momentum: 0.9, weightDecay: 0, nesterov: true })
     const rest = withRest(step, firstState())
     const state = new Map([...rest, ['out.bias.momentum', numbers('float32', [3], [0.3, -0.2, 0.1])]])
-    const outputs = evaluate(step.graph, new Map([...state, ...batch(0.5)]))
+    const outputs = evaluate(step.graph, new Map([...state, ...batch(0.5, step)]))
     const [before, after] = [firstState().get('out.bias')!.data, outputs.get('out.bias.next')!.data]
     const velocity = outputs.get('out.bias.momentum.next')!.data
     ;[0.3, -0.2, 0.1].forEach((old, i) => {

@@ -3,7 +3,8 @@ import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { type Graph, graph } from '../../../src/core/graph/graph.js'
 import { type Numbers, widen } from '../../../src/core/graph/tensor.js'
 import type { Parameter } from '../../../src/core/graph/value.js'
-import { lossGradients, lossOf } from '../../../src/core/training/gradients.js'
+import { crossEntropy } from '../../../src/core/losses/index.js'
+import { backward, scored } from '../../../src/core/training/backward.js'
 import { initialize } from '../../../src/core/training/initialize.js'
 import { rounded, type Tensors } from '../../support/runtime.js'
 
@@ -37,20 +38,20 @@ export class Reference {
     private rate: number,
     seed: number,
   ) {
-    const { form, labels, loss, correct, gradients } = lossGradients(network, { recompute: false })
+    const { form, scores, targets, gradients } = backward(network, { loss: crossEntropy(), recompute: false })
     this.weights = [...gradients.keys()]
     this.statistics = [...form.statistics.keys()]
-    const outputs = new Map(Object.entries({ loss, correct, logits: form.graph.outputs.get('logits')! }))
+    const outputs = new Map([...scores, ['logits', form.graph.outputs.get('logits')!]])
     for (const [{ origin }, value] of [...gradients, ...form.statistics]) outputs.set(`${origin.name}.new`, value)
     const gates = form.gates ? [form.gates.input] : []
-    this.step = graph('step', [...network.inputs, labels, ...gates], outputs)
-    const scored = lossOf(network, 'eval')
+    this.step = graph('step', [...network.inputs, ...targets, ...gates], outputs)
+    const predicted = scored(network, crossEntropy(), 'eval')
     const logits = network.outputs.get('logits')!
-    this.evaluation = graph('eval', [...network.inputs, scored.labels], {
-      loss: scored.loss,
-      correct: scored.correct,
-      logits,
-    })
+    this.evaluation = graph(
+      'eval',
+      [...network.inputs, ...predicted.targets],
+      new Map([...predicted.scores, ['logits', logits]]),
+    )
     this.state = new Map([...initialize([network], seed)].map(([name, value]) => [name, rounded(widen(value))]))
   }
 

@@ -10,12 +10,12 @@ import { type Numbers, numbers, widen } from '../../../src/core/graph/tensor.js'
 import { keys } from '../../../src/core/model/metadata.js'
 import { decodeModel } from '../../../src/core/onnx/tensors.js'
 import { initialize } from '../../../src/core/training/initialize.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { type ArtifactOptions, artifactFiles, trainingArtifacts } from '../../../src/driver/artifacts/index.js'
 import { optimizerNames } from '../../../src/driver/artifacts/optimizer.js'
 import { hasBrowser, openPage } from '../../support/browser.js'
 import { tinyBatch, tinyNetworks } from '../../support/networks.js'
 import { expectClose, openModel, rounded, type Tensors } from '../../support/runtime.js'
+import { sgdStep, stateAfter } from '../../support/steps.js'
 import { hasPython, output, python, rootFile } from '../../support/trainingBuilds.js'
 import { type Action, type Outcome, Reference } from './reference.js'
 
@@ -63,7 +63,7 @@ const noMomentum = { momentum: 0, weightDecay: 0, nesterov: false }
 
 /** Images, labels and gates in the order of the model's inputs, which is that of Python's arguments. */
 const batchesOf = (source: Graph): readonly Tensors[] => {
-  const step = trainingStep(source, noMomentum).graph
+  const step = sgdStep(source, noMomentum).graph
   return [11, 12, 13].map((seed) => new Map([...tinyBatch(step, seed)].filter(([name]) => name !== 'learning_rate')))
 }
 const batches = batchesOf(network)
@@ -138,7 +138,7 @@ describe.each(optimizerNames)('ten steps of %s', (optimizer) => {
 })
 
 it('SGD is our own step without momentum', () => {
-  const own = trainingStep(network, noMomentum)
+  const own = sgdStep(network, noMomentum)
   const reference = new Reference(network, 'sgd', 0.2, 3)
   let state: Tensors = new Map([...initialize([own.graph], 3)].map(([name, value]) => [name, rounded(widen(value))]))
   for (let i = 0; i < 10; i++) {
@@ -148,7 +148,7 @@ it('SGD is our own step without momentum', () => {
       new Map([...state, ...batches[i % 3]!, ['learning_rate', numbers('float32', [], [0.2])]]),
     )
     expect(results.get('loss')!.data[0]).toBeCloseTo(loss![0]!, 10)
-    state = new Map([...own.updates].map(([name, output]) => [name, results.get(output)!]))
+    state = stateAfter(own, results)
   }
 })
 

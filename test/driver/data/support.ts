@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 import { randomStream } from '../../../src/core/random.js'
 import { cifarLayouts, filesOf, pixelBytes } from '../../../src/driver/data/cifar.js'
-import type { ImageSet } from '../../../src/driver/data/imageSet.js'
+import { type ImageSet, imageSet } from '../../../src/driver/data/dataset.js'
 
 const official = fileURLToPath(new URL('../../../../shared/cifar-10-batches-bin', import.meta.url))
 
@@ -28,7 +28,7 @@ export function temporaryFolder(): string {
 /** Random images of random classes. */
 export function randomSet(count: number, height = 32, width = 32, classes = 10): ImageSet {
   const random = randomStream(5, 'test', count, height, width)
-  return {
+  return imageSet({
     images: Uint8Array.from({ length: count * 3 * height * width }, () => random.below(256)),
     labels: Uint8Array.from({ length: count }, () => random.below(classes)),
     count,
@@ -36,7 +36,7 @@ export function randomSet(count: number, height = 32, width = 32, classes = 10):
     height,
     width,
     classes: Array.from({ length: classes }, (_, i) => `class ${i}`),
-  }
+  })
 }
 
 /** One record: its label bytes, then pixels that are all `value`. */

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { md5, readChecksums } from '../../../src/driver/data/checksums.js'
-import { readDataset } from '../../../src/driver/data/cifar.js'
-import { classCounts, type ImageSet } from '../../../src/driver/data/imageSet.js'
+import { readCifar } from '../../../src/driver/data/cifar.js'
+import { classCounts, type ImageSet } from '../../../src/driver/data/dataset.js'
 import { patternNames, synthesize } from '../../../src/driver/data/synth.js'
 import { writeCifar10 } from '../../../src/driver/data/writeCifar.js'
 import { refusal, temporaryFolder } from './support.js'
@@ -77,7 +77,7 @@ describe('writeCifar10', () => {
   test('the official files, which read back the same, and their checksums', async () => {
     const dir = join(temporaryFolder(), 'new', 'set')
     await writeCifar10(dir, dataset)
-    expect(await readDataset(dir)).toEqual(dataset)
+    expect(await readCifar(dir)).toEqual(dataset)
     expect(readdirSync(dir).sort()).toEqual([
       'MD5SUMS',
       'batches.meta.txt',

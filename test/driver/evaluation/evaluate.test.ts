@@ -1,15 +1,12 @@
 // Evaluation against numbers worked out by hand, and models that are no classifiers of the images at hand.
-import type { Tensors } from 'rdm-onnx'
+import { classifierOf, evaluate, type TensorInfo, type Tensors } from 'rdm-onnx'
 import { expect, it } from 'vitest'
-import type { TensorInfo } from '../../../src/core/onnx/signature.js'
-import type { ImageSet } from '../../../src/driver/data/imageSet.js'
-import { classifierOf, evaluate } from '../../../src/driver/evaluation/evaluate.js'
 
-const set: ImageSet = {
+const set = {
   images: Uint8Array.from({ length: 450 * 3 }, (_, i) => Math.floor(i / 3) % 3),
   labels: Uint8Array.from({ length: 450 }, (_, i) => (i < 3 ? 2 : i % 3)),
   count: 450,
-  channels: 3,
+  channels: 3 as const,
   height: 1,
   width: 1,
   classes: ['a', 'b', 'c'],
@@ -48,7 +45,7 @@ it('stops when it is told to', async () => {
 })
 
 it('wants as many logits as there are classes', async () => {
-  await expect(evaluate(session(4), names, set)).rejects.toThrow('"logits" has 800 values, expected 200 × 3 float32')
+  await expect(evaluate(session(4), names, set)).rejects.toThrow(/logits .*Got: 4 Expected: 3/)
 })
 
 it('finds the input and the output', () => {

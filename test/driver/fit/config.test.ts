@@ -19,7 +19,12 @@ it('takes the recipe, and overrides where they are given', () => {
     epochs: 5,
     batchSize: 128,
     learningRate: [[0, 0.1]],
+    schedules: {},
     augment: true,
+    testAugment: 'none',
+    dropLast: false,
+    accumulate: 1,
+    inputs: {},
     seed: 1,
     steps: null,
     threads: 2,
@@ -65,7 +70,7 @@ it('refuses settings that only another runtime, target or provider knows', () =>
 
 it('refuses values that do not fit and unknown keys', () => {
   expect(() => newConfig(recipe, { epochs: 0 })).toThrow(/^the training configuration does not fit: epochs: Too small/)
-  expect(() => newConfig(recipe, { learningRate: [[1, 0.1]] })).toThrow('starts at epoch 0')
+  expect(() => newConfig(recipe, { learningRate: [[1, 0.1]] })).toThrow('learningRate: a schedule starts at 0')
   const unknown: FitOverrides = Object.fromEntries([['epoch', 3]])
   expect(() => newConfig(recipe, unknown)).toThrow('the training configuration does not fit: Unrecognized key: "epoch"')
 })

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type FitEvent, type FitOptions, fit, UserError } from 'rdm-onnx'
+import { type FitEvent, type FitOptions, fit, imageSet, UserError } from 'rdm-onnx'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { decodeCheckpoint } from '../../../src/driver/run/checkpoint.js'
 import { metricsText } from '../../../src/driver/run/metrics.js'
@@ -345,7 +345,7 @@ describe('a run that is refused', () => {
       /belongs to another model: it began with .*initial\.onnx; leave out the model to go on with that/,
     )
     const labels = data.test.labels.map((label) => 9 - label)
-    expect(await refusal(resume(out, { data: { ...data, test: { ...data.test, labels } } }))).toMatch(
+    expect(await refusal(resume(out, { data: { ...data, test: imageSet({ ...data.test, labels }) } }))).toMatch(
       /^the run in .* began with other data: give the same data to go on with it/,
     )
     expect(await refusal(resume(out, { config: { batchSize: 8 } }))).toMatch(
@@ -391,13 +391,13 @@ describe('a run that is refused', () => {
   it('when model and data do not fit', async () => {
     const out = newFolder()
     expect(await refusal(run(out, { model: tinyModel({ imageShape: [3, 9, 9] }) }))).toBe(
-      'the model takes images of [3, 9, 9], the training images are [3, 8, 8]',
+      "the column 'images' uint8[3, 8, 8] does not fit the input 'images' (uint8[batch, 3, 9, 9]); expected uint8[3, 9, 9] an example",
     )
     expect(await refusal(run(out, { model: tinyModel({ classes: 4 }) }))).toBe(
-      'the model has 4 classes, the training data have 10',
+      "the model has 4 classes, the column 'labels' of the data has 10",
     )
     const empty = { ...data.test, count: 0 }
-    expect(await refusal(run(out, { data: { ...data, test: empty } }))).toBe('there are no test images')
+    expect(await refusal(run(out, { data: { ...data, test: empty } }))).toBe('there are no test examples')
     expect(existsSync(out)).toBe(false)
   })
 

@@ -20,7 +20,7 @@ import {
 } from 'rdm-onnx'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compareSteps } from '../../../dist/src/driver/planning/compare.js'
-import { probeBlock } from '../../../dist/src/driver/planning/probe.js'
+import { probeBlock } from '../../../dist/src/driver/targets/ort-cpu/probe.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'rdm-plan-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -320,7 +320,7 @@ describe('in the training build for the web', () => {
   })
 })
 
-it('a comparison sees a step of another momentum, decay or network', async () => {
+it('a comparison sees a step of another optimizer', async () => {
   const settings = { threads: 2, optimize: false }
   const reference = model.step(portable)
   const compare = (bytes: Uint8Array) =>
@@ -328,7 +328,6 @@ it('a comparison sees a step of another momentum, decay or network', async () =>
   const { paper } = recipes
   expect(await compare(exportModel(network, { recipe: paper, seed: 3 }))).toBe(undefined)
   expect(await compare(exportModel(network, { recipe: { ...paper, nesterov: true }, seed: 3 }))).toMatch(/differs by/)
-  expect(await compare(exportModel(network, { recipe: { ...paper, weightDecay: 1 }, seed: 3 }))).toMatch(/differs by/)
 })
 
 describe('fit', () => {

@@ -1,7 +1,7 @@
 // The probe of a machine's block: what it finds is what ONNX Runtime does.
 import { describe, expect, it } from 'vitest'
 // The compiled form: sessions run in a thread.
-import { probeBlock } from '../../../dist/src/driver/planning/probe.js'
+import { probeBlock } from '../../../dist/src/driver/targets/ort-cpu/probe.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { graph } from '../../../src/core/graph/graph.js'
 import { input } from '../../../src/core/graph/value.js'

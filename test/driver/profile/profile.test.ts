@@ -11,12 +11,12 @@ import { narrow, zeros } from '../../../src/core/graph/tensor.js'
 import { input } from '../../../src/core/graph/value.js'
 import { exportGraph, exportModel } from '../../../src/core/model/write.js'
 import { conv } from '../../../src/core/ops/index.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import type { Profile } from '../../../src/driver/profile/aggregate.js'
 import { nominalFlops } from '../../../src/driver/profile/flops.js'
 import { formatProfile } from '../../../src/driver/profile/table.js'
 import { paper } from '../../support/models.js'
 import { disturbed, tinyBatch, tinyNetwork } from '../../support/networks.js'
+import { sgdStep } from '../../support/steps.js'
 
 describe('profileStep', () => {
   let folder: string
@@ -49,7 +49,7 @@ describe('profileStep', () => {
 
   it('profiles a training step', async () => {
     const network = tinyNetwork('RDM basic')
-    const step = trainingStep(network, paper, { recompute: true }).graph
+    const step = sgdStep(network, paper, { recompute: true }).graph
     const model = exportModel(network, { recipe: paper, seed: 7, part: 'train', inline: true })
     const state = disturbed(step, 7)
     const given = [...state, ...tinyBatch(step, 7)].map(([name, value]) => [name, narrow(value)] as const)

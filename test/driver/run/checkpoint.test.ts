@@ -12,7 +12,7 @@ import {
   saveCheckpoint,
 } from '../../../src/driver/run/checkpoint.js'
 import { writeAtomically } from '../../../src/driver/run/files.js'
-import { afterEpoch, afterStep, meansOf, startOfRun } from '../../../src/driver/run/metrics.js'
+import { addBatch, afterEpoch, afterStep, scoresOf, startOfRun } from '../../../src/driver/run/metrics.js'
 import { decodeSafetensors, encodeSafetensors } from '../../../src/driver/run/safetensors.js'
 
 const disk = vi.hoisted(() => ({ failure: undefined as string | undefined }))
@@ -53,13 +53,19 @@ const recipe = {
   nesterov: false,
   augment: true,
 }
-const { momentum, weightDecay, nesterov, ...fromRecipe } = recipe
+const { momentum, weightDecay, nesterov, augment, ...fromRecipe } = recipe
 
 const checkpoint = (step: number): Checkpoint => ({
   state: { w: { dtype: 'float32', shape: [2], data: Float32Array.of(step, 0.1) } },
-  progress: { ...startOfRun, step, lossSum: 1 / 3 },
+  progress: { ...startOfRun, step, examples: 3, sums: { loss: 1 / 3 } },
   config: {
     ...fromRecipe,
+    schedules: {},
+    augment,
+    testAugment: 'none',
+    dropLast: false,
+    accumulate: 1,
+    inputs: {},
     seed: 1,
     steps: null,
     threads: 1,
@@ -149,11 +155,25 @@ it('replaces a file as a whole', async () => {
   expect(readFileSync(path, 'utf8')).toBe('second')
 })
 
-it('sums over the images of an epoch', () => {
-  expect(meansOf(startOfRun)).toEqual({ loss: 0, error: 0 })
-  const progress = afterStep(afterStep(startOfRun, 2, 3, 4), 1, 0, 2)
-  expect(progress).toMatchObject({ step: 2, epoch: 0, epochStep: 2 })
-  expect(meansOf(progress)).toEqual({ loss: 10 / 6, error: 3 / 6 })
-  const metrics = { epoch: 0, step: 2, learningRate: 0.1, ...meansOf(progress), testLoss: 1, testError: 0.5 }
-  expect(afterEpoch(progress, metrics)).toEqual({ ...startOfRun, step: 2, epoch: 1, history: [metrics] })
+it('sums over the examples of an epoch', () => {
+  const measured = {
+    loss: 'loss',
+    metrics: [
+      { name: 'error', output: 'correct', kind: 'right' },
+      { name: 'mae', output: 'mae', kind: 'mean' },
+      { name: 'r2', output: 'squared_error', kind: 'r2', target: 'y' },
+    ],
+  } as const
+  const metrics = [...measured.metrics]
+  const first = addBatch({}, { loss: 2, correct: 3, mae: 0.5, squared_error: 1 }, { ...measured, metrics }, 4)
+  const sums = addBatch(first, { loss: 1, correct: 0, mae: 2, squared_error: 4 }, { ...measured, metrics }, 2)
+  const progress = afterStep(afterStep(startOfRun, first, 4), sums, 2)
+  expect(progress).toMatchObject({ step: 2, epoch: 0, epochStep: 2, examples: 6 })
+  expect(progress.sums.loss! / progress.examples).toBe(10 / 6)
+  // R² = 1 − mean squared error/variance of the target.
+  expect(scoresOf(metrics, sums, 6, () => 8)).toEqual({ error: 3 / 6, mae: 1, r2: 1 - 2 / 8 })
+  expect(scoresOf(metrics, sums, 6)).toEqual({ error: 3 / 6, mae: 1 })
+  expect(scoresOf(metrics, {}, 0)).toEqual({ error: 0, mae: 0 })
+  const epoch = { epoch: 0, step: 2, learningRate: 0.1, loss: 10 / 6, error: 0.5, testLoss: 1, testError: 0.5 }
+  expect(afterEpoch(progress, epoch)).toEqual({ ...startOfRun, step: 2, epoch: 1, history: [epoch] })
 })

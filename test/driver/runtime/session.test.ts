@@ -21,7 +21,8 @@ const feeds = (count: number, first = 0) => ({
 })
 
 async function training(options: Partial<Parameters<typeof openTrainingSession>[0]> = {}) {
-  const { state, carried } = model
+  const { state, signature } = model
+  const carried = signature.updates
   const models = () => stepBytes
   const session = await openTrainingSession({ models, batch: 16, state, carried, threads: 1, ...options })
   onTestFinished(() => session.close())
@@ -49,7 +50,9 @@ describe('openTrainingSession', () => {
     for (const [i, count] of [16, 16, 5, 16].entries()) {
       const outputs = await plain.run({ ...feeds(count), ...carried })
       expect(Number(outputs.loss!.data[0])).toBe(losses[i])
-      carried = Object.fromEntries(Object.entries(model.carried).map(([output, name]) => [name, outputs[output]!]))
+      carried = Object.fromEntries(
+        Object.entries(model.signature.updates).map(([output, name]) => [name, outputs[output]!]),
+      )
     }
     expect(state).toEqual(carried)
   })
@@ -112,7 +115,8 @@ describe('openTrainingSession', () => {
   })
 
   it('wants state and carried outputs that the model has', async () => {
-    const { state, carried } = model
+    const { state, signature } = model
+    const carried = signature.updates
     await expect(training({ state: { ...state, other: float32([], [0]) } })).rejects.toThrow(
       'the training step has no input for the state tensor "other"',
     )

@@ -4,14 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
-import { RuntimeThread } from '../../../src/driver/runtime/thread.js'
+import type { Replies, Request } from '../../../src/driver/runtime/protocol.js'
+import { RequestThread } from '../../../src/driver/threads/thread.js'
+
+type RuntimeThread = RequestThread<Request, Replies>
 
 function threadOf(code: string): RuntimeThread {
   const folder = mkdtempSync(join(tmpdir(), 'rdm-thread-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'worker.mjs')
   writeFileSync(file, code)
-  return new RuntimeThread(pathToFileURL(file))
+  return new RequestThread(pathToFileURL(file), "the runtime's thread")
 }
 
 const onRequest = "import { parentPort } from 'node:worker_threads'\nparentPort.on('message', ({ id }) => "
@@ -30,7 +33,7 @@ it('rejects the requests under way when the thread exits', async () => {
 
 it('rejects the requests under way when it is ended', async () => {
   const thread = threadOf(`${onRequest} {})`)
-  const request = expect(thread.request({ kind: 'readState' })).rejects.toThrow('the session is closed')
+  const request = expect(thread.request({ kind: 'readState' })).rejects.toThrow("the runtime's thread is closed")
   await thread.end()
   await request
 })
@@ -43,6 +46,6 @@ it('tells bad input from faults of ours', async () => {
 })
 
 it('fails when there is no worker file', async () => {
-  const thread = new RuntimeThread(new URL('./not-there.js', import.meta.url))
+  const thread = new RequestThread<Request, Replies>(new URL('./not-there.js', import.meta.url), "the runtime's thread")
   await expect(thread.request({ kind: 'readState' })).rejects.toThrow(/the runtime's thread failed: Cannot find module/)
 })

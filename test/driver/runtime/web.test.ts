@@ -30,11 +30,17 @@ const feeds = (count: number): Tensors => ({
 })
 
 it('carries the state from step to step, whatever the size of the batch, and keeps it when a step fails', async () => {
-  const { state, carried } = model
+  const { state, signature } = model
   const losses: number[][] = []
   const states: Tensors[] = []
   for (const settings of [{ runtime: 'node', threads: 1 } as const, { ...web, threads: 2 }]) {
-    const session = await openTrainingSession({ models: () => bytes, batch: 16, state, carried, ...settings })
+    const session = await openTrainingSession({
+      models: () => bytes,
+      batch: 16,
+      state,
+      carried: signature.updates,
+      ...settings,
+    })
     onTestFinished(() => session.close())
     const steps: number[] = []
     for (const count of [16, 16, 5, 16]) steps.push(Number((await session.step(feeds(count), count)).loss!.data[0]))

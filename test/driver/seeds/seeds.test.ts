@@ -308,7 +308,7 @@ describe('runs that are refused', () => {
     })
     expect(await refusal(run(out, { model: readTrainableModel(still) }))).toMatch(/^the model has no initialization/)
     expect(await refusal(run(out, { model: tinyModel({ classes: 4 }) }))).toBe(
-      'the model has 4 classes, the training data have 10',
+      "the model has 4 classes, the column 'labels' of the data has 10",
     )
     expect(existsSync(out)).toBe(false)
   })

@@ -169,7 +169,8 @@ describe.each(blocks)('in blocks of %i', (block) => {
   it('a ReLU goes into a pass of batch norm whose result is used as well', () => {
     const norm = batchNormalization(plainConv(image), vectors, { epsilon: 0 })
     const result = lowered(of({ norm, active: relu(norm), more: add(norm, other) }), block)
-    expect([heavy(result), count(result, 'Relu'), count(result, 'Add')]).toEqual([1, 0, 0])
+    // What is still added is the variance and epsilon.
+    expect([heavy(result), count(result, 'Relu'), count(result, 'Add')]).toEqual([1, 0, 1])
   })
 
   it('sums of sums, in any order', () => {

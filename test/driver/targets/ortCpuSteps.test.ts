@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Architecture, residualNetwork } from '../../../graphs/residual.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
-import { type Graph, graph, nodesBehind } from '../../../src/core/graph/graph.js'
+import { ancestors, type Graph, graph } from '../../../src/core/graph/graph.js'
 import { ONNX_DOMAIN } from '../../../src/core/graph/operator.js'
 import { printGraph } from '../../../src/core/graph/print.js'
 import { specialize } from '../../../src/core/graph/specialize.js'
@@ -20,12 +20,13 @@ import {
   tanh,
 } from '../../../src/core/ops/index.js'
 import { isPrimitive } from '../../../src/core/targets/target.js'
-import { type TrainingStep, trainingStep } from '../../../src/core/training/step.js'
+import type { TrainingStep } from '../../../src/core/training/step.js'
 import { ortCpu } from '../../../src/driver/targets/ort-cpu/index.js'
 import { NCHWC_DOMAIN } from '../../../src/driver/targets/ort-cpu/nchwc.js'
 import { blocks, machineBlock } from '../../support/blocks.js'
 import { disturbed, tinyBatch, tinyNetworks } from '../../support/networks.js'
 import { expectClose, modelOf, openModel, type Tensors } from '../../support/runtime.js'
+import { sgdStep, stateAfter } from '../../support/steps.js'
 
 const STEPS = 3
 
@@ -70,7 +71,7 @@ function mixedCnn(): Graph {
 const networkOf = (name: string): Graph => (name === 'a mixed CNN' ? mixedCnn() : residualNetwork(architectures[name]!))
 const names = [...Object.keys(architectures), 'a mixed CNN']
 const stepOf = (name: string): TrainingStep =>
-  trainingStep(networkOf(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
+  sgdStep(networkOf(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
 
 const feedsOf = (step: TrainingStep, state: Tensors, index: number, batch: number): Tensors =>
   new Map([...state, ...tinyBatch(step.graph, 100 + index, { size: batch })])
@@ -84,7 +85,7 @@ async function train(step: TrainingStep, batch: number, run: (feeds: Tensors) =>
   for (let index = 0; index < STEPS; index++) {
     const outputs = await run(feedsOf(step, state, index, batch))
     results.push(outputs)
-    state = new Map([...step.updates].map(([name, output]) => [name, outputs.get(output)!]))
+    state = stateAfter(step, outputs)
   }
   return results
 }
@@ -160,7 +161,7 @@ describe('a lowered RDM network', () => {
     )
       flowing.add(node)
   const reorders = lowered.nodes.filter(({ operator }) => operator.name.startsWith('Reorder'))
-  const forward = new Set(nodesBehind([lowered.outputs.get('loss')!]))
+  const forward = new Set(ancestors([lowered.outputs.get('loss')!]))
 
   it('converts no activation on its way from the images to the loss', () => {
     expect([...forward].some(({ operator }) => operator.domain === NCHWC_DOMAIN)).toBe(true)

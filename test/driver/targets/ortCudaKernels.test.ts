@@ -8,17 +8,17 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Graph, graph } from '../../../src/core/graph/graph.js'
 import type { DType } from '../../../src/core/graph/tensor.js'
 import { zeros } from '../../../src/core/graph/tensor.js'
-import { constant, type Node } from '../../../src/core/graph/value.js'
+import { constant, type Node, nameOf } from '../../../src/core/graph/value.js'
 import { parametersAsInputs } from '../../../src/core/model/write.js'
 import { encodeModel } from '../../../src/core/onnx/tensors.js'
 import { writeModel } from '../../../src/core/onnx/write.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { readEvents } from '../../../src/driver/profile/readEvents.js'
 import { createSession, toOrt } from '../../../src/driver/runtime/ort.js'
-import { precisions } from '../../../src/driver/targets/ort-cuda/index.js'
 import { evaluationSteps, stepNodes, trainingSteps } from '../../../src/driver/targets/ort-cuda/steps.js'
+import { precisions } from '../../../src/driver/targets/target.js'
 import { networkNames, networks } from '../../support/models.js'
 import { tinyNetwork } from '../../support/networks.js'
+import { sgdStep } from '../../support/steps.js'
 
 interface Kernel {
   readonly domain: string
@@ -55,31 +55,28 @@ function objection({ operator, inputs, outputs }: Node): string | undefined {
 }
 
 const objections = (nodes: Graph['nodes']) => [...new Set(nodes.flatMap((node) => objection(node) ?? []))]
-const names = { images: 'images', labels: 'labels', learningRate: 'learning_rate', loss: 'loss', correct: 'correct' }
 
 describe.each(networkNames)('%s', (name) => {
   const network = networks[name]!()
-  const [pictures] = network.inputs
-  const images = pictures?.origin.kind === 'input' ? pictures.origin.name : ''
-  const step = trainingStep(network, { momentum: 0.9, weightDecay: 1e-4, nesterov: false })
+  const step = sgdStep(network, { momentum: 0.9, weightDecay: 1e-4 })
   const open = parametersAsInputs(step.graph, step.graph.parameters)
-  const carried = Object.fromEntries([...step.updates].map(([state, output]) => [output, state]))
-  const roles = { ...names, images, ...(step.survival.length > 0 ? { gates: { name: 'gates' } } : {}) }
 
   it.each(precisions)('trains in %s by kernels that CUDA has', (precision) => {
-    const { graph } = trainingSteps(open, roles, carried, { precision })
+    const { graph } = trainingSteps(open, step.signature, { precision })
     expect(stepNodes(graph).length).toBeGreaterThan(100)
     expect(objections([...stepNodes(graph), ...graph.nodes])).toEqual([])
   })
 
   it('is evaluated by kernels that CUDA has', () => {
-    const graph = evaluationSteps(parametersAsInputs(network, network.parameters), images)
+    const graph = evaluationSteps(parametersAsInputs(network, network.parameters), network.inputs.map(nameOf), [
+      'logits',
+    ])
     expect(objections([...stepNodes(graph), ...graph.nodes])).toEqual([])
   })
 })
 
 it('a node without a kernel is found', () => {
-  const step = trainingStep(tinyNetwork('RDM basic'), { momentum: 0.9, weightDecay: 0, nesterov: false })
+  const step = sgdStep(tinyNetwork('RDM basic'), { momentum: 0.9 })
   const found = objections(step.graph.nodes)
   expect(found).toContain('rdm.training.BatchNormTraining has no kernel')
 })
@@ -102,10 +99,9 @@ describe.runIf(onCuda)('on this GPU', () => {
     'no node of a step in %s is computed by the CPU, but for arithmetic on shapes',
     async (precision) => {
       const network = tinyNetwork('RDM basic')
-      const step = trainingStep(network, { momentum: 0.9, weightDecay: 1e-4, nesterov: false })
+      const step = sgdStep(network, { momentum: 0.9, weightDecay: 1e-4 })
       const open = parametersAsInputs(step.graph, step.graph.parameters)
-      const carried = Object.fromEntries([...step.updates].map(([state, output]) => [output, state]))
-      const { graph: steps } = trainingSteps(open, names, carried, { precision })
+      const { graph: steps } = trainingSteps(open, step.signature, { precision })
       const folder = mkdtempSync(join(tmpdir(), 'rdm-placement-'))
       onTestFinished(() => rmSync(folder, { recursive: true }))
       const session = await createSession(

@@ -3,17 +3,18 @@
 import { describe, expect, it } from 'vitest'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { isPrimitive } from '../../../src/core/targets/target.js'
-import { type TrainingStep, trainingStep } from '../../../src/core/training/step.js'
+import type { TrainingStep } from '../../../src/core/training/step.js'
 import { ortCuda } from '../../../src/driver/targets/ort-cuda/index.js'
 import { networkNames, networks } from '../../support/models.js'
 import { disturbed, tinyBatch } from '../../support/networks.js'
 import { expectClose, modelOf, openModel, type Tensors } from '../../support/runtime.js'
+import { sgdStep, stateAfter } from '../../support/steps.js'
 
 const STEPS = 3
 const BATCH = 6
 
 const feedsOf = (step: TrainingStep, state: Tensors, index: number): Tensors =>
-  new Map([...state, ...tinyBatch(step.graph, 100 + index, { size: BATCH })])
+  new Map([...state, ...tinyBatch(step, 100 + index, { size: BATCH })])
 
 /** Three steps, each from the state that the one before left. */
 async function train(step: TrainingStep, run: (feeds: Tensors) => Tensors | Promise<Tensors>) {
@@ -22,7 +23,7 @@ async function train(step: TrainingStep, run: (feeds: Tensors) => Tensors | Prom
   for (let index = 0; index < STEPS; index++) {
     const outputs = await run(feedsOf(step, state, index))
     results.push(outputs)
-    state = new Map([...step.updates].map(([name, output]) => [name, outputs.get(output)!]))
+    state = stateAfter(step, outputs)
   }
   return results
 }
@@ -31,7 +32,7 @@ async function train(step: TrainingStep, run: (feeds: Tensors) => Tensors | Prom
 const floorOf = (name: string) => (name.endsWith('.momentum.next') ? 0.05 : 1e-3)
 
 describe.each(networkNames)('%s', (name) => {
-  const step = trainingStep(networks[name]!(), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
+  const step = sgdStep(networks[name]!(), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
   const lowered = ortCuda().lower(step.graph)
   const reference = train(step, (feeds) => evaluate(step.graph, feeds))
 

@@ -2,20 +2,20 @@
 import { expect, it } from 'vitest'
 import { gradients } from '../../../src/core/autodiff/gradients.js'
 import { evaluateValues } from '../../../src/core/graph/evaluate.js'
-import { type Graph, graph, nodesBehind } from '../../../src/core/graph/graph.js'
+import { ancestors, type Graph, graph } from '../../../src/core/graph/graph.js'
 import { input, type Value } from '../../../src/core/graph/value.js'
 import { add, type ConvOptions, conv, convInputGrad, convWeightGrad, mul } from '../../../src/core/ops/index.js'
-import { trainingStep } from '../../../src/core/training/step.js'
 import { fuseConvGradients } from '../../../src/driver/targets/ort-training/convGradients.js'
 import { drawnFor } from '../../support/blocks.js'
 import { tinyNetwork } from '../../support/networks.js'
 import { expectClose } from '../../support/runtime.js'
+import { sgdStep } from '../../support/steps.js'
 
 const gradsIn = ({ nodes }: Graph) => nodes.map(({ operator }) => operator.name).filter((name) => name.includes('Grad'))
 
 /** The gradient operators that are left of what leads to these values. */
 function fused(values: readonly Value[]): readonly string[] {
-  const used = new Set(nodesBehind(values).flatMap(({ inputs }) => inputs as readonly Value[]))
+  const used = new Set(ancestors(values).flatMap(({ inputs }) => inputs as readonly Value[]))
   const inputs = [...used].filter(({ origin }) => origin.kind === 'input')
   const source = graph('gradients', inputs, Object.fromEntries(values.map((value, i) => [`out${i}`, value])))
   const result = fuseConvGradients(source)
@@ -75,7 +75,7 @@ it('stay two in float64, which the kernel does not take', () => {
 })
 
 it('in a network are one where a stage begins with a stride', () => {
-  const step = trainingStep(tinyNetwork('RDM basic'), { momentum: 0.9, weightDecay: 0, nesterov: false })
+  const step = sgdStep(tinyNetwork('RDM basic'), { momentum: 0.9, weightDecay: 0, nesterov: false })
   const counts = (source: Graph) =>
     ['ConvGrad', 'ConvInputGrad', 'ConvWeightGrad'].map((name) => gradsIn(source).filter((own) => own === name).length)
   const [, inputGrads, weightGrads] = counts(step.graph)

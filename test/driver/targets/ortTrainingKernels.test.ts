@@ -19,7 +19,7 @@ const table = rows(operators)
 const runOf = (outputs: readonly Value[], feeds: Parameters<typeof byName>[0]): Runs => {
   const named = Object.fromEntries(outputs.map((value, i) => [`out${i}`, value]))
   const source = graph('sample', [...feeds.keys()], named)
-  return { model: modelOf(source, 'functions'), state: new Map(), updates: new Map(), batches: [byName(feeds)] }
+  return { model: modelOf(source, 'functions'), state: new Map(), updates: {}, batches: [byName(feeds)] }
 }
 
 describe.each(Object.entries(trainingBuilds))('%s', (_, run) => {

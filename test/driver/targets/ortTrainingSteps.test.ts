@@ -14,20 +14,21 @@ import { input, type Value } from '../../../src/core/graph/value.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { batchNormTraining, softmaxCrossEntropy } from '../../../src/core/ops/index.js'
 import { isPrimitive } from '../../../src/core/targets/target.js'
-import { type TrainingStep, trainingStep } from '../../../src/core/training/step.js'
+import type { TrainingStep } from '../../../src/core/training/step.js'
 import { ortTraining } from '../../../src/driver/targets/ort-training/index.js'
 import { run as runCommand } from '../../cli/support.js'
 import { hasBrowser, openPage } from '../../support/browser.js'
 import { networkNames, networks } from '../../support/models.js'
 import { disturbed, tinyBatch } from '../../support/networks.js'
 import { expectClose, modelOf, type Tensors } from '../../support/runtime.js'
+import { sgdStep, stateAfter } from '../../support/steps.js'
 import { rootFile, trainingBuilds } from '../../support/trainingBuilds.js'
 
 const STEPS = 3
 const BATCH = 6
 
 const steps = networkNames.map((name) =>
-  trainingStep(networks[name]!(), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' }),
+  sgdStep(networks[name]!(), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' }),
 )
 const batchesOf = ({ graph }: TrainingStep): readonly Tensors[] =>
   Array.from({ length: STEPS }, (_, index) => tinyBatch(graph, 100 + index, { size: BATCH }))
@@ -38,7 +39,7 @@ function reference(step: TrainingStep): readonly Tensors[] {
   let state = firstState(step)
   return batchesOf(step).map((batch) => {
     const outputs = evaluate(step.graph, new Map([...state, ...batch]))
-    state = new Map([...step.updates].map(([name, output]) => [name, outputs.get(output)!]))
+    state = stateAfter(step, outputs)
     return outputs
   })
 }
@@ -76,7 +77,7 @@ describe.each(Object.entries(trainingBuilds))('%s', (_, run) => {
       steps.map((step) => ({
         model: modelOf(ortTraining.lower(step.graph), 'inline'),
         state: firstState(step),
-        updates: step.updates,
+        updates: step.signature.updates,
         batches: batchesOf(step),
       })),
     )
@@ -110,7 +111,7 @@ it.runIf(hasBrowser)('a page takes three steps of a file that rdm-export writes'
   let state = new Map(Object.entries(model.state).map(([name, value]) => [name, widen(value)]))
   const plain = (tensors: Tensors) =>
     [...tensors].map(([name, { dtype, shape, data }]) => [name, dtype, shape, [...data]])
-  const job = JSON.stringify({ state: plain(state), batches: batches.map(plain), carried: model.carried })
+  const job = JSON.stringify({ state: plain(state), batches: batches.map(plain), carried: model.signature.updates })
 
   const { page, messages, close } = await openPage('index.html', folder, rootFile('node_modules/onnxruntime-web/dist'))
   onTestFinished(close)
@@ -137,7 +138,7 @@ it.runIf(hasBrowser)('a page takes three steps of a file that rdm-export writes'
       const actual = { ...value, data: Float64Array.from(results[index]![output]!) }
       expectClose(actual, value, `step ${index + 1}, ${output}`, 1e-4, floorOf(output))
     }
-    state = new Map(Object.entries(model.carried).map(([output, name]) => [name, outputs.get(output)!]))
+    state = new Map(Object.entries(model.signature.updates).map(([output, name]) => [name, outputs.get(output)!]))
   }
   expect(messages).toEqual([])
 })

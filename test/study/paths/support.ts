@@ -4,7 +4,7 @@ import { Tensor as OrtTensor } from 'onnxruntime-node'
 import { type Architecture, buildNetwork } from '../../../graphs/residual.js'
 import { type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { randomStream } from '../../../src/core/random.js'
-import type { ImageSet } from '../../../src/driver/data/imageSet.js'
+import { type ImageSet, imageSet } from '../../../src/driver/data/dataset.js'
 import { fromOrt } from '../../../src/driver/runtime/ort.js'
 import type { Session } from '../../../src/driver/runtime/session.js'
 import type { Path } from '../../../src/study/paths/sampling.js'
@@ -42,7 +42,7 @@ export const lengthOf = (path: Path): number => path.filter((edge) => edge > 0).
 /** Images of noise. */
 export function noise(count: number, side: number, seed = 1): ImageSet {
   const random = randomStream(seed, 'noise')
-  return {
+  return imageSet({
     images: Uint8Array.from({ length: count * 3 * side * side }, () => random.below(256)),
     labels: Uint8Array.from({ length: count }, () => random.below(10)),
     count,
@@ -50,7 +50,7 @@ export function noise(count: number, side: number, seed = 1): ImageSet {
     height: side,
     width: side,
     classes: Array.from({ length: 10 }, (_, label) => `${label}`),
-  }
+  })
 }
 
 /** Image `index` of a set as tensors of a batch of one. */

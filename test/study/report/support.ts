@@ -5,8 +5,8 @@ import { recipes } from '../../../graphs/recipes.js'
 import { type Architecture, residualNetwork } from '../../../graphs/residual.js'
 import { paperData } from '../../../graphs/table1.js'
 import { findNetwork } from '../../../graphs/zoo.js'
-import { learningRateAt } from '../../../src/core/model/schedule.js'
 import { exportModel } from '../../../src/core/model/write.js'
+import { valueAt } from '../../../src/core/training/schedule.js'
 import { type FitConfig, newConfig } from '../../../src/driver/fit/config.js'
 import { type EpochMetrics, metricsText } from '../../../src/driver/run/metrics.js'
 import type { RunInfo } from '../../../src/driver/run/runFolder.js'
@@ -18,7 +18,11 @@ import { type PlanModel, planOf } from '../../../src/study/repro/plan.js'
 export const historyOf = (testErrors: readonly number[], config: Partial<FitConfig> = {}): EpochMetrics[] =>
   testErrors.map((testError, epoch) => ({
     ...{ epoch, step: 391 * (epoch + 1) },
-    learningRate: learningRateAt(config.learningRate ?? recipes.paper.learningRate, epoch),
+    learningRate: valueAt(config.learningRate ?? recipes.paper.learningRate, {
+      step: epoch,
+      steps: 1,
+      stepsPerEpoch: 1,
+    }),
     ...{ loss: 2.5 * testError, error: 0.9 * testError, testLoss: 2.8 * testError, testError },
   }))
 
@@ -96,10 +100,9 @@ export function writeExperiment(
     for (const seed of model.seeds) {
       const testErrors = errors(model, seed)
       if (!testErrors) continue
-      const { learningRate, ...config } = model.config
       writeRun(join(folder, model.name, `seed-${seed}`), {
         testErrors,
-        config: { ...config, learningRate: [...learningRate], seed },
+        config: { ...model.config, seed },
         info: { data, recipe: model.recipe },
       })
     }

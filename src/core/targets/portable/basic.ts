@@ -85,8 +85,6 @@ export const basic: Target & Expander = {
     SoftmaxCrossEntropyGrad: ([dloss, probabilities, labels]) => [
       mul(sub(probabilities!, hits(labels!, probabilities!)), div(dloss!, cast(size(labels!), dloss!.dtype))),
     ],
-  },
-  standard: {
     // Some runtimes know it with constant vectors alone, as it is in a network that predicts.
     BatchNormalization([x, scale, shift, mean, variance], { epsilon }) {
       return [normalized(x!, scale!, shift!, mean!, reciprocal(sqrt(add(variance!, epsilon))))]

@@ -1,8 +1,19 @@
 // Batch normalization in ONNX's own operators. BatchNormalization with given statistics makes the affine passes: faster
 // than Mul and Add over broadcast vectors (bench/README.md).
 
-import type { Value } from '../../graph/value.js'
-import { add, batchNormalization, cast, div, mul, reduceMean, reduceSumSquare, reshape, size } from '../../ops/index.js'
+import { scope, type Value } from '../../graph/value.js'
+import {
+  add,
+  batchNormalization,
+  cast,
+  div,
+  mul,
+  reciprocal,
+  reduceMean,
+  reduceSumSquare,
+  reshape,
+  size,
+} from '../../ops/index.js'
 import { batchNormBy, type Forms } from '../batchNorm.js'
 
 const besideChannels = (x: Value) => x.shape.map((_, axis) => axis).filter((axis) => axis !== 1)
@@ -17,7 +28,10 @@ export const forms: Forms = {
     return div(mul(sums, cast(size(sums), x.dtype)), cast(size(x), x.dtype))
   },
   meanProduct: (x, y) => mean(mul(x, y)),
-  normalize: (x, vectors) => batchNormalization(x, vectors, { epsilon: 0 }),
+  normalize(x, { scale, shift, mean, inverse, variance }) {
+    const given = variance ?? scope('variance', () => reciprocal(mul(inverse, inverse)))
+    return batchNormalization(x, { scale, shift, mean, variance: given }, { epsilon: 0 })
+  },
   scaleAdd: (x, a, y) => add(mul(x, overChannels(a, x)), y),
 }
 

@@ -3,7 +3,7 @@
 // ReorderOutput, then used by nobody, is never written. So conversions are left only where layouts really meet.
 
 import { isStatic } from '../../../core/graph/shape.js'
-import { type Node, nodeOf, type Value } from '../../../core/graph/value.js'
+import { nodeOf, type Value } from '../../../core/graph/value.js'
 import { transpose } from '../../../core/ops/index.js'
 import type { Nchwc } from './nchwc.js'
 
@@ -17,8 +17,6 @@ export interface Layout {
   plain(y: Value): Value
   /** x as [N, H, W, C]. */
   channelsLast(x: Value): Value
-  /** The blocked convolution whose result x is the plain view of. */
-  convBehind(x: Value): Node | undefined
 }
 
 /** A pure function of a value, computed once for each: what two consumers ask for is one node. */
@@ -48,10 +46,5 @@ export function layoutBy(nchwc: Nchwc): Layout {
       const y = behind(x)
       return y ? nchwc.reorderOutput(y, { channelsLast: true }) : transpose(x, [0, 2, 3, 1])
     }),
-    convBehind(x) {
-      const y = behind(x)
-      const node = y && nodeOf(y)
-      return node?.operator === operators.Conv ? node : undefined
-    },
   }
 }

@@ -2,73 +2,69 @@
 // a launch: every primitive is written in few of them, and what others compute again to save memory is kept. How many such
 // steps become one run: steps.ts.
 
+import { cse } from '../../../core/graph/cse.js'
 import type { Graph } from '../../../core/graph/graph.js'
 import { rewrite } from '../../../core/graph/rewrite.js'
 import { isKnown } from '../../../core/graph/shape.js'
-import { share } from '../../../core/graph/share.js'
 import { apply, constant, GraphError, type Node, type Value } from '../../../core/graph/value.js'
 import {
   Cast,
+  Conv,
+  ConvInputGrad,
+  ConvTranspose,
+  ConvWeightGrad,
   cast,
   convTranspose,
   div,
+  Gemm,
   gather,
+  MatMul,
   mul,
   oneHot,
   reciprocal,
-  SgdMomentum,
   shapeOf,
   sub,
 } from '../../../core/ops/index.js'
 import { portable } from '../../../core/targets/portable/index.js'
-import { type Expander, expandNode, expandPrimitives, isPrimitive, type Target } from '../../../core/targets/target.js'
+import { type Expander, expandNode, expandPrimitives, type Target } from '../../../core/targets/target.js'
 import { keepActivations } from '../../../core/training/recompute.js'
+import type { Precision } from '../target.js'
 import { batchNorms } from './batchNorm.js'
 import { convWeightGrad } from './weightGradient.js'
 
-export const precisions = ['fp32', 'fp16'] as const
-/** `fp16`: convolutions and matrix products in half precision; weights, statistics, sums and the loss in float32. */
-export type Precision = (typeof precisions)[number]
-
 export interface LowerOptions {
   readonly precision?: Precision
-  /** Images in a batch, float32 []; from the shapes of the graph's inputs unless given. */
-  readonly images?: Value
-  /** The loss is multiplied by it before the gradients are taken, and the gradients divided by it; float32 []. */
-  readonly lossScale?: Value
+  /** Examples in a batch, float32 []; from the shapes of the graph's inputs unless given. */
+  readonly examples?: Value | undefined
+  /** The backward pass begins with it, and the gradients are divided by it where they end; float32 []. */
+  readonly lossScale?: Value | undefined
 }
 
 /** The target: one step, with the inputs and outputs that it has elsewhere. */
 export const ortCuda = (options: LowerOptions = {}): Target => ({
   name: 'ort-cuda',
-  lower: (source) => share(expandPrimitives(lowerNetwork(source, options), portable)),
+  lower: (source) => cse(expandPrimitives(lowerNetwork(source, options), portable)),
 })
 
 /** Operators that are worth half precision: what a GPU's matrix units compute. */
-const heavy = new Set(['Conv', 'ConvTranspose', 'ConvInputGrad', 'ConvWeightGrad', 'MatMul', 'Gemm'])
+const heavy: ReadonlySet<unknown> = new Set<unknown>([Conv, ConvTranspose, ConvInputGrad, ConvWeightGrad, MatMul, Gemm])
 
-/** Everything but SgdMomentum, of which there is one a weight: the updates are best put together first. */
-export function lowerNetwork(source: Graph, { precision = 'fp32', images, lossScale }: LowerOptions): Graph {
+/** Every primitive written out; what is updated alike is best put together afterwards (packs.ts). */
+export function lowerNetwork(source: Graph, { precision = 'fp32', examples, lossScale }: LowerOptions): Graph {
   const kept = keepActivations(source)
-  const target = expander(images ?? imagesOf(kept), lossScale)
+  const target = expander(examples ?? examplesOf(kept), lossScale)
   const half = halves()
   const write = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] =>
-    isPrimitive(node) ? expandNode(target, node, inputs) : apply(node.operator, inputs, node.attributes)
+    expandNode(target, node, inputs) ?? apply(node.operator, inputs, node.attributes)
   const lowered = rewrite(kept, (node, inputs) => {
-    if (node.operator.name === SgdMomentum.name) return lossScale && unscaled(node, inputs, lossScale)
-    if (precision === 'fp16' && heavy.has(node.operator.name))
+    if (precision === 'fp16' && heavy.has(node.operator))
       return write(
         node,
         inputs.map((value) => value && half(value)),
       ).map((value) => (value.dtype === 'float16' ? cast(value, 'float32') : value))
-    return isPrimitive(node) ? write(node, inputs) : undefined
+    return expandNode(target, node, inputs)
   })
-  return share(lowered)
-}
-
-/** The optimizer's step on a gradient of the scaled loss. */
-function unscaled(node: Node, [w, gradient, v, rate]: readonly (Value | undefined)[], lossScale: Value) {
-  return apply(node.operator, [w, mul(gradient!, reciprocal(lossScale)), v, rate], node.attributes)
+  return cse(lowered)
 }
 
 /** Half precision of each value once; a float32 that was half precision before goes back to it without a node. */
@@ -83,17 +79,17 @@ function halves(): (value: Value) => Value {
   }
 }
 
-/** How many images a batch has, float32 [], from an input of the graph whose first axis is the batch. */
-function imagesOf({ inputs }: Graph): Value | undefined {
+/** How many examples a batch has, float32 [], from an input of the graph whose first axis is the batch. */
+function examplesOf({ inputs }: Graph): Value | undefined {
   const batched = inputs.find(({ shape: [first] }) => first !== undefined && !isKnown(first))
   return batched && cast(gather(shapeOf(batched), constant('int64', 0)), 'float32')
 }
 
-function expander(images: Value | undefined, lossScale: Value | undefined): Expander {
+function expander(examples: Value | undefined, lossScale: Value | undefined): Expander {
   const batchOf = ({ shape: [first] }: Value): Value | number => {
     if (isKnown(first!)) return first
-    if (!images) throw new GraphError(`needs an input whose first axis is the batch '${first}'`)
-    return images
+    if (!examples) throw new GraphError(`needs an input whose first axis is the batch '${first}'`)
+    return examples
   }
   return {
     name: 'ort-cuda',
@@ -105,10 +101,12 @@ function expander(images: Value | undefined, lossScale: Value | undefined): Expa
       ConvWeightGrad: convWeightGrad,
       SoftmaxCrossEntropyGrad([dloss, probabilities, labels]) {
         const targets = oneHot(labels!, constant('int64', probabilities!.shape[1] as number))
-        const batch = batchOf(labels!)
-        const scaled = lossScale ? mul(dloss!, lossScale) : dloss!
-        return [mul(sub(probabilities!, targets), div(scaled, batch))]
+        return [mul(sub(probabilities!, targets), div(dloss!, batchOf(labels!)))]
       },
+      ...(lossScale && {
+        Seed: () => [lossScale],
+        Gradient: ([gradient]) => [mul(gradient!, reciprocal(lossScale))],
+      }),
     },
   }
 }

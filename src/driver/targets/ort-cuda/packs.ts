@@ -5,21 +5,12 @@
 // table on the host, an entry for each place along the axis: all weights of RDM-56 in one vector cost 2.8 ms a Concat and
 // 4.7 ms a Split (H200), most of the step.
 
-import { type Graph, graph, nodesBehind } from '../../../core/graph/graph.js'
+import { ancestors, type Graph, graph } from '../../../core/graph/graph.js'
 import { rewriteOutputs } from '../../../core/graph/rewrite.js'
 import { isStatic, type Shape } from '../../../core/graph/shape.js'
 import { keyOf } from '../../../core/graph/tensor.js'
-import { apply, input, nameOf, nodeOf, rootScope, type Value } from '../../../core/graph/value.js'
-import {
-  Cast,
-  cast,
-  concat,
-  elementwiseOperators,
-  Reshape,
-  reshape,
-  SgdMomentum,
-  split,
-} from '../../../core/ops/index.js'
+import { apply, input, type Node, nameOf, nodeOf, rootScope, type Value } from '../../../core/graph/value.js'
+import { Cast, cast, concat, Reshape, reshape, split } from '../../../core/ops/index.js'
 
 /** A state tensor of the step: an input, and the output that replaces it. */
 interface Member {
@@ -42,9 +33,6 @@ export interface PackedStep {
 
 const indexOf = ({ origin }: Value): number => (origin.kind === 'node' ? origin.index : 0)
 const isScalar = ({ shape }: Value): boolean => shape.length === 0
-
-/** Operators that treat each number alike, wherever it stands: applied to vectors put together, they do the same. */
-const byElement = new Set<string>([SgdMomentum.name, ...elementwiseOperators.map(({ name }) => name)])
 
 /** The members as one tensor, outside the step. */
 export const packed = ({ members }: Pack): Value => stacked(members.map(({ value }) => value))
@@ -94,27 +82,23 @@ export function packState(source: Graph, carried: Readonly<Record<string, string
     const next = source.outputs.get(state.output)!
     const { dtype, shape } = state.value
     const alone = shape.length === 0 || !isStatic(shape) ? state.name : ''
-    const key = JSON.stringify([dtype, shape, alone, patterns.headOf(next)])
+    const key = JSON.stringify([dtype, shape, alone, patterns.of(next)])
     groups.set(key, [...(groups.get(key) ?? []), state])
   }
-  const names = new Set<string>()
+  const replaced = new Set(Object.values(carried))
+  const names = new Set([...inputs.keys()].filter((name) => !replaced.has(name)))
   const packs = [...groups.values()].map((members): Pack => {
-    // What is computed alike stands side by side, and is computed together.
-    const keyed = members.map((member) => ({ member, key: patterns.of(source.outputs.get(member.output)!) }))
-    keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    const base = roleOf(source.outputs.get(members[0]!.output)!)
+    const base = roleOf(members[0]!)
     let name = base
     for (let i = 2; names.has(name); i++) name = `${base}${i}`
     names.add(name)
-    return { name, members: keyed.map(({ member }) => member) }
+    return { name, members }
   })
   return { packs, graph: rootScope('', () => repack(source, packs)) }
 }
 
-const roleOf = (next: Value): string => {
-  if (nodeOf(next)?.operator !== SgdMomentum) return 'statistics'
-  return indexOf(next) === 0 ? 'weights' : 'momenta'
-}
+/** What a state tensor is, by the end of its name: `weight`, `momentum`, `running_mean`. */
+const roleOf = ({ name }: Member): string => name.slice(name.lastIndexOf('.') + 1)
 
 function repack(source: Graph, packs: readonly Pack[]): Graph {
   const vectors = packs.map(({ name, members }) =>
@@ -146,7 +130,7 @@ function repack(source: Graph, packs: readonly Pack[]): Graph {
   const names = new Set(packs.flatMap(({ members }) => members.map(({ output }) => output)))
   const others = [...outputs].filter(([name]) => !names.has(name))
   const members = new Set(packs.flatMap((pack) => pack.members.map(({ value }) => value)))
-  const merger = new Merger({ nodes: nodesBehind(outputs.values()), outputs })
+  const merger = new Merger({ nodes: ancestors(outputs.values()), outputs })
   packs.forEach((pack, i) => {
     merger.know(
       pack.members.map(({ value }) => leaves.get(value)!),
@@ -164,17 +148,36 @@ function repack(source: Graph, packs: readonly Pack[]): Graph {
   )
 }
 
+/**
+ * Values that are computed number by number, and that only such values and the outputs are made from: what can be computed
+ * together, without being computed apart as well.
+ */
+function mergeable({ nodes, outputs }: Pick<Graph, 'nodes' | 'outputs'>): ReadonlySet<Value> {
+  const users = new Map<Value, Node[]>()
+  for (const node of nodes)
+    for (const value of node.inputs) if (value) users.set(value, [...(users.get(value) ?? []), node])
+  const ends = new Set(outputs.values())
+  const found = new Set<Value>()
+  for (const node of [...nodes].reverse()) {
+    if (!node.operator.elementwise) continue
+    const used = node.outputs.filter((value) => ends.has(value) || users.has(value))
+    const only = used.every((value) => (users.get(value) ?? []).every(({ outputs: [y] }) => found.has(y!)))
+    if (only) for (const value of node.outputs) found.add(value)
+  }
+  return found
+}
+
 /** Finds which values of a graph are computed alike. */
 class Patterns {
-  private readonly uses = new Map<Value, number>()
-  private readonly ids = new Map<Value | string, number>()
+  private readonly together: ReadonlySet<Value>
+  private readonly ids = new Map<unknown, number>()
+  private readonly known = new Map<Value, number>()
 
-  constructor({ nodes, outputs }: Pick<Graph, 'nodes' | 'outputs'>) {
-    for (const value of [...nodes.flatMap((node) => node.inputs), ...outputs.values()])
-      if (value) this.uses.set(value, (this.uses.get(value) ?? 0) + 1)
+  constructor(source: Pick<Graph, 'nodes' | 'outputs'>) {
+    this.together = mergeable(source)
   }
 
-  idOf(key: Value | string): number {
+  idOf(key: unknown): number {
     const known = this.ids.get(key) ?? this.ids.size
     this.ids.set(key, known)
     return known
@@ -186,22 +189,26 @@ class Patterns {
    */
   headOf(value: Value): string {
     const node = nodeOf(value)
-    if (!node || !byElement.has(node.operator.name) || (this.uses.get(value) ?? 0) > 1) return ''
+    if (!node || isScalar(value) || !this.together.has(value)) return ''
     const operands = node.inputs.map((operand) => {
       if (!operand) return '-'
       if (!isScalar(operand)) return operand.shape.join() === value.shape.join() ? '.' : undefined
       const { origin } = operand
       return this.idOf(origin.kind === 'constant' ? keyOf(origin.tensor) : operand)
     })
-    if (operands.includes(undefined) || isScalar(value)) return ''
-    return JSON.stringify([node.operator.name, indexOf(value), node.attributes, operands])
+    if (operands.includes(undefined)) return ''
+    return JSON.stringify([this.idOf(node.operator), indexOf(value), node.attributes, operands])
   }
 
-  /** The head, and those of the operands, and so on. */
-  of(value: Value): string {
+  /** A number for the head, and those of the operands, and so on: equal for what is computed alike. */
+  of(value: Value): number {
+    const known = this.known.get(value)
+    if (known !== undefined) return known
     const head = this.headOf(value)
     const operands = head === '' ? [] : nodeOf(value)!.inputs.filter((operand) => operand && !isScalar(operand))
-    return `${head}(${operands.map((operand) => this.of(operand!)).join()})`
+    const pattern = this.idOf(`${head}(${operands.map((operand) => this.of(operand!)).join()})`)
+    this.known.set(value, pattern)
+    return pattern
   }
 }
 

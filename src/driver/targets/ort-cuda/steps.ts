@@ -1,10 +1,9 @@
 // Many training steps in one run. ONNX Runtime for Node gives and takes all tensors in the computer's memory: a step a run
 // would send the parameters over the bus and back each time. What a Loop carries stays on the device.
 
+import { cse } from '../../../core/graph/cse.js'
 import { type Graph, graph } from '../../../core/graph/graph.js'
 import { rewriteOutputs } from '../../../core/graph/rewrite.js'
-import type { Dim } from '../../../core/graph/shape.js'
-import { share } from '../../../core/graph/share.js'
 import { constant, input, nameOf, rootScope, type Value } from '../../../core/graph/value.js'
 import {
   add,
@@ -21,22 +20,10 @@ import {
 } from '../../../core/ops/index.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import { expandPrimitives } from '../../../core/targets/target.js'
-import { type Cuts, cutBatch } from './augment.js'
-import { lowerNetwork, type Precision } from './index.js'
+import type { StepSignature } from '../../../core/training/signature.js'
+import type { Precision } from '../target.js'
+import { lowerNetwork } from './index.js'
 import { packed, packState, unpacked } from './packs.js'
-
-/** The names that a training step has for what is no state. */
-export interface StepRoles {
-  readonly images: string
-  readonly labels: string
-  readonly learningRate: string
-  readonly loss: string
-  readonly correct: string
-  readonly gates?: { readonly name: string }
-}
-
-/** Inputs of a run of several steps, beside the data set, its labels, learning rates, gates and the state. */
-export const cutNames = { indices: 'indices', crops: 'crops', flips: 'flips' } as const
 
 /**
  * State of half-precision training, float32 []: the loss is multiplied by `scale` to keep small gradients from vanishing;
@@ -66,59 +53,41 @@ type Named = Readonly<Record<string, Value>>
 
 export interface TrainingSteps {
   /**
-   * Inputs: the data set uint8 [count, C, H, W] and its labels int64 [count], both by the names that the step has for a
-   * batch; `indices`, `crops` and `flips` (Cuts); learning rates [steps], gates [steps, G] where there are any; the state.
-   * Outputs: loss float32 [steps], correct int64 [steps], and the state after the last step.
+   * Inputs: those of the step by their names, the batches, targets, hyperparameters and what is drawn each with one more axis in
+   * front, [steps]; the state as ever. Outputs: the loss and what the metrics are made from, each [steps], and the state after
+   * the last step.
    */
   readonly graph: Graph
-  /** Output name → the input that it replaces: the step's own state, and what half precision adds. */
-  readonly carried: Readonly<Record<string, string>>
+  /** Of the step, with the state that half precision adds. */
+  readonly signature: StepSignature
 }
 
 export interface StepsOptions {
   readonly precision?: Precision
 }
 
-/** The outputs of `evaluationSteps`. */
-export const LOGITS = 'logits'
-
 const byName = ({ inputs }: Graph) => new Map(inputs.map((value) => [nameOf(value), value]))
 
-/** What the steps of a run are fed from, in place of one batch, one learning rate and the gates of one step. */
+/** What the steps of a run are fed from, in place of what one step is fed. */
 interface Source {
   readonly inputs: readonly Value[]
-  /** Steps in the run, int64 [], and images in a batch, float32 []. */
+  /** Steps in the run, int64 [], and examples in a batch, float32 []. */
   readonly count: Value
-  readonly images: Value
+  readonly examples: Value
   /** The inputs of one step, by their names in it. */
   of(iteration: Value): Record<string, Value>
 }
 
-function sourceOf(step: Graph, roles: StepRoles): Source {
-  const own = byName(step)
-  const [batch, ...image] = own.get(roles.images)!.shape as readonly [Dim, ...Dim[]]
-  const dataset = input(roles.images, 'uint8', ['count', ...image])
-  const labels = input(roles.labels, 'int64', ['count'])
-  const cuts: Cuts = {
-    indices: input(cutNames.indices, 'int64', ['steps', batch]),
-    crops: input(cutNames.crops, 'int64', ['steps', batch, 2]),
-    flips: input(cutNames.flips, 'bool', ['steps', batch]),
-  }
-  // What is a number or a vector in one step comes as a row a step.
-  const rows = [roles.learningRate, ...(roles.gates ? [roles.gates.name] : [])].map((name) => {
-    const { dtype, shape } = own.get(name)!
-    return input(name, dtype, ['steps', ...shape])
-  })
-  const sizes = shapeOf(cuts.indices)
+function sourceOf(fed: readonly Value[]): Source {
+  const inputs = fed.map(({ dtype, shape, origin }) =>
+    input('name' in origin ? origin.name : '', dtype, ['steps', ...shape]),
+  )
+  const sizes = shapeOf(inputs[0]!)
   return {
-    inputs: [dataset, labels, ...Object.values(cuts), ...rows],
+    inputs,
     count: gather(sizes, constant('int64', 0)),
-    images: cast(gather(sizes, constant('int64', 1)), 'float32'),
-    of: (iteration) => ({
-      [roles.images]: cutBatch(dataset, cuts, iteration),
-      [roles.labels]: gather(labels, gather(cuts.indices, iteration)),
-      ...Object.fromEntries(rows.map((row) => [nameOf(row), gather(row, iteration)])),
-    }),
+    examples: cast(gather(sizes, constant('int64', 1)), 'float32'),
+    of: (iteration) => Object.fromEntries(inputs.map((value) => [nameOf(value), gather(value, iteration)])),
   }
 }
 
@@ -133,39 +102,38 @@ function applied(source: Graph, given: Named): ReadonlyMap<string, Value> {
 /**
  * Puts training steps into a loop.
  * @param step one training step, primitives not yet expanded, its state as inputs
- * @param carried output name → the state input that it replaces
  */
 export function trainingSteps(
   step: Graph,
-  roles: StepRoles,
-  carried: Readonly<Record<string, string>>,
+  signature: StepSignature,
   { precision = 'fp32' }: StepsOptions = {},
 ): TrainingSteps {
   // What a single step does not have: they become values of the loop.
-  const images = input('images_per_batch', 'float32', [])
+  const examples = input('examples_per_batch', 'float32', [])
   const scalars = Object.keys(scalingState(precision)).map((name) => input(name, 'float32', []))
   const [lossScale] = scalars
-  const open = graph(step.name, [...step.inputs, images, ...(lossScale ? [lossScale] : [])], step.outputs)
-  const lowered = lowerNetwork(open, { precision, images, ...(lossScale ? { lossScale } : {}) })
-  const { graph: apart, packs } = packState(lowered, carried)
-  const body = share(expandPrimitives(apart, portable))
+  const open = graph(step.name, [...step.inputs, examples, ...(lossScale ? [lossScale] : [])], step.outputs)
+  const lowered = lowerNetwork(open, { precision, examples, lossScale })
+  const { graph: apart, packs } = packState(lowered, signature.updates)
+  const body = cse(expandPrimitives(apart, portable))
+  const state = new Set(Object.values(signature.updates))
+  const measured = [signature.loss, ...signature.metrics.map(({ output }) => output)]
 
   return rootScope('', () => {
-    const source = sourceOf(step, roles)
+    const source = sourceOf(step.inputs.filter((value) => !state.has(nameOf(value))))
     const initial = Object.fromEntries([
       ...packs.map((pack) => [pack.name, packed(pack)]),
       ...scalars.map((value) => [nameOf(value), value]),
     ]) as Named
-    const { carried: last, stacked } = loop(source.count, initial, (iteration, state) => {
+    const { carried: last, stacked } = loop(source.count, initial, (iteration, carried) => {
       const batch = rootScope('batch', () => source.of(iteration))
-      const outputs = applied(body, { ...state, ...batch, [nameOf(images)]: source.images })
+      const outputs = applied(body, { ...carried, ...batch, [nameOf(examples)]: source.examples })
       const next = Object.fromEntries(packs.map(({ name }) => [name, outputs.get(`${name}${NEXT}`)!]))
       return {
-        carried: lossScale ? rootScope('loss_scale', () => guarded(state, next)) : next,
+        carried: lossScale ? rootScope('loss_scale', () => guarded(carried, next)) : next,
         stacked: {
-          [roles.loss]: outputs.get(roles.loss)!,
-          [roles.correct]: outputs.get(roles.correct)!,
-          ...(lossScale ? { [LOSS_SCALES]: state[lossScaling.scale]! } : {}),
+          ...Object.fromEntries(measured.map((name) => [name, outputs.get(name)!])),
+          ...(lossScale ? { [LOSS_SCALES]: carried[lossScaling.scale]! } : {}),
         },
       }
     })
@@ -174,37 +142,34 @@ export function trainingSteps(
       ...packs.flatMap((pack) => [...unpacked(pack, last[pack.name]!)]),
       ...scalars.map((value): [string, Value] => [`${nameOf(value)}${NEXT}`, last[nameOf(value)]!]),
     ])
-    const fed = new Set(source.inputs.map(nameOf))
-    const kept = step.inputs.filter((value) => !fed.has(nameOf(value)))
+    const kept = step.inputs.filter((value) => state.has(nameOf(value)))
     const added = scalars.map((value) => [`${nameOf(value)}${NEXT}`, nameOf(value)])
     return {
       graph: graph(step.name, [...source.inputs, ...kept, ...scalars], results),
-      carried: { ...carried, ...Object.fromEntries(added) },
+      signature: { ...signature, updates: { ...signature.updates, ...Object.fromEntries(added) } },
     }
   })
 }
 
 /**
  * Puts the evaluation of batch after batch into a loop.
- * @param network an inference graph with an input of images and an output `logits` [batch, classes]; its parameters are inputs
- * @returns a graph that takes the data set uint8 [count, C, H, W] by the name of the images, `indices` int64 [steps, batch]
- *   and the parameters, and gives `logits` [steps, batch, classes]
+ * @param network an inference graph; its parameters are inputs
+ * @param inputs what it is fed with
+ * @param wanted outputs
+ * @returns a graph that takes the inputs with one more axis in front, [steps, batch, …], and the parameters, and gives the
+ *   outputs [steps, batch, …]
  */
-export function evaluationSteps(network: Graph, images: string): Graph {
+export function evaluationSteps(network: Graph, inputs: readonly string[], wanted: readonly string[]): Graph {
   const lowered = lowerNetwork(network, {})
-  const { shape } = byName(network).get(images)!
-  const dataset = input(images, 'uint8', ['count', ...shape.slice(1)])
-  const indices = input(cutNames.indices, 'int64', ['steps', shape[0]!])
-  const logits = rootScope('', () => {
-    const count = gather(shapeOf(indices), constant('int64', 0))
-    const { stacked } = loop(count, {}, (iteration) => {
-      const batch = gather(dataset, gather(indices, iteration))
-      return { carried: {}, stacked: { [LOGITS]: applied(lowered, { [images]: batch }).get(LOGITS)! } }
+  return rootScope('', () => {
+    const source = sourceOf(network.inputs.filter((value) => inputs.includes(nameOf(value))))
+    const { stacked } = loop(source.count, {}, (iteration) => {
+      const outputs = applied(lowered, source.of(iteration))
+      return { carried: {}, stacked: Object.fromEntries(wanted.map((name) => [name, outputs.get(name)!])) }
     })
-    return stacked[LOGITS]!
+    const parameters = network.inputs.filter((value) => !inputs.includes(nameOf(value)))
+    return graph(network.name, [...source.inputs, ...parameters], stacked)
   })
-  const parameters = network.inputs.filter((value) => nameOf(value) !== images)
-  return graph(network.name, [dataset, indices, ...parameters], { [LOGITS]: logits })
 }
 
 /** A step whose new state is not finite is not taken; the loss scale follows (PyTorch's GradScaler). */

@@ -2,7 +2,7 @@
 // once for both, and computes both whether they are asked for or not.
 
 import type { Graph } from '../../../core/graph/graph.js'
-import { again, rewrite } from '../../../core/graph/rewrite.js'
+import { rebuild, rewrite } from '../../../core/graph/rewrite.js'
 import { type Node, nodeOf, type Value } from '../../../core/graph/value.js'
 import { type ConvAttributes, ConvInputGrad, ConvWeightGrad } from '../../../core/ops/index.js'
 import { convGrad } from './kernels.js'
@@ -71,7 +71,7 @@ export function fuseConvGradients(source: Graph, pays: Pays = stepsOver): Graph 
       const { dy, x, w, weightGrad } = pair
       written.set(pair, convGrad(imageOf(dy), imageOf(x), imageOf(w), attributesOf(weightGrad)))
     }
-    const outputs = pair ? [written.get(pair)![node === pair.inputGrad ? 0 : 1]!] : again(node, inputs)
+    const outputs = pair ? [written.get(pair)![node === pair.inputGrad ? 0 : 1]!] : rebuild(node, inputs)
     node.outputs.forEach((value, i) => {
       images.set(value, outputs[i]!)
     })

@@ -3,8 +3,18 @@
 // `portable` makes of it. Figures: bench/README.md.
 
 import { apply, apply1, nodeOf, type Value } from '../../../core/graph/value.js'
-import { Exp, exp, max, mul, reciprocal, sub } from '../../../core/ops/index.js'
-import { moveStatistics } from '../../../core/targets/batchNorm.js'
+import {
+  countPerChannel,
+  Exp,
+  exp,
+  max,
+  movedStatistics,
+  mul,
+  reciprocal,
+  SoftmaxCrossEntropy,
+  SoftmaxCrossEntropyGrad,
+  sub,
+} from '../../../core/ops/index.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import { type Expander, expandPrimitives, type Target } from '../../../core/targets/target.js'
 import { fuseConvGradients } from './convGradients.js'
@@ -30,12 +40,16 @@ export const ortTraining: Target & Expander = {
       const running = { mean: runningMean, variance: runningVariance }
       const [y, mean, inverse] = batchNormInternal(x, { scale, shift, ...running }, epsilon)
       const variance = max(sub(reciprocal(mul(inverse, inverse)), epsilon), 0)
-      return [y, ...moveStatistics(x, [runningMean, runningVariance], [mean, variance], momentum), mean, inverse]
+      const moved = [
+        [runningMean, runningVariance],
+        [mean, variance],
+      ] as const
+      return [y, ...movedStatistics(...moved, momentum, countPerChannel(x, mean)), mean, inverse]
     },
     BatchNormGrad: (inputs, attributes) =>
       inputs[0]!.dtype === 'float32' ? batchNormalizationGrad(inputs) : expansions.BatchNormGrad(inputs, attributes),
     SoftmaxCrossEntropy(inputs, attributes) {
-      if (inputs[0]!.dtype !== 'float32') return expansions.SoftmaxCrossEntropy(inputs, attributes)
+      if (inputs[0]!.dtype !== 'float32') return SoftmaxCrossEntropy.body(inputs, attributes)
       const [loss, logs] = apply(SoftmaxCrossEntropyLossInternal, inputs)
       return [loss!, exp(logs!)]
     },
@@ -45,7 +59,7 @@ export const ortTraining: Target & Expander = {
       const made = nodeOf(probabilities)
       const logs = made?.operator === Exp ? made.inputs[0] : undefined
       if (!logs || nodeOf(logs)?.operator !== SoftmaxCrossEntropyLossInternal)
-        return expansions.SoftmaxCrossEntropyGrad(inputs, attributes)
+        return SoftmaxCrossEntropyGrad.body(inputs, attributes)
       return [apply1(SoftmaxCrossEntropyLossInternalGrad, [dloss, logs, labels])]
     },
   },

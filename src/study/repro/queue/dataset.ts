@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../../../core/errors.js'
-import { filesOf, findDataset, readDataset } from '../../../driver/data/cifar.js'
-import type { Dataset } from '../../../driver/data/imageSet.js'
+import { filesOf, findDataset, readCifar } from '../../../driver/data/cifar.js'
+import type { Dataset } from '../../../driver/data/dataset.js'
 import { writeAtomically } from '../../../driver/run/files.js'
 import { dataFingerprint } from '../../../driver/run/runFolder.js'
 import type { Store } from '../../store/store.js'
@@ -54,7 +54,7 @@ export class SharedData {
         const content = await this.store.read(key)
         if (content) await writeAtomically(join(folder, key.split('/').at(-1)!), content)
       }
-      const data = await readDataset(folder)
+      const data = await readCifar(folder)
       if (dataFingerprint(data) === sha256) return data
     } finally {
       await rm(folder, { recursive: true, force: true })

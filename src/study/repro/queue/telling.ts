@@ -59,7 +59,7 @@ export class Telling {
       this.#standing = { ...this.#standing, step: event.step, epoch: event.epoch }
     } else if (event.event === 'step') this.#standing = { ...this.#standing, ...this.#afterStep(event) }
     else if (event.event === 'epoch')
-      this.#standing = { ...this.#standing, epoch: event.epoch + 1, testError: event.testError }
+      this.#standing = { ...this.#standing, epoch: event.epoch + 1, testError: event.testError ?? null }
     else if (event.event === 'end') this.#standing = { ...this.#standing, left: 0, testError: event.testError }
   }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { UserError } from '../../../../src/core/errors.js'
-import { readDataset } from '../../../../src/driver/data/cifar.js'
+import { readCifar } from '../../../../src/driver/data/cifar.js'
 import { dataFingerprint } from '../../../../src/driver/run/runFolder.js'
 import {
   Attempt,
@@ -141,7 +141,7 @@ describe('an attempt', () => {
 
 describe('data in the store', () => {
   it('are those that were put there, read once for jobs that follow each other', async () => {
-    const set = await readDataset(data)
+    const set = await readCifar(data)
     const sha256 = dataFingerprint(set)
     await shareData(store, data, sha256)
     const shared = new SharedData(store)

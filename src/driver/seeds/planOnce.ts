@@ -1,10 +1,12 @@
 // How the step of several runs is written: decided once, before any of them.
 
+import { accumulating } from '../../core/model/accumulating.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import type { Dataset } from '../data/imageSet.js'
-import { planStep, type StepPlan, type TargetName } from '../planning/plan.js'
-import type { FitConfig } from './config.js'
-import type { FitEvent } from './events.js'
+import type { Dataset } from '../data/dataset.js'
+import type { FitConfig } from '../fit/config.js'
+import type { FitEvent } from '../fit/events.js'
+import { planStep } from '../planning/plan.js'
+import type { StepPlan, TargetName } from '../targets/index.js'
 
 export interface PlanOnceOptions {
   readonly model: TrainableModel
@@ -26,18 +28,13 @@ export interface PlanOnceOptions {
  */
 export async function planOnce(options: PlanOnceOptions): Promise<StepPlan | undefined> {
   const { model, data, config, named, earlier, signal, onEvent } = options
-  const { batchSize, target, precision, threads, runtime, provider, device } = config
+  const { batchSize, accumulate, target, precision, threads, runtime, provider, device } = config
   const planned = await planStep({
-    model,
+    model: accumulate === 1 ? model : accumulating(model),
     batch: Math.min(batchSize, data.train.count),
     wanted: target,
     earlier: named === undefined || named === earlier?.target ? earlier : undefined,
-    precision,
-    threads,
-    runtime,
-    provider,
-    device,
-    signal,
+    ...{ precision, threads, runtime, provider, device, signal },
     onNotice: (message) => onEvent?.({ event: 'notice', message }),
     onProgress: (done, total) => onEvent?.({ event: 'tuning', done, total }),
   })

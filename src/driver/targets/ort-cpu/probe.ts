@@ -1,13 +1,13 @@
 // What this machine's ONNX Runtime does with blocked data: found by asking it, because its block is nowhere published.
 
-import { UserError } from '../../core/errors.js'
-import { graph } from '../../core/graph/graph.js'
-import { input } from '../../core/graph/value.js'
-import { encodeModel } from '../../core/onnx/tensors.js'
-import { writeModel } from '../../core/onnx/write.js'
-import type { SessionSettings } from '../runtime/protocol.js'
-import { openSession } from '../runtime/session.js'
-import { nchwc } from '../targets/ort-cpu/nchwc.js'
+import { UserError } from '../../../core/errors.js'
+import { graph } from '../../../core/graph/graph.js'
+import { input } from '../../../core/graph/value.js'
+import { encodeModel } from '../../../core/onnx/tensors.js'
+import { writeModel } from '../../../core/onnx/write.js'
+import type { SessionSettings } from '../../runtime/protocol.js'
+import { openSession } from '../../runtime/session.js'
+import { nchwc } from './nchwc.js'
 
 /** A multiple of every block there is. */
 const CHANNELS = 64

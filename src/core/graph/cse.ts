@@ -1,12 +1,12 @@
 // Common subexpressions: what is computed twice from the same values is computed once.
 
 import type { Graph } from './graph.js'
-import { again, rewrite } from './rewrite.js'
+import { rebuild, rewrite } from './rewrite.js'
 import { keyOf } from './tensor.js'
 import type { Value } from './value.js'
 
 /** The same graph, in which no two nodes do the same. Nodes that hold graphs, and those without inputs, stay as they are. */
-export function share(source: Graph): Graph {
+export function cse(source: Graph): Graph {
   const numbers = new Map<Value | string, number>()
   const numberOf = (key: Value | string): number => {
     const known = numbers.get(key) ?? numbers.size
@@ -25,7 +25,7 @@ export function share(source: Graph): Graph {
     const key = JSON.stringify([operator.domain, operator.name, attributes, inputs.map((value) => idOf(value) ?? null)])
     const same = known.get(key)
     if (same) return same
-    const outputs = again(node, inputs)
+    const outputs = rebuild(node, inputs)
     known.set(key, outputs)
     return outputs
   })

@@ -1,14 +1,14 @@
 // Common subexpressions: what is one and what only looks alike.
 import { expect, it } from 'vitest'
+import { cse } from '../../../src/core/graph/cse.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { graph } from '../../../src/core/graph/graph.js'
-import { share } from '../../../src/core/graph/share.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
 import { constant, input, type Value } from '../../../src/core/graph/value.js'
 import { add, exp, loop, mul, reduceSum, sub } from '../../../src/core/ops/index.js'
 
 const x = input('x', 'float32', [3])
-const shared = (outputs: Readonly<Record<string, Value>>) => share(graph('g', [x], outputs))
+const shared = (outputs: Readonly<Record<string, Value>>) => cse(graph('g', [x], outputs))
 const operators = (outputs: Readonly<Record<string, Value>>) =>
   shared(outputs).nodes.map(({ operator }) => operator.name)
 
@@ -17,7 +17,7 @@ it('computes once what is the same, and what follows from it', () => {
   expect(operators({ y: add(once(), once()) })).toEqual(['Exp', 'Mul', 'Add'])
   const feeds = new Map([['x', numbers('float32', [3], [0, 1, -2])]])
   const source = graph('g', [x], { y: add(once(), once()) })
-  expect(evaluate(share(source), feeds)).toEqual(evaluate(source, feeds))
+  expect(evaluate(cse(source), feeds)).toEqual(evaluate(source, feeds))
 })
 
 it('tells apart operands in another order, attributes, constants and their signs', () => {

@@ -1,20 +1,15 @@
-// Which way to write each convolution is fastest on this machine: found by timing them, one after the other.
+// Which candidate for each convolution is fastest on this machine: found by timing them, one after the other.
 
-import { UserError } from '../../core/errors.js'
-import type { Tensors } from '../../core/graph/tensor.js'
-import { encodeModel } from '../../core/onnx/tensors.js'
-import { writeModel } from '../../core/onnx/write.js'
-import { randomStream } from '../../core/random.js'
-import type { SessionSettings } from '../runtime/protocol.js'
-import { openSession, type Session } from '../runtime/session.js'
-import type { Call } from '../targets/ort-cpu/candidates.js'
-import { trialGraph } from '../targets/ort-cpu/trial.js'
-
-/** What the tuner found for one call: the fastest way, and milliseconds for each that ran. */
-export interface Timing {
-  readonly choice: string
-  readonly ms: Readonly<Record<string, number>>
-}
+import { UserError } from '../../../core/errors.js'
+import type { Tensors } from '../../../core/graph/tensor.js'
+import { encodeModel } from '../../../core/onnx/tensors.js'
+import { writeModel } from '../../../core/onnx/write.js'
+import { randomStream } from '../../../core/random.js'
+import type { SessionSettings } from '../../runtime/protocol.js'
+import { openSession, type Session } from '../../runtime/session.js'
+import type { Timing } from '../target.js'
+import type { Call } from './candidates.js'
+import { trialGraph } from './trial.js'
 
 const ROUNDS = 3
 /** Runs in a row, of which the fastest counts: the first are slow. */
@@ -32,7 +27,7 @@ function operandsOf({ operands }: Call): Tensors {
   )
 }
 
-/** Ways this near to the fastest are as good: the first of them is taken, so that noise does not decide. */
+/** Candidates this near to the fastest are as good: the first of them is taken, so that noise does not decide. */
 const NEAR = 1.05
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
@@ -47,7 +42,7 @@ export class Tuner {
   ) {}
 
   /**
-   * Times the ways to write a call against each other, in rounds so that a slow moment of the machine falls on all.
+   * Times the candidates for a call against each other, in rounds so that a slow moment of the machine falls on all.
    * @returns undefined when the runtime runs none of them
    */
   async time(call: Call, names: readonly string[]): Promise<Timing | undefined> {
@@ -65,7 +60,7 @@ export class Tuner {
           const session = await this.open(models.get(name)!)
           times.get(name)!.push(Math.min(...(await session.time(feeds, RUNS))))
         } catch (error) {
-          // A way that the runtime refuses is no way.
+          // A candidate that the runtime refuses is none.
           if (!(error instanceof UserError)) throw error
           times.delete(name)
         }

@@ -1,0 +1,47 @@
+// Composites: operators that others make up. Shape rule, gradient and reference evaluation follow from the body; a record that
+// knows a better gradient says it. In a graph and in a file a composite is one node.
+
+import { evaluateValues } from './evaluate.js'
+import type { AttributeSpecs, AttributesOf, Gradient, Operator } from './operator.js'
+import type { Numbers } from './tensor.js'
+import { constantTensor, type Value } from './value.js'
+
+type Derived = 'infer' | 'evaluate' | 'gradient' | 'body'
+
+export interface CompositeRecord<S extends AttributeSpecs> extends Omit<Operator<S>, Derived> {
+  /** Throws a GraphError where the operands break a rule that the body does not know of. */
+  check?(inputs: readonly Value[], attributes: AttributesOf<S>): void
+  /** One Value an output. Optional inputs that are not given are undefined. */
+  body(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
+  /** Derived through the body unless given. */
+  readonly gradient?: Gradient<AttributesOf<S>>
+}
+
+export interface Composite<S extends AttributeSpecs = AttributeSpecs> extends Operator<S> {
+  body(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
+}
+
+export function composite<const S extends AttributeSpecs>({
+  check = () => {},
+  gradient = 'body',
+  ...record
+}: CompositeRecord<S>): Composite<S> {
+  return {
+    ...record,
+    gradient,
+    infer(inputs, attributes) {
+      check(inputs, attributes)
+      return record.body(inputs, attributes)
+    },
+    evaluate: (inputs, attributes) => evaluateBody(inputs, (values) => record.body(values, attributes)),
+  }
+}
+
+/** What a body computes of these numbers. */
+export function evaluateBody(
+  inputs: readonly (Numbers | undefined)[],
+  body: (inputs: readonly Value[]) => readonly Value[],
+): readonly Numbers[] {
+  const operands = inputs.map((value) => value && constantTensor(value)) as readonly Value[]
+  return evaluateValues(body(operands), new Map())
+}

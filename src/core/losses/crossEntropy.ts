@@ -1,0 +1,125 @@
+// Softmax cross-entropy against class labels, as torch.nn.CrossEntropyLoss means it.
+
+import { isKnown } from '../graph/shape.js'
+import { constant, GraphError, scope, type Value } from '../graph/value.js'
+import {
+  add,
+  argMax,
+  cast,
+  div,
+  equal,
+  gather,
+  gatherElements,
+  log,
+  logSoftmax,
+  max,
+  mul,
+  neg,
+  reduceSum,
+  size,
+  softmaxCrossEntropy,
+  squeeze,
+  sub,
+  unsqueeze,
+  where,
+} from '../ops/index.js'
+import type { Loss, LossValues, Metric } from './loss.js'
+
+export interface CrossEntropyOptions {
+  /** The output with the logits, [batch, classes] or [batch, classes, …]. */
+  readonly output?: string
+  /** The output holds probabilities, as a network with a softmax at its end gives; false unless given. */
+  readonly probabilities?: boolean
+  /** The target with the labels, int64 [batch] or [batch, …]; `labels` unless given. */
+  readonly labels?: string
+  /** ε: a label counts 1 − ε, and ε is shared by all classes (Szegedy et al. 2016, section 7). */
+  readonly labelSmoothing?: number
+  /** What each class counts. */
+  readonly classWeights?: readonly number[]
+  /** A label of places that do not count. */
+  readonly ignoreIndex?: number
+}
+
+/** The smallest normal float32. */
+const SMALLEST = 2 ** -126
+
+/** Every axis said: runtimes that read few forms of an operator know this one. */
+const total = (x: Value): Value => reduceSum(x, [...x.shape.keys()], { keepdims: 0 })
+
+/**
+ * Mean of −log softmax(logits)[label]; with weights divided by what the labels weigh together, as PyTorch divides. Metric
+ * `error`: the part that was classified wrong.
+ */
+export const crossEntropy =
+  ({ output, probabilities = false, labels = 'labels', ...options }: CrossEntropyOptions = {}): Loss =>
+  ({ output: outputOf, target }) => {
+    const given = outputOf(output)
+    // The softmax of their logarithm is what they are; below the smallest number of the type it has none.
+    const logits = probabilities ? scope('loss.log', () => log(max(given, SMALLEST))) : given
+    const [batch, classes, ...places] = logits.shape
+    if (batch === undefined || classes === undefined || !isKnown(classes))
+      throw new GraphError(
+        `cross-entropy needs logits [batch, classes] of a known number of classes, got [${logits.shape}]`,
+      )
+    const answers = target(labels, 'int64', [batch, ...places], classes)
+    const { labelSmoothing = 0, classWeights, ignoreIndex } = options
+    const isPlain = labelSmoothing === 0 && classWeights === undefined && ignoreIndex === undefined
+    if (isPlain && places.length === 0) {
+      const [loss] = scope('loss', () => softmaxCrossEntropy(logits, answers))
+      return { loss, metrics: [errorOf(hits(logits, answers))] }
+    }
+    return general(logits, answers, classes, { labelSmoothing, classWeights, ignoreIndex })
+  }
+
+const errorOf = (correct: Value): Metric => ({ name: 'error', kind: 'right', output: 'correct', value: correct })
+
+/** How many were classified right, int64 []. */
+function hits(logits: Value, labels: Value): Value {
+  const predicted = scope('accuracy.predicted', () => argMax(logits, 1, { keepdims: 0 }))
+  const right = scope('accuracy.hits', () => cast(equal(predicted, labels), 'int64'))
+  return scope('accuracy.correct', () => total(right))
+}
+
+/**
+ * With weights w, a mask m of what counts and ε: Σ m·[(1 − ε)·w[y]·(−log p[y]) + ε/C · Σ_c w[c]·(−log p[c])] / Σ m·w[y]
+ * (torch.nn.CrossEntropyLoss).
+ */
+function general(
+  logits: Value,
+  given: Value,
+  classes: number,
+  {
+    labelSmoothing,
+    classWeights,
+    ignoreIndex,
+  }: {
+    readonly labelSmoothing: number
+    readonly classWeights: readonly number[] | undefined
+    readonly ignoreIndex: number | undefined
+  },
+): LossValues {
+  if (classWeights && classWeights.length !== classes)
+    throw new GraphError(`${classWeights.length} class weights for ${classes} classes; give one for each`)
+  const { dtype } = logits
+  const ignored = ignoreIndex === undefined ? undefined : equal(given, ignoreIndex)
+  const labels = ignored ? where(ignored, 0, given) : given
+  const counts = ignored && sub(1, cast(ignored, dtype))
+  const weights = classWeights && constant(dtype, classWeights)
+  const weight = weights ? times(gather(weights, labels), counts) : counts
+  const logs = logSoftmax(logits, 1)
+  const picked = squeeze(gatherElements(logs, unsqueeze(labels, 1), 1), 1)
+  const hard = times(neg(picked), weight)
+  const spread = (): Value => {
+    const shaped = classWeights && constant(dtype, classWeights, [classes, ...logits.shape.slice(2).map(() => 1)])
+    return times(neg(reduceSum(times(logs, shaped), [1], { keepdims: 0 })), counts)
+  }
+  const each = labelSmoothing === 0 ? hard : add(mul(hard, 1 - labelSmoothing), mul(spread(), labelSmoothing / classes))
+  const number = cast(size(labels), dtype)
+  const loss = scope('loss', () => div(total(each), weight ? total(weight) : number))
+  if (!ignored && given.shape.length === 1) return { loss, metrics: [errorOf(hits(logits, given))] }
+  const wrong = scope('accuracy.wrong', () => sub(1, cast(equal(argMax(logits, 1, { keepdims: 0 }), labels), dtype)))
+  const error = scope('accuracy.error', () => div(total(times(wrong, counts)), counts ? total(counts) : number))
+  return { loss, metrics: [{ name: 'error', kind: 'mean', value: error }] }
+}
+
+const times = (x: Value, factor: Value | undefined): Value => (factor ? mul(x, factor) : x)

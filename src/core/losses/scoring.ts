@@ -1,0 +1,47 @@
+// A loss as a graph of its own: from the outputs of a network and the targets to the loss and the metrics. The training step has
+// a copy of it behind its forward pass; evaluation runs it behind the network that predicts.
+
+import { type Graph, graph } from '../graph/graph.js'
+import { GraphError, input, nameOf, type Value } from '../graph/value.js'
+import type { MetricInfo, TargetInfo } from '../training/signature.js'
+import { applyLoss, type Loss } from './loss.js'
+
+/** The output that holds the loss. */
+export const LOSS = 'loss'
+
+export interface Scoring {
+  /**
+   * Inputs: the outputs of the network that are needed, by their names, and the targets. Outputs: `loss`, and what the metrics
+   * are made from.
+   */
+  readonly graph: Graph
+  readonly targets: readonly TargetInfo[]
+  readonly metrics: readonly MetricInfo[]
+}
+
+/** @throws GraphError when the network lacks what the loss needs, or two outputs come to one name */
+export function scoringOf(network: Pick<Graph, 'name' | 'outputs'>, loss: Loss): Scoring {
+  const given = new Map(
+    [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, shape)] as const),
+  )
+  const applied = applyLoss(loss, given)
+  const outputs = new Map<string, Value>([[LOSS, applied.loss]])
+  const metrics = applied.metrics.map(({ value, output, ...info }): MetricInfo => {
+    const name = output ?? info.name
+    if (outputs.has(name) && outputs.get(name) !== value)
+      throw new GraphError(`two outputs of the loss are called '${name}'; give one of the metrics another name`)
+    outputs.set(name, value)
+    return { ...info, output: name }
+  })
+  const clash = [...applied.targets.keys()].find((value) => given.has(nameOf(value)))
+  if (clash)
+    throw new GraphError(`'${nameOf(clash)}' names a target and an output of the network; give the target another name`)
+  const targets = [...applied.targets.keys()]
+  const whole = graph(`${network.name}.loss`, [...given.values(), ...targets], outputs)
+  const used = new Set([...whole.nodes.flatMap(({ inputs }) => inputs), ...outputs.values()])
+  return {
+    graph: { ...whole, inputs: whole.inputs.filter((value) => used.has(value) || targets.includes(value)) },
+    targets: [...applied.targets.values()],
+    metrics,
+  }
+}

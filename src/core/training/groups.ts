@@ -1,0 +1,45 @@
+// Parameter groups: what some weights have otherwise than the rest, by their names.
+
+import { UserError } from '../errors.js'
+
+export interface ParameterGroup {
+  /** The whole name of a parameter; `*` stands for any characters: `stage1.*`, `*.bias`. */
+  readonly pattern: string
+  /** What the learning rate and the weight decay are multiplied by; 1 unless given. */
+  readonly learningRate?: number
+  readonly weightDecay?: number
+  /** Does not train. */
+  readonly frozen?: boolean
+}
+
+export interface GroupSettings {
+  readonly learningRate: number
+  readonly weightDecay: number
+  readonly frozen: boolean
+}
+
+const expressionOf = (pattern: string): RegExp => new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`, 's')
+
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+
+/**
+ * What each name has: that of the groups which it matches, a later one before an earlier.
+ * @throws UserError for a pattern that matches no name
+ */
+export function settingsByName(
+  names: readonly string[],
+  groups: readonly ParameterGroup[],
+): ReadonlyMap<string, GroupSettings> {
+  const settings = new Map<string, GroupSettings>(
+    names.map((name) => [name, { learningRate: 1, weightDecay: 1, frozen: false }]),
+  )
+  for (const { pattern, ...own } of groups) {
+    const matching = names.filter((name) => expressionOf(pattern).test(name))
+    if (matching.length === 0)
+      throw new UserError(
+        `no weight is named like '${pattern}'; there are ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+      )
+    for (const name of matching) settings.set(name, { ...settings.get(name)!, ...own })
+  }
+  return settings
+}

@@ -1,0 +1,59 @@
+// What a training step takes and gives: one type for the graph, its file, the driver and the targets.
+
+import { z } from 'zod'
+import { dtypes } from '../graph/tensor.js'
+
+const name = z.string().min(1)
+const tensorSchema = z.strictObject({
+  name,
+  dtype: z.enum(dtypes),
+  /** A number, or the name of a symbolic dimension. */
+  shape: z.array(z.union([z.int().min(0), z.string()])),
+})
+
+const metricSchema = z.strictObject({
+  /** As people call it: `error`, `mae`. */
+  name,
+  /** The output of the step that it is made from, a scalar. */
+  output: name,
+  /**
+   * `right`: the output counts the examples of the batch that were answered right, and the metric is the part of those that
+   * were not. `mean`: the output is the metric, a mean over the batch. `r2`: the output is the mean squared error of `target`,
+   * and the metric is 1 − that/variance.
+   */
+  kind: z.enum(['right', 'mean', 'r2']),
+  target: name.optional(),
+})
+
+/** The roles of inputs and outputs that are no state, as a file says them. */
+export const rolesSchema = z.strictObject({
+  /** What the network takes: the first axis is the batch. */
+  inputs: z.array(tensorSchema).min(1),
+  /** What the loss compares its outputs with, the first axis is the batch. `classes`: whole numbers from 0, below it. */
+  targets: z.array(tensorSchema.extend({ classes: z.int().min(1).optional() })),
+  /** Inputs, float32 []: each with what it is unless something else is fed, or null where it has to be fed. */
+  hyperparameters: z.record(name, z.number().nullable()),
+  /** Input of stochastic depth, float32 [G]: each 1 with its survival probability, else 0. */
+  gates: z.strictObject({ name, survival: z.array(z.number().gt(0).max(1)).min(1) }).optional(),
+  /** Input of what the step draws itself (ops/dropout.ts), float32 [4]: whole numbers in [0, 509), others at each step. */
+  seeds: name.optional(),
+  /** Input, float32 [], where several batches make one update: 1/batches at the step that updates, else 0. */
+  updateShare: name.optional(),
+  /** Output, float32 []: the mean over the batch, before the update. */
+  loss: name,
+  metrics: z.array(metricSchema),
+  /** State that every batch moves, whether the weights move or not: running statistics. */
+  statistics: z.array(name),
+})
+
+export type Roles = Readonly<z.infer<typeof rolesSchema>>
+export type TargetInfo = Roles['targets'][number]
+export type MetricInfo = Readonly<z.infer<typeof metricSchema>>
+
+export interface StepSignature extends Roles {
+  /** Output → the state, an input of the step or an initializer of the file, that it replaces. */
+  readonly updates: Readonly<Record<string, string>>
+}
+
+/** The input that is fed by the schedule. */
+export const LEARNING_RATE = 'learning_rate'

@@ -1,0 +1,93 @@
+// Rows of columns, put together to the tensors of a batch.
+
+import { messageOf, UserError } from '../../core/errors.js'
+import { arrays, type DType, elementsOf, type Tensor, tensor, tensorOf, widen } from '../../core/graph/tensor.js'
+import type { Transform } from '../../core/model/recipe.js'
+import type { Binding } from './bind.js'
+import type { Column, ImageFilesColumn, Split, TensorColumn } from './dataset.js'
+import { type Crop, cropImage, inPlace } from './transforms.js'
+
+/** The rows of a column in memory, one after the other. */
+function gathered({ dtype, shape, data }: TensorColumn, indices: ArrayLike<number>): Tensor {
+  const size = elementsOf(shape)
+  const rows = new arrays[dtype](indices.length * size)
+  for (let i = 0; i < indices.length; i++) {
+    const from = indices[i]! * size
+    // Of one type, though TypeScript cannot tell.
+    rows.set(data.subarray(from, from + size) as never, i * size)
+  }
+  return tensorOf(dtype, [indices.length, ...shape], rows)
+}
+
+/** The images of some rows, each cropped and flipped; written at once where they are to be. */
+function taken(
+  { shape, data }: TensorColumn,
+  indices: ArrayLike<number>,
+  crops: readonly Crop[],
+  border: 'black' | 'reflect',
+): Tensor {
+  const [, height, width] = shape as readonly [number, number, number]
+  const size = elementsOf(shape)
+  const images = new Uint8Array(indices.length * size)
+  for (let i = 0; i < indices.length; i++) {
+    const from = (data as Uint8Array).subarray(indices[i]! * size, (indices[i]! + 1) * size)
+    const to = images.subarray(i * size, (i + 1) * size)
+    if (crops[i] === inPlace) to.set(from)
+    else cropImage(from, to, height, width, crops[i]!, border)
+  }
+  return tensorOf('uint8', [indices.length, ...shape], images)
+}
+
+async function decoded({ files, shape }: ImageFilesColumn, indices: ArrayLike<number>): Promise<Tensor> {
+  const { decodeImages } = await import('./imageFiles.js')
+  const chosen = Array.from(indices, (index) => files[index]!)
+  return tensorOf('uint8', [chosen.length, ...shape], await decodeImages(chosen, shape as never))
+}
+
+/** The same numbers in another type. */
+function as(value: Tensor, dtype: DType): Tensor {
+  if (value.dtype === dtype) return value
+  try {
+    return tensor(dtype, value.shape, widen(value).data)
+  } catch (error) {
+    throw new UserError(`cannot be fed as ${dtype}: ${messageOf(error)}`)
+  }
+}
+
+/** The shape of a batch as its input has it, which may have axes of one that the column lacks. */
+const batchShape = (count: number, column: Column, wanted: readonly (number | string)[]): readonly number[] => {
+  const sizes = column.shape.filter((dim) => dim !== 1)
+  let next = 0
+  return [count, ...wanted.map((dim) => (dim === 1 ? 1 : sizes[next++]!))]
+}
+
+export interface Augmentation {
+  readonly crops: readonly Crop[]
+  readonly transforms: readonly Transform[]
+}
+
+/** Whether a column holds images that transforms are for: uint8 [channels, height, width]. */
+export const isImages = ({ dtype, shape }: Pick<Column, 'dtype' | 'shape'>): boolean =>
+  dtype === 'uint8' && shape.length === 3
+
+/** What an input is fed with for these rows. */
+export async function rowsFor(
+  { columns }: Split,
+  { input, column: name }: Binding,
+  indices: ArrayLike<number>,
+  augmentation?: Augmentation,
+): Promise<Tensor> {
+  const column = columns[name]!
+  const crop = augmentation?.transforms.find((transform) => transform.kind === 'crop')
+  const source: TensorColumn =
+    column.kind === 'tensor'
+      ? column
+      : { ...column, kind: 'tensor', data: (await decoded(column, indices)).data as Uint8Array }
+  const places = column.kind === 'tensor' ? indices : Array.from(indices, (_, i) => i)
+  const rows =
+    augmentation && isImages(column)
+      ? taken(source, places, augmentation.crops, crop?.border ?? 'black')
+      : gathered(source, places)
+  const { dtype, data } = as(rows, input.dtype)
+  return tensorOf(dtype, batchShape(indices.length, column, input.shape.slice(1)), data)
+}

@@ -1,0 +1,48 @@
+// What predicts between epochs: the network with the weights of the moment, on batch after batch.
+
+import type { Tensors } from '../../core/graph/tensor.js'
+import type { TrainableModel } from '../../core/model/trainable.js'
+import type { SessionSettings } from '../runtime/protocol.js'
+import { openSession, type Session } from '../runtime/session.js'
+
+export interface Predictor {
+  /** How many batches are predicted in one call; their feeds are stacked along a first axis where it is more than one. */
+  readonly batches: number
+  /**
+   * Takes these weights from now on.
+   * @throws UserError when the runtime refuses the network
+   */
+  use(state: Tensors): Promise<void>
+  /** The outputs that are wanted, stacked as the feeds are. */
+  predict(feeds: Tensors): Promise<Tensors>
+  /** Gives back what it holds for the weights. */
+  rest(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * On a CPU constant weights are worth a session each time: the runtime lays them out for its fast convolutions. A thread of the
+ * WebAssembly build is kept between them, for it takes a second to compile; one of onnxruntime-node would spin.
+ */
+export function sessionPredictor(model: TrainableModel, settings: SessionSettings): Predictor {
+  const keeps = settings.runtime === 'web-training'
+  let session: Session | undefined
+  const close = async () => {
+    await session?.close()
+    session = undefined
+  }
+  return {
+    batches: 1,
+    async use(state) {
+      const bytes = model.inference(state)
+      if (session) await session.replace(bytes)
+      else session = await openSession(bytes, settings)
+    },
+    predict(feeds) {
+      if (!session) throw new Error('no weights are given')
+      return session.run(feeds)
+    },
+    rest: async () => (keeps ? undefined : close()),
+    close,
+  }
+}

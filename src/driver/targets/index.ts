@@ -1,0 +1,46 @@
+// The registry: every target that the driver knows. A target describes itself; nothing else lists them.
+
+import { z } from 'zod'
+import type { Provider, RuntimeName, SessionSettings } from '../runtime/protocol.js'
+import { ortCpuTarget } from './ort-cpu/driver.js'
+import { ortCudaTarget } from './ort-cuda/driver.js'
+import { ortTrainingTarget } from './ort-training/driver.js'
+import { portableTarget } from './portable/driver.js'
+import type { DriverTarget, Plan } from './target.js'
+
+const all = [portableTarget, ortCpuTarget, ortCudaTarget, ortTrainingTarget] as const
+
+/** How a step was written, as run folders keep it. */
+export const stepPlanSchema = z.union([
+  portableTarget.planSchema,
+  ortCpuTarget.planSchema,
+  ortCudaTarget.planSchema,
+  ortTrainingTarget.planSchema,
+])
+export type StepPlan = z.infer<typeof stepPlanSchema>
+
+export type OwnTargetName = (typeof all)[number]['name']
+export const ownTargetNames = all.map(({ name }) => name)
+/** `auto` takes the fastest target that gives the right step here. */
+export const targetNames = ['auto', ...ownTargetNames] as const
+export type TargetName = 'auto' | OwnTargetName
+
+/** A target takes the plans of its own alone; they are told apart by its name. */
+export const targetOf = (name: OwnTargetName): DriverTarget =>
+  all.find((target) => target.name === name) as DriverTarget<Plan>
+
+/** The fastest of those that are for a runtime and a provider. */
+export function fastestFor({ runtime = 'node', provider = 'cpu' }: SessionSettings): OwnTargetName {
+  if (runtime === 'web-training') return ortTrainingTarget.name
+  return provider === 'cuda' ? ortCudaTarget.name : ortCpuTarget.name
+}
+
+export interface TargetSettings {
+  readonly target: TargetName
+  readonly runtime: RuntimeName
+  readonly provider: Provider
+}
+
+/** The target that is meant. */
+export const meantBy = ({ target, ...settings }: TargetSettings): DriverTarget =>
+  targetOf(target === 'auto' ? fastestFor(settings) : target)

@@ -1,0 +1,127 @@
+// First pass: which operators take blocked activations, and how each of them is written then. Primitives that none of the rules
+// is for are what `portable` makes of them.
+
+import type { Graph } from '../../../core/graph/graph.js'
+import type { Attributes } from '../../../core/graph/operator.js'
+import { rewrite } from '../../../core/graph/rewrite.js'
+import { isStatic } from '../../../core/graph/shape.js'
+import { apply, constant, type Node, type Value } from '../../../core/graph/value.js'
+import {
+  add,
+  BatchNormAgain,
+  BatchNormalization,
+  BatchNormGrad,
+  BatchNormTraining,
+  Conv,
+  ConvInputGrad,
+  ConvWeightGrad,
+  GlobalAveragePool,
+  reciprocal,
+  Shape_,
+  sqrt,
+  waitingScale,
+} from '../../../core/ops/index.js'
+import { batchNormBy } from '../../../core/targets/batchNorm.js'
+import { portable } from '../../../core/targets/portable/index.js'
+import { expandNode, isPrimitive } from '../../../core/targets/target.js'
+import { blockedForms } from './batchNorm.js'
+import { type Call, type Candidate, type Choose, keyOf } from './candidates.js'
+import { convCandidates, convInputGradCandidates } from './convolution.js'
+import { type Layout, layoutBy } from './layout.js'
+import type { Nchwc } from './nchwc.js'
+import { convWeightGradCandidates } from './weightGradient.js'
+
+/** What takes a node's place; undefined where the rule is not for these operands. */
+type Rule = (inputs: readonly Value[], attributes: Attributes, node: Node) => readonly Value[] | undefined
+
+export function inBlocks(source: Graph, nchwc: Nchwc, choose: Choose): Graph {
+  const layout = layoutBy(nchwc)
+  const rules = new Map<unknown, Rule>([
+    [Conv, picked(convCandidates(layout), layout, choose)],
+    [ConvInputGrad, picked(convInputGradCandidates(layout), layout, choose)],
+    [ConvWeightGrad, picked(convWeightGradCandidates(layout), layout, choose)],
+    ...normalizations(layout),
+    [GlobalAveragePool, ([x]) => (layout.isBlocked(x!) ? [nchwc.globalAveragePool(layout.blocked(x!))] : undefined)],
+    // Known here, so that nothing has to be laid out to be asked for its shape.
+    [Shape_, ([x]) => (isStatic(x!.shape) ? [constant('int64', x!.shape)] : undefined)],
+  ])
+  return rewrite(source, (node, inputs) => {
+    const operands = inputs as readonly Value[]
+    const rule = rules.get(node.operator)
+    return (
+      rule?.(operands, node.attributes, node) ??
+      elementwise(layout, node, operands) ??
+      (isPrimitive(node) ? expandNode(portable, node, inputs) : undefined)
+    )
+  })
+}
+
+function picked<A>(candidates: readonly Candidate<A>[], layout: Layout, choose: Choose): Rule {
+  return (inputs, given, { operator }) => {
+    const attributes = given as A
+    const fitting = candidates.filter((candidate) => candidate.fits(inputs, attributes))
+    const operands = inputs.flatMap((value) =>
+      value ? [{ dtype: value.dtype, shape: value.shape, blocked: layout.isBlocked(value) }] : [],
+    )
+    const call: Call = { operator, attributes: given, operands }
+    const names = fitting.map(({ name }) => name)
+    const chosen = choose(keyOf(call), names, call)
+    const candidate = fitting.find(({ name }) => name === chosen) ?? fitting[0]!
+    return [candidate.write(inputs, attributes)]
+  }
+}
+
+/** Batch norms: their algebra with blocked means and passes. */
+function normalizations({ nchwc, isBlocked, blocked, plain }: Layout): [unknown, Rule][] {
+  const forms = blockedForms(nchwc)
+  const batchNorm = batchNormBy(forms)
+  const firstPlain = ([y, ...vectors]: readonly Value[]) => [plain(y!), ...vectors]
+  return [
+    [
+      BatchNormTraining,
+      ([x, ...vectors], attributes) =>
+        isBlocked(x!)
+          ? firstPlain(batchNorm.BatchNormTraining([blocked(x!), ...vectors], attributes as never))
+          : undefined,
+    ],
+    [
+      BatchNormGrad,
+      ([dy, x, ...vectors]) =>
+        isBlocked(x!) ? firstPlain(batchNorm.BatchNormGrad([blocked(dy!), blocked(x!), ...vectors], {})) : undefined,
+    ],
+    [
+      BatchNormAgain,
+      ([x, scale, shift, mean, inverse, after]) => {
+        if (!isBlocked(x!)) return undefined
+        // The first number of each image stands first in both layouts.
+        const waiting = waitingScale(scale!, isBlocked(after!) ? blocked(after!) : after!)
+        return [plain(forms.normalize(blocked(x!), { scale: waiting, shift: shift!, mean: mean!, inverse: inverse! }))]
+      },
+    ],
+    [
+      BatchNormalization,
+      ([x, scale, shift, mean, variance], { epsilon, training_mode }) => {
+        if (!isBlocked(x!) || training_mode) return undefined
+        const inverse = reciprocal(sqrt(add(variance!, epsilon as number)))
+        return [plain(forms.normalize(blocked(x!), { scale: scale!, shift: shift!, mean: mean!, inverse }))]
+      },
+    ],
+  ]
+}
+
+/** On blocked operands of one shape, and scalars, the numbers may stand in any order. */
+function elementwise(
+  { isBlocked, fits, blocked, plain }: Layout,
+  node: Node,
+  inputs: readonly Value[],
+): readonly Value[] | undefined {
+  if (!node.operator.elementwise || !inputs.some((value) => value && isBlocked(value))) return undefined
+  const whole = inputs.filter((value) => value && value.shape.length > 0)
+  const [first] = whole
+  if (!whole.every((value) => fits(value) && value.shape.join() === first!.shape.join())) return undefined
+  const operands = inputs.map((value) => (value && whole.includes(value) ? blocked(value) : value))
+  const outputs = isPrimitive(node)
+    ? expandNode(portable, node, operands)!
+    : apply(node.operator, operands, node.attributes)
+  return outputs.every(({ dtype }) => dtype === 'float32') ? outputs.map(plain) : undefined
+}

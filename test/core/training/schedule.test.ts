@@ -1,0 +1,107 @@
+// Schedules: what step has which value, against PyTorch's formulas, and what is no schedule.
+import { describe, expect, it } from 'vitest'
+import { formatSchedule, needsLength, parseSchedule, valueAt } from '../../../src/core/training/schedule.js'
+
+const at = (text: string, step: number, { steps = 100, stepsPerEpoch = 10 } = {}) =>
+  valueAt(parseSchedule(text), { step, steps, stepsPerEpoch })
+
+describe('pairs hold for whole epochs', () => {
+  it.each([
+    [0, 0.01],
+    [1, 0.1],
+    [79, 0.1],
+    [80, 0.01],
+    [119, 0.01],
+    [120, 0.001],
+    [1000, 0.001],
+  ])('gives epoch %i the rate %f', (epoch, rate) => {
+    const paper = '0:0.01,1:0.1,80:0.01,120:0.001'
+    for (const within of [0, 9]) expect(at(paper, 10 * epoch + within)).toBe(rate)
+  })
+  it('or steps', () => {
+    expect([0, 14, 15, 99].map((step) => at('steps:0:1,15:2', step))).toEqual([1, 1, 2, 2])
+  })
+  it('or go straight from one to the next', () => {
+    expect([0, 5, 10, 25, 40, 99].map((step) => at('piecewise-linear:0:0,1:1,4:0.1', step))).toEqual([
+      0, 0.5, 1, 0.55, 0.1, 0.1,
+    ])
+  })
+})
+
+describe('the others know how long the run is', () => {
+  it('cosine: warm-up, then half a cosine (torch.optim.lr_scheduler.CosineAnnealingLR)', () => {
+    const rates = [0, 5, 10, 55, 99].map((step) => at('cosine:max=0.2,warmup=1,end=0.02,start=0.1', step))
+    const cosine = (part: number) => 0.02 + (0.18 * (1 + Math.cos(Math.PI * part))) / 2
+    const expected = [0.1, 0.15, 0.2, cosine(0.5), cosine(89 / 90)]
+    for (const [i, rate] of rates.entries()) expect(rate).toBeCloseTo(expected[i]!, 12)
+  })
+  it('linear', () => {
+    expect([0, 25, 50, 99].map((step) => at('linear:max=1', step))).toEqual([1, 0.75, 0.5, 1 - 0.99])
+  })
+  it('one-cycle: PyTorch’s usual ends, or a triangle', () => {
+    const start = 0.1 / 25
+    expect(at('one-cycle:max=0.1', 0)).toBeCloseTo(start, 15)
+    expect(at('one-cycle:max=0.1', 30)).toBeCloseTo(0.1, 15)
+    expect(at('one-cycle:max=0.1', 15)).toBeCloseTo((start + 0.1) / 2, 15)
+    // airbench's: 0.2 at the beginning, 1 at 23 %, 0.07 at the end.
+    const triangle = 'one-cycle:max=1,start=0.2,end=0.07,warmup=23%,anneal=linear'
+    const positions = [0, 23, 61.5].map((step) => at(triangle, step))
+    expect(positions[0]).toBe(0.2)
+    expect(positions[1]).toBe(1)
+    expect(positions[2]).toBeCloseTo((1 + 0.07) / 2, 12)
+  })
+  it('power', () => {
+    expect([0, 50, 99].map((step) => at('power:from=0,to=2,power=3', step))).toEqual([0, 0.25, 2 * 0.99 ** 3])
+  })
+  it('by the epoch where it says so', () => {
+    expect([0, 9, 10, 19].map((step) => at('linear:max=1,per=epochs', step))).toEqual([1, 1, 0.9, 0.9])
+  })
+  it('and say that they do', () => {
+    expect(needsLength(parseSchedule('cosine:max=1'))).toBe(true)
+    expect(needsLength(parseSchedule('0:1,3:2'))).toBe(false)
+    expect(needsLength(parseSchedule('steps:0:1,3:2'))).toBe(false)
+  })
+  it('a warm-up of the whole run ends at the top', () => {
+    expect(at('cosine:max=1,warmup=100%', 99)).toBeCloseTo(0.99, 12)
+    expect(at('cosine:max=1,warmup=500steps', 50)).toBeCloseTo(0.5, 12)
+  })
+})
+
+it.each([
+  ['0.1', '0:0.1'],
+  ['1e-3', '0:0.001'],
+  [' 0:.5, 3:1', '0:0.5,3:1'],
+  ['steps:0:1,15:2', 'steps:0:1,15:2'],
+  ['cosine:max=0.1,warmup=5', 'cosine:max=0.1,start=0,end=0,warmup=5'],
+  ['cosine:max=0.1,warmup=20%,per=epochs', 'cosine:max=0.1,start=0,end=0,warmup=20%,per=epochs'],
+  ['linear:max=1,warmup=30steps', 'one-cycle:max=1,start=0,end=0,warmup=30steps,anneal=linear'],
+  ['power:from=0,to=2,power=3', 'power:from=0,to=2,power=3'],
+])('reads %j', (text, schedule) => {
+  expect(formatSchedule(parseSchedule(text))).toBe(schedule)
+  expect(parseSchedule(schedule)).toEqual(parseSchedule(text))
+})
+
+it.each([
+  ['', '"" is no step of a learning rate schedule: write epoch:rate'.replace('""', '"0:"')],
+  [
+    'fast',
+    '"0:fast" is no step of a learning rate schedule: write epoch:rate, as in 0:0.01,1:0.1,80:0.01, or one rate',
+  ],
+  ['0:0.1,5', '"5" is no step of a learning rate schedule'],
+  ['1:0.1', '"1:0.1": a schedule starts at 0'],
+  ['0:1,5:2,5:3', '"0:1,5:2,5:3": the places of a schedule rise'],
+  [
+    'sine:max=1',
+    "there is no schedule 'sine': write epoch:rate pairs, or one of steps, epochs, piecewise-linear, cosine",
+  ],
+  ['cosine:warmup=5', 'the schedule cosine needs max='],
+  [
+    'cosine:top=1',
+    '"top=1" does not fit the schedule cosine, which has max, end (0), start (0), warmup (0), per (steps): write max=0.1',
+  ],
+  ['cosine:max=1,max=2', '"max=2" does not fit the schedule cosine'],
+  ['cosine:max=high', 'max=high is no number, in the schedule cosine'],
+  ['cosine:max=1,warmup=soon', 'warmup=soon is no part of a run: write 20%, 2 (epochs) or 500steps'],
+])('refuses %j', (text, message) => {
+  expect(() => parseSchedule(text)).toThrow(message)
+})
