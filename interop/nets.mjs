@@ -6,6 +6,7 @@ import { architectureFrom } from '../dist/graphs/describe.js'
 import { randomStream } from '../dist/src/core/random.js'
 import {
   constantTensor,
+  defaultsOf,
   evaluateGraph,
   exportGraph,
   exportModel,
@@ -15,6 +16,7 @@ import {
   readTrainableModel,
   recipes,
   residualNetwork,
+  sgd,
   synthesize,
   tensor,
   trainingStep,
@@ -45,7 +47,7 @@ const BATCH = 32
 const RATE = Math.fround(0.05)
 // With most seeds one activation of the tiny network is so near to zero that in some runtimes it falls on the other side: that
 // moves a gradient by some thousandths, which says nothing of the runtime. With this one none does.
-const SEED = 1
+const SEED = 17
 export const modelsOf = (folder, network, form) => join(folder, `${network}-${form.replace(' ', '-')}`)
 const parts = ['init', 'train', 'infer']
 /** The parts of the tiny network in all forms that are ONNX's own operators. */
@@ -105,7 +107,7 @@ const ending = (suffix, tensors) =>
  */
 export async function reference(folder, steps) {
   const network = networks.tiny
-  const step = trainingStep(network, recipes.paper)
+  const step = trainingStep(network, { optimizer: sgd(recipes.paper) })
   const records = await readFile(imagesIn(folder))
   const size = 1 + 3 * 32 * 32
   const batchOf = (index) => {
@@ -131,7 +133,10 @@ export async function reference(folder, steps) {
   const losses = []
   const correct = []
   for (let index = 0; index < steps; index++) {
-    const outputs = evaluateGraph(step.graph, new Map([...state, ...batchOf(index), ['learning_rate', rate]]))
+    const outputs = evaluateGraph(
+      step.graph,
+      new Map([...defaultsOf(step.signature), ...state, ...batchOf(index), ['learning_rate', rate]]),
+    )
     losses.push(outputs.get('loss').data[0])
     correct.push(outputs.get('correct').data[0])
     state = new Map(ending('.next', outputs))

@@ -72,6 +72,8 @@ const fixedInput =
 
 /** Given values that flow in. */
 export const fixed = fixedInput(false)
+/** As `fixed`, a constant of the graph: for an operand that a small change takes out of what it is. */
+export const held = fixedInput(true)
 /** A one-dimensional int64 constant: axes, a shape, slice ends. */
 export const ints = (...values: number[]): SampleInput => fixedInput(true)('int64', [values.length], values)
 /** A scalar float32 constant. */

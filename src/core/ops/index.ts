@@ -6,6 +6,7 @@ import * as conv from './conv.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
+import * as gelu from './gelu.js'
 import * as indexing from './indexing.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
@@ -23,6 +24,7 @@ const families = [
   dropout,
   elementwise,
   gate,
+  gelu,
   indexing,
   loop,
   loss,
@@ -59,6 +61,7 @@ export * from './conv.js'
 export * from './dropout.js'
 export * from './elementwise.js'
 export * from './gate.js'
+export * from './gelu.js'
 export * from './indexing.js'
 export * from './loop.js'
 export * from './loss.js'

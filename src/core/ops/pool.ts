@@ -1,14 +1,16 @@
 // Pooling over windows of the two spatial axes.
 
-import { int, ONNX_DOMAIN, operator } from '../graph/operator.js'
-import { distinct, normal } from '../graph/sample.js'
+import { composite } from '../graph/composite.js'
+import { int, ONNX_DOMAIN, operator, required, TRAINING_DOMAIN } from '../graph/operator.js'
+import { distinct, held, normal } from '../graph/sample.js'
 import { type Dim, isKnown, type Shape, sizeOf } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
 import { apply, apply1, constant, GraphError, type Value } from '../graph/value.js'
 import { checkWindow, convInputGrad, type Window, windowAttributes, windowCount } from './conv.js'
-import { div, mul, sub } from './elementwise.js'
+import { div, equal, max, mul, sub, where } from './elementwise.js'
 import { scatterAdd } from './indexing.js'
-import { expandAs, fillAs, reshape, reshapeTo } from './shape.js'
+import { expandAs, fillAs, reshape, reshapeTo, unsqueeze } from './shape.js'
+import { concat, pad, slice } from './slice.js'
 
 function pooledShape(x: Shape, attributes: Window & { readonly ceil_mode: number }): Shape {
   const { kernel_shape: kernel } = attributes
@@ -67,8 +69,12 @@ export const MaxPool = operator({
     ]
   },
   gradient: {
-    // Plane by plane: places in the whole of x become places in their plane.
-    rule({ grad, inputs: [x], outputs: [, places] }) {
+    rule({ grad, inputs: [x], outputs: [y, places], attributes }) {
+      if (isTiling(x!, attributes)) {
+        const { kernel_shape } = attributes
+        return [apply1(MaxPoolGrad, [grad, x!, y!], { kernel_shape: kernel_shape! })]
+      }
+      // Plane by plane: places in the whole of x become places in their plane.
       const [, , height, width] = x!.shape as readonly [Dim, Dim, number, number]
       const area = constant('int64', height * width)
       const inPlane = sub(places!, mul(div(places!, area), area))
@@ -93,6 +99,99 @@ export const MaxPool = operator({
     { inputs: [distinct(1, 1, 7, 7)], attributes: { kernel_shape: [2, 2], dilations: [2, 3] } },
   ],
 })
+
+/** Whether the windows stand side by side, each place in one of them at most. */
+const isTiling = ({ shape }: Value, { kernel_shape, strides, pads, dilations }: Window): boolean =>
+  shape.slice(2).every(isKnown) &&
+  strides.join() === kernel_shape!.join() &&
+  pads.every((amount) => amount === 0) &&
+  dilations.every((dilation) => dilation === 1)
+
+/** The gradient of MaxPool where the windows stand side by side: without a scatter over all places. */
+export const MaxPoolGrad = composite({
+  name: 'MaxPoolGrad',
+  domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['dy', 'x', 'y'],
+    outputs: ['dx'],
+    text:
+      'The gradient of MaxPool whose windows stand side by side (strides as the kernel, no pads): dx is dy at the first place ' +
+      'of a window, row by row, that holds its maximum y, else 0.',
+  },
+  attributes: { kernel_shape: required('ints') },
+  arity: [3, 3],
+  differentiable: { inputs: [0] },
+  check([, x]) {
+    if (x!.shape.length !== 4 || !x!.shape.slice(2).every(isKnown))
+      throw new GraphError('needs an input [N, C, H, W] of known height and width')
+  },
+  body: ([dy, x, y], { kernel_shape }) => [maxPoolGrad([dy!, x!, y!], kernel_shape, [2, 3])],
+  samples: [
+    {
+      inputs: [
+        normal(1, 1, 1, 2),
+        held('float32', [1, 1, 2, 4], [1, 3, 3, 2, 3, 0, 3, 5]),
+        held('float32', [1, 1, 1, 2], [3, 5]),
+      ],
+      attributes: { kernel_shape: [2, 2] },
+    },
+    {
+      inputs: [
+        normal(1, 1, 2, 1),
+        held('float32', [1, 1, 7, 3], [0, 1, 9, 2, 2, 9, 2, 0, 9, 4, 4, 9, 4, 4, 9, 4, 4, 9, 9, 9, 9]),
+        held('float32', [1, 1, 2, 1], [2, 4]),
+      ],
+      attributes: { kernel_shape: [3, 2] },
+    },
+  ],
+})
+
+/**
+ * Row by row, and in a row column by column, the first that holds the maximum gets all of dy.
+ * @param tensors dy, x and y of one layout
+ * @param axes of height and width in that
+ */
+export function maxPoolGrad(
+  [dy, x, y]: readonly [Value, Value, Value],
+  kernel: readonly number[],
+  [rows, columns]: readonly [number, number],
+): Value {
+  const whole = (axis: number, size: number) => (y.shape[axis] as number) * size
+  const taps = (value: Value, axis: number, size: number): Value[] =>
+    Array.from({ length: size }, (_, tap) => slice(value, [axis], [tap], [whole(axis, size)], [size]))
+  const [height, width] = kernel as readonly [number, number]
+  const lines = taps(x, rows, height).map((line) => taps(line, columns, width))
+  const lineMaxima = lines.map((line) => line.reduce((a, b) => max(a, b)))
+  const perLine = handOut(dy, lineMaxima, y)
+  const spread = lines.map((line, i) => interleaved(handOut(perLine[i]!, line, lineMaxima[i]!), columns))
+  const inner = interleaved(spread, rows)
+  const rest = [rows, columns].map((axis, i) => (x.shape[axis] as number) - whole(axis, kernel[i]!))
+  return rest.some((amount) => amount > 0) ? pad(inner, [rows, columns], [0, 0], rest) : inner
+}
+
+/** The gradient of the maximum by each of what it is taken over: all of it to the first that is the maximum. */
+function handOut(gradient: Value, candidates: readonly Value[], maximum: Value): readonly Value[] {
+  let rest = gradient
+  return candidates.map((candidate, i) => {
+    if (i === candidates.length - 1) return rest
+    const own = where(equal(candidate, maximum), rest, 0)
+    rest = sub(rest, own)
+    return own
+  })
+}
+
+/** Values of one shape, in turn along an axis. */
+function interleaved(parts: readonly Value[], axis: number): Value {
+  const joined = concat(
+    parts.map((part) => unsqueeze(part, axis + 1)),
+    axis + 1,
+  )
+  const { shape } = parts[0]!
+  const sizes = shape.map((dim, i) => (i < axis ? 0 : i === axis ? (dim as number) * parts.length : (dim as number)))
+  return reshape(joined, sizes)
+}
+
 export type PoolOptions = { readonly [K in keyof Window]?: Window[K] | undefined }
 export const maxPool = (x: Value, options: PoolOptions): Value => apply(MaxPool, [x], options)[0]!
 

@@ -1,0 +1,57 @@
+// The Gaussian error linear unit: a composite, because ONNX has it as an operator from version 20 of its operators on only.
+
+import { composite } from '../graph/composite.js'
+import { TRAINING_DOMAIN } from '../graph/operator.js'
+import { normal } from '../graph/sample.js'
+import { apply1, scope, type Value } from '../graph/value.js'
+import { add, erf, exp, mul, neg } from './elementwise.js'
+
+/** x · Φ(x), with Φ the distribution function of the standard normal distribution. */
+export const Gelu = composite({
+  name: 'Gelu',
+  domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['x'],
+    outputs: ['y'],
+    text: 'The Gaussian error linear unit (Hendrycks and Gimpel 2016): y = ½ · x · (1 + erf(x/√2)).',
+  },
+  attributes: {},
+  arity: [1, 1],
+  elementwise: true,
+  body: ([x]) => [
+    mul(
+      mul(
+        x!,
+        scope('part', () => add(erf(mul(x!, Math.SQRT1_2)), 1)),
+      ),
+      0.5,
+    ),
+  ],
+  gradient: { rule: ({ grad, inputs: [x] }) => [apply1(GeluGrad, [grad, x!])] },
+  samples: [{ inputs: [normal(2, 3)] }, { inputs: [normal()] }],
+})
+export const gelu = (x: Value): Value => apply1(Gelu, [x])
+
+/** Its gradient: dx = dy · (Φ(x) + x · φ(x)), with the density φ(x) = e^(−x²/2)/√(2π). */
+export const GeluGrad = composite({
+  name: 'GeluGrad',
+  domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['dy', 'x'],
+    outputs: ['dx'],
+    text: 'The gradient of Gelu: dx = dy · (½ · (1 + erf(x/√2)) + x · e^(−x²/2)/√(2π)).',
+  },
+  attributes: {},
+  arity: [2, 2],
+  elementwise: true,
+  // With u = x/√2: Φ = ½ + ½ · erf u, and x · φ = u · e^(−u²)/√π.
+  body([dy, x]) {
+    const u = scope('u', () => mul(x!, Math.SQRT1_2))
+    const density = scope('density', () => mul(mul(u, exp(neg(mul(u, u)))), 1 / Math.sqrt(Math.PI)))
+    const distribution = scope('distribution', () => add(mul(erf(u), 0.5), 0.5))
+    return [mul(dy!, add(distribution, density))]
+  },
+  samples: [{ inputs: [normal(2, 3), normal(2, 3)] }],
+})
