@@ -3,6 +3,7 @@
 import leven from 'leven'
 import type { z } from 'zod'
 import { UserError } from '../src/core/errors.js'
+import { AIRBENCH } from './airbench.js'
 import { base } from './entry.js'
 import { pixelStatistics } from './pixels.js'
 import type { RecipeName } from './recipes.js'
@@ -108,7 +109,7 @@ export function architectureFrom(
   const entry = options.arch === undefined ? undefined : findNetwork(options.arch)
   if (options.arch !== undefined && !entry) {
     throw new UserError(
-      `there is no network '${options.arch}'; nearest are ${nearest(options.arch, networkNames()).join(', ')} (rdm-export --list shows all)`,
+      `there is no network '${options.arch}'; nearest are ${nearest(options.arch, [...networkNames(), AIRBENCH]).join(', ')} (rdm-export --list shows all)`,
     )
   }
   const clash = entry && describing.find((key) => options[key] !== undefined)

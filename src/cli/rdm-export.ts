@@ -2,18 +2,24 @@
 
 import { Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
+import { AIRBENCH, airbench94, airbenchRecipe, airbenchStep, WHITENING_IMAGES } from '../../graphs/airbench.js'
+import { kebab } from '../../graphs/describe.js'
 import { pixelStatistics } from '../../graphs/pixels.js'
 import { initOf, type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
 import { type Architecture, depthOf, residualNetwork, totalBlocks } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
 import { UserError } from '../core/errors.js'
+import type { Graph } from '../core/graph/graph.js'
 import { printGraph } from '../core/graph/print.js'
 import { type Init, inits } from '../core/layers/index.js'
 import { multiplyAdds, parameterCount } from '../core/model/cost.js'
 import { readTrainableModel } from '../core/model/read.js'
+import type { Recipe } from '../core/model/recipe.js'
 import { exportModel, type Part, parts } from '../core/model/write.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
+import type { StepOptions } from '../core/training/step.js'
+import { readDataset } from '../driver/data/readers.js'
 import { grouped, rounded, table } from '../driver/format/table.js'
 import { type OwnTargetName, ownTargetNames, targetOf } from '../driver/targets/index.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
@@ -25,6 +31,7 @@ import { textReporter } from './progress/progress.js'
 import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
 
 interface Options extends NetworkOptions, ArtifactsOptions, StepFlags {
+  readonly data?: string
   readonly seed: number
   readonly init?: Init
   readonly gates?: true
@@ -60,10 +67,12 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --gates > model.onnx',
     'rdm-export --arch rdm56 --optimizer adamw --weight-decay 0.05 --lr cosine:max=0.001,warmup=5 > model.onnx',
     "rdm-export --arch rdm56 --label-smoothing 0.1 --clip-norm 1 --ema 0.999 --group '*.shift:decay=0' > model.onnx",
+    'rdm-export --arch airbench94 --data cifar-10-batches-bin | rdm-fit - --data cifar-10-batches-bin --out runs/airbench94',
     'rdm-export --depth 8 --functions 11,01 --artifacts artifacts --optimizer adamw',
     'rdm-export --block basic --depth 8 --functions 11,01 --describe',
   ])
   addStepOptions(addArtifactsOptions(addNetworkOptions(program)))
+    .option('--data <path>', `with --arch ${AIRBENCH}: the data set that its first convolution is computed from`)
     .option('--image-size <pixels>', 'height and width of the images (default: 32)', parsedBy(wholeNumber(1, 1024)))
     .addOption(
       choice('--activation <order>', 'BN and ReLU before or after the convolution (default: pre)', ['pre', 'post']),
@@ -137,11 +146,8 @@ async function run(options: Options): Promise<void> {
     throw new UserError(`${printed} prints text and --out is for a model: leave one of them out`)
   if (options.list)
     return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
-  const chosen = architectureFrom(options)
-  const { architecture } = chosen
-  const recipeName = options.recipe ?? chosen.recipe
-  const network = residualNetwork(architecture, options.init ?? initOf[recipeName], options.gates)
-  if (options.describe) return void process.stdout.write(`${summary(architecture)}\n${printGraph(network)}`)
+  const { network, architecture, about, ...chosen } = await choose(options)
+  if (options.describe) return void process.stdout.write(`${about()}\n${printGraph(network)}`)
   if (options.artifacts !== undefined) return writeArtifacts(network, architecture, options.artifacts, options)
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
@@ -151,7 +157,7 @@ async function run(options: Options): Promise<void> {
   if (options.gates && (part === 'train' || part === 'init'))
     throw new UserError(`--gates are for the network, and --part ${part} has none in it: leave one of them out`)
   checkTarget(options)
-  const { step, recipe } = await stepFrom(options, recipes[recipeName])
+  const { step, recipe } = await stepFrom(options, chosen.recipe, chosen.step)
   const { seed, inline = false, opset } = options
   const isPlain = target.name === 'portable'
   const model = exportModel(network, {
@@ -162,6 +168,67 @@ async function run(options: Options): Promise<void> {
   const bytes = isPlain ? model : await stepFor(target, model, options.batch ?? recipe.batchSize, options.precision)
   if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
   else process.stdout.write(bytes)
+}
+
+interface Chosen {
+  readonly network: Graph
+  readonly recipe: Recipe
+  readonly step?: StepOptions
+  /** What the file says of where the network came from. */
+  readonly architecture: unknown
+  /** In a line, for people. */
+  about(): string
+}
+
+async function choose(options: Options): Promise<Chosen> {
+  if (options.arch === AIRBENCH) return chooseAirbench(options)
+  if (options.data !== undefined)
+    throw new UserError(`--data is for --arch ${AIRBENCH}, whose first convolution is computed from it: leave it out`)
+  const { architecture, recipe } = architectureFrom(options)
+  const name = options.recipe ?? recipe
+  return {
+    network: residualNetwork(architecture, options.init ?? initOf[name], options.gates),
+    recipe: recipes[name],
+    architecture,
+    about: () => summary(architecture),
+  }
+}
+
+/** What only residual networks have. */
+const residualOptions = [
+  ...([
+    'block',
+    'depth',
+    'blocks',
+    'r',
+    'reluDrop',
+    'functions',
+    'widths',
+    'classes',
+    'imageSize',
+    'activation',
+  ] as const),
+  ...(['shortcut', 'stochasticDepth', 'pixels', 'init', 'gates', 'recipe'] as const),
+] as const
+
+async function chooseAirbench(options: Options): Promise<Chosen> {
+  const other = residualOptions.find((key) => options[key] !== undefined)
+  if (other) throw new UserError(`--${kebab(other)} is for residual networks, not for ${AIRBENCH}: leave it out`)
+  if (options.data === undefined)
+    throw new UserError(`the first convolution of ${AIRBENCH} is computed from its training images: give --data`)
+  const { images } = (await readDataset(options.data)).train.columns
+  if (images?.kind !== 'tensor' || images.dtype !== 'uint8' || images.shape.join() !== '3,32,32')
+    throw new UserError(`${AIRBENCH} takes images uint8 [3, 32, 32], which ${options.data} does not have`)
+  const count = Math.min(WHITENING_IMAGES, images.data.length / 3072)
+  const network = airbench94({ data: images.data as Uint8Array, shape: [count, 3, 32, 32] })
+  return {
+    network,
+    recipe: airbenchRecipe,
+    step: airbenchStep,
+    architecture: { name: AIRBENCH },
+    about: () =>
+      `${AIRBENCH}: ${grouped(parameterCount(network))} parameters, ${grouped(multiplyAdds(network))} multiply-adds an image`,
+  }
 }
 
 /** @throws UserError for options that the target does not have */

@@ -131,7 +131,7 @@ const fitCommand = (): Command =>
     .addOption(
       new Option(
         '--test-augment <variants>',
-        'average predictions over variants of each image (default: none)',
+        'after the last epoch average predictions over variants of each image (default: none)',
       ).choices(testAugments),
     )
     .addOption(

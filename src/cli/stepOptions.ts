@@ -101,8 +101,11 @@ export interface ChosenStep {
   readonly recipe: Recipe
 }
 
-/** @throws UserError for options that do not go together */
-export async function stepFrom(flags: StepFlags, recipe: Recipe): Promise<ChosenStep> {
+/**
+ * @param own what the network's step has unless the options say otherwise
+ * @throws UserError for options that do not go together
+ */
+export async function stepFrom(flags: StepFlags, recipe: Recipe, own: StepOptions = {}): Promise<ChosenStep> {
   const { optimizer: name = 'sgd', momentum, weightDecay, nesterov, set = [], clipNorm, group, recompute } = flags
   const { ema, emaEvery, lookahead, lr } = flags
   if (ema === undefined && (emaEvery !== undefined || lookahead))
@@ -125,11 +128,11 @@ export async function stepFrom(flags: StepFlags, recipe: Recipe): Promise<Chosen
   const rate = isSgd ? undefined : usualRates[name]
   return {
     step: {
-      loss,
+      loss: loss ?? own.loss,
       optimizer,
-      groups: group,
+      groups: [...(own.groups ?? []), ...(group ?? [])],
       clipNorm,
-      average: ema === undefined ? undefined : { decay: ema, every: emaEvery ?? 1, lookahead: lookahead ?? false },
+      average: ema === undefined ? own.average : { decay: ema, every: emaEvery ?? 1, lookahead: lookahead ?? false },
       recompute,
     },
     recipe: {

@@ -15,6 +15,10 @@ export type Initializer =
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'constant'; readonly value: number }
+  /** Row-major, as many as the parameter has. */
+  | { readonly kind: 'values'; readonly values: readonly number[] }
+  /** Along the first axis so many rows of the one, the rest of the other. */
+  | { readonly kind: 'stacked'; readonly rows: number; readonly first: Initializer; readonly rest: Initializer }
   /** As another parameter of its type. */
   | { readonly kind: 'copy'; readonly of: Parameter }
   /** Its values come with it, from a file; nothing says how they were drawn. */

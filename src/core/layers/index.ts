@@ -36,11 +36,16 @@ export interface Conv2dOptions {
   readonly bias?: boolean
   readonly groups?: number
   readonly init?: Init
+  /** How the weights are drawn, in place of `init`. */
+  readonly initializer?: Initializer
+  /** Whether the weights train; true unless given. */
+  readonly trainable?: boolean
 }
 
 /** A two-dimensional convolution: x [N, C, H, W] → [N, channels, H′, W′]; parameters `name.weight` and `name.bias`. */
 export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
   const { channels, kernel, stride = 1, padding = (kernel - 1) >> 1, bias = false, groups = 1, init = 'he' } = options
+  const { trainable = true } = options
   return scope(name, () => {
     const inputs = knownAxis(x, 1, 'conv2d') / groups
     if (!Number.isInteger(inputs))
@@ -48,7 +53,8 @@ export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
     const area = kernel * kernel
     const [fanIn, fanOut] = [area * inputs, area * channels]
     const drawn = { he: he(fanOut), 'he-all': he(fanOut), 'he-fan-in': he(fanIn), uniform: uniform(fanIn) }[init]
-    const weight = parameter('weight', [channels, inputs, kernel, kernel], drawn)
+    const initializer = options.initializer ?? drawn
+    const weight = parameter('weight', [channels, inputs, kernel, kernel], initializer, { trainable })
     const shift = bias ? parameter('bias', [channels], init === 'uniform' ? uniform(fanIn) : zero) : undefined
     return conv(x, weight, {
       strides: [stride, stride],
@@ -59,14 +65,25 @@ export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
   })
 }
 
+export interface LinearOptions {
+  /** True unless given. */
+  readonly bias?: boolean
+  readonly init?: Init
+}
+
 /** A fully connected layer: x [N, C] → [N, outputs]; parameters `name.weight` [outputs, C] and `name.bias`. */
-export function linear(x: Value, name: string, outputs: number, { init = 'he' }: { init?: Init } = {}): Value {
+export function linear(
+  x: Value,
+  name: string,
+  outputs: number,
+  { bias = true, init = 'he' }: LinearOptions = {},
+): Value {
   return scope(name, () => {
     const inputs = knownAxis(x, 1, 'linear')
     const weight = parameter('weight', [outputs, inputs], init === 'he-all' ? he(outputs) : uniform(inputs))
     const isZero = init === 'he' || init === 'he-all'
-    const bias = parameter('bias', [outputs], isZero ? zero : uniform(inputs))
-    return gemm(x, weight, bias, { transB: 1 })
+    const shift = bias ? parameter('bias', [outputs], isZero ? zero : uniform(inputs)) : undefined
+    return gemm(x, weight, shift, { transB: 1 })
   })
 }
 
@@ -74,13 +91,16 @@ export interface BatchNormOptions {
   readonly epsilon?: number
   /** What the running statistics keep of their old value at each step: PyTorch's `momentum=0.1` is 0.9 here. */
   readonly momentum?: number
+  /** Whether a scale is learned; it is 1 otherwise. True unless given. */
+  readonly scale?: boolean
 }
 
 /**
  * Batch normalization over the channels of x [N, C, …]: parameters `name.scale`, `name.shift`, and the running statistics
  * `name.running_mean`, `name.running_variance`. In the training step it takes the batch's own statistics.
  */
-export function batchNorm(x: Value, name: string, { epsilon = 1e-5, momentum = 0.9 }: BatchNormOptions = {}): Value {
+export function batchNorm(x: Value, name: string, options: BatchNormOptions = {}): Value {
+  const { epsilon = 1e-5, momentum = 0.9, scale = true } = options
   return scope(name, () => {
     const shape = [knownAxis(x, 1, 'batchNorm')]
     const trainable = (role: string, value: number) => parameter(role, shape, { kind: 'constant', value })
@@ -89,7 +109,7 @@ export function batchNorm(x: Value, name: string, { epsilon = 1e-5, momentum = 0
     return batchNormalization(
       x,
       {
-        scale: trainable('scale', 1),
+        scale: scale ? trainable('scale', 1) : constant('float32', new Float32Array(shape[0]!).fill(1)),
         shift: trainable('shift', 0),
         mean: running('running_mean', 0),
         variance: running('running_variance', 1),

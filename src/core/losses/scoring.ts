@@ -2,6 +2,7 @@
 // a copy of it behind its forward pass; evaluation runs it behind the network that predicts.
 
 import { type Graph, graph } from '../graph/graph.js'
+import { isKnown } from '../graph/shape.js'
 import { GraphError, input, nameOf, type Value } from '../graph/value.js'
 import type { MetricInfo, TargetInfo } from '../training/signature.js'
 import { applyLoss, type Loss } from './loss.js'
@@ -17,6 +18,15 @@ export interface Scoring {
   readonly graph: Graph
   readonly targets: readonly TargetInfo[]
   readonly metrics: readonly MetricInfo[]
+}
+
+/** The outputs of a network whose batch size is fixed, with any: the last batch of a set that is evaluated may be smaller. */
+export function withOpenBatch(network: Graph): Pick<Graph, 'name' | 'outputs'> {
+  const [batch] = network.inputs[0]?.shape ?? []
+  if (batch === undefined || !isKnown(batch)) return network
+  const opened = ({ dtype, shape }: Value) =>
+    input('output', dtype, shape[0] === batch ? ['batch', ...shape.slice(1)] : shape)
+  return { name: network.name, outputs: new Map([...network.outputs].map(([name, value]) => [name, opened(value)])) }
 }
 
 /** @throws GraphError when the network lacks what the loss needs, or two outputs come to one name */

@@ -38,7 +38,10 @@ export const recipeSchema = z.strictObject({
   augment: z.union([z.boolean(), z.array(transformSchema)]),
   /** Leaves out the smaller batch at the end of an epoch; false unless given. */
   dropLast: z.boolean().optional(),
-  /** What predictions are averaged over: the image alone unless given, its mirror image too, or also shifts by a pixel. */
+  /**
+   * What predictions are averaged over after the last epoch: the image alone unless given, its mirror image too, or also shifts
+   * by a pixel.
+   */
   testAugment: z.enum(testAugments).optional(),
 })
 

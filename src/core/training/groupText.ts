@@ -16,8 +16,11 @@ export const groupText: z.ZodType<ParameterGroup, string> = z.string().transform
     if (key === 'frozen' && value === '') group.frozen = true
     else if (key === 'lr' && NUMBER.test(value)) group.learningRate = Number(value)
     else if (key === 'decay' && NUMBER.test(value)) group.weightDecay = Number(value)
+    else if (key === 'factor' && /^\w+$/.test(value)) group.factor = value
     else {
-      context.addIssue(`"${text}" is no group of parameters: write PATTERN:lr=2,decay=0 or PATTERN:frozen`)
+      context.addIssue(
+        `"${text}" is no group of parameters: write PATTERN:lr=2,decay=0, PATTERN:factor=NAME or PATTERN:frozen`,
+      )
       return z.NEVER
     }
   }

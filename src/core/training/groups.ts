@@ -8,6 +8,8 @@ export interface ParameterGroup {
   /** What the learning rate and the weight decay are multiplied by; 1 unless given. */
   readonly learningRate?: number
   readonly weightDecay?: number
+  /** A hyperparameter of the step that multiplies the learning rate as well: 1 unless something else is fed. */
+  readonly factor?: string
   /** Does not train. */
   readonly frozen?: boolean
 }
@@ -15,6 +17,7 @@ export interface ParameterGroup {
 export interface GroupSettings {
   readonly learningRate: number
   readonly weightDecay: number
+  readonly factor?: string
   readonly frozen: boolean
 }
 

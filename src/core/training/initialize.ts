@@ -2,9 +2,9 @@
 
 import { type Graph, graph } from '../graph/graph.js'
 import { sizeOf } from '../graph/shape.js'
-import { type Tensor, tensor } from '../graph/tensor.js'
+import { type DType, type Tensor, tensor } from '../graph/tensor.js'
 import { constant, GraphError, type Initializer, type Parameter, rootScope, type Value } from '../graph/value.js'
-import { expand, randomNormal, randomUniform } from '../ops/index.js'
+import { concat, expand, randomNormal, randomUniform } from '../ops/index.js'
 import { type RandomStream, randomStream } from '../random.js'
 
 function drawer(initializer: Initializer, random: RandomStream): () => number {
@@ -15,6 +15,10 @@ function drawer(initializer: Initializer, random: RandomStream): () => number {
       return () => initializer.bound * (2 * random.uniform() - 1)
     case 'constant':
       return () => initializer.value
+    case 'values': {
+      let next = 0
+      return () => initializer.values[next++]!
+    }
     default:
       throw new GraphError(`a parameter that is ${initializer.kind} is not drawn`)
   }
@@ -22,11 +26,29 @@ function drawer(initializer: Initializer, random: RandomStream): () => number {
 
 function draw({ dtype, shape, origin }: Parameter, seed: number): Tensor {
   if (origin.initializer.kind === 'copy') return draw(origin.initializer.of, seed)
-  const next = drawer(origin.initializer, randomStream(seed, 'initialize', origin.name))
-  const values = new Float64Array(Number(sizeOf(shape)))
-  for (let i = 0; i < values.length; i++) values[i] = next()
-  return tensor(dtype, shape as readonly number[], values)
+  const random = randomStream(seed, 'initialize', origin.name)
+  const size = shape as readonly number[]
+  return tensor(dtype, size, drawAll(origin.initializer, size, random))
 }
+
+function drawAll(initializer: Initializer, shape: readonly number[], random: RandomStream): Float64Array {
+  const values = new Float64Array(Number(sizeOf(shape)))
+  if (initializer.kind === 'stacked') {
+    const [first, rest] = stackedShapes(initializer.rows, shape)
+    values.set(drawAll(initializer.first, first, random))
+    values.set(drawAll(initializer.rest, rest, random), Number(sizeOf(first)))
+    return values
+  }
+  const next = drawer(initializer, random)
+  for (let i = 0; i < values.length; i++) values[i] = next()
+  return values
+}
+
+const stackedShapes = (rows: number, [all, ...inner]: readonly number[]) =>
+  [
+    [rows, ...inner],
+    [all! - rows, ...inner],
+  ] as const
 
 /** The parameter whose first values a parameter has. */
 const source = (parameter: Parameter): Parameter =>
@@ -58,6 +80,28 @@ export interface InitializationGraph {
   readonly initial: ReadonlyMap<string, string>
 }
 
+/** The numbers in operators; undefined for what keeps the value in the file. */
+function drawnBy(initializer: Initializer, shape: readonly number[], dtype: DType, seed: number): Value | undefined {
+  switch (initializer.kind) {
+    case 'normal':
+      return randomNormal(shape, seed, { scale: initializer.std })
+    case 'uniform':
+      return randomUniform(shape, seed, { low: -initializer.bound, high: initializer.bound })
+    case 'constant':
+      return expand(constant(dtype, initializer.value), shape)
+    case 'values':
+      return expand(constant(dtype, initializer.values, shape), shape)
+    case 'stacked': {
+      const [first, rest] = stackedShapes(initializer.rows, shape)
+      const parts = [drawnBy(initializer.first, first, dtype, seed), drawnBy(initializer.rest, rest, dtype, seed)]
+      return concat(parts as readonly Value[], 0)
+    }
+    case 'copy':
+    case 'given':
+      return undefined
+  }
+}
+
 /** The same distributions as a graph of ONNX's random operators: what the file's `initialization` holds. */
 export function initializationGraph(name: string, graphs: readonly Graph[], seed: number): InitializationGraph {
   const parameters = new Map(graphs.flatMap((source) => source.parameters.map((value) => [value.origin.name, value])))
@@ -65,24 +109,10 @@ export function initializationGraph(name: string, graphs: readonly Graph[], seed
   const drawing = (parameter: Parameter): Value | undefined => {
     const { dtype, shape, origin } = parameter
     const { name, initializer } = origin
-    const size = shape as readonly number[]
+    if (initializer.kind === 'copy') return drawnOnce(initializer.of)
     // Each draw has a seed of its own, below 2^24 so that a float holds it exactly.
     const own = (seed * 65_537 + drawn.size) % 2 ** 24
-    switch (initializer.kind) {
-      case 'normal':
-        return rootScope(`initial/${name}`, () => randomNormal(size, own, { scale: initializer.std }))
-      case 'uniform': {
-        const range = { low: -initializer.bound, high: initializer.bound }
-        return rootScope(`initial/${name}`, () => randomUniform(size, own, range))
-      }
-      case 'constant':
-        return rootScope(`initial/${name}`, () => expand(constant(dtype, initializer.value), size))
-      case 'copy':
-        return drawnOnce(initializer.of)
-      case 'given':
-        // It keeps the value in the file.
-        return undefined
-    }
+    return rootScope(`initial/${name}`, () => drawnBy(initializer, shape as readonly number[], dtype, own))
   }
   const drawnOnce = (parameter: Parameter): Value | undefined => {
     const value = drawn.get(parameter.origin.name) ?? drawing(parameter)

@@ -73,9 +73,11 @@ export function optimized(
   gradients: ReadonlyMap<Parameter, Value>,
   { optimizer, settings, clipNorm }: OptimizeOptions,
 ): Optimized {
+  const factors = [...settings.values()].flatMap(({ factor }) => (factor === undefined ? [] : [[factor, 1] as const]))
   const defaults: Record<string, number | null> = {
     [LEARNING_RATE]: null,
     ...optimizer.hyperparameters,
+    ...Object.fromEntries(factors),
     ...(clipNorm === undefined ? {} : { [CLIP_NORM]: clipNorm }),
   }
   const scalars = Object.fromEntries(Object.keys(defaults).map((name) => [name, input(name, 'float32', [])]))
@@ -103,9 +105,19 @@ function scaler(scalars: Named): (settings: GroupSettings | undefined) => Named 
     known.set(key, value)
     return value
   }
-  return ({ learningRate, weightDecay } = { learningRate: 1, weightDecay: 1, frozen: false }) => ({
+  const rate = (learningRate: number, factor: string | undefined): Value => {
+    const scaled = times(LEARNING_RATE, learningRate)
+    if (factor === undefined) return scaled
+    const key = `${LEARNING_RATE}×${learningRate}×${factor}`
+    const value = known.get(key) ?? rootScope(`update/${factor}`, () => mul(scaled, scalars[factor]!))
+    known.set(key, value)
+    return value
+  }
+  return (
+    { learningRate, weightDecay, factor }: GroupSettings = { learningRate: 1, weightDecay: 1, frozen: false },
+  ) => ({
     ...scalars,
-    [LEARNING_RATE]: times(LEARNING_RATE, learningRate),
+    [LEARNING_RATE]: rate(learningRate, factor),
     ...(scalars[WEIGHT_DECAY] ? { [WEIGHT_DECAY]: times(WEIGHT_DECAY, weightDecay) } : {}),
   })
 }

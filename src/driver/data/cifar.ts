@@ -52,6 +52,8 @@ export const pixelBytes = 3 * cifarSide * cifarSide
 /** Most bytes of a file, and of all files of the training or the test set together: twelve times CIFAR-10. */
 export const maxBytes = 2 ** 30
 const maxNamesBytes = 2 ** 16
+/** CIFAR-100's superclasses. */
+const COARSE_CLASSES = 20
 
 export const recordBytes = (layout: CifarLayout): number => layout.labelBytes + pixelBytes
 
@@ -203,6 +205,12 @@ export function countRecords(path: string, bytes: number, layout: CifarLayout): 
 export function checkLabels(path: string, bytes: Uint8Array, layout: CifarLayout, classes: number): void {
   const stride = recordBytes(layout)
   for (let at = layout.labelBytes - 1; at < bytes.length; at += stride) {
+    const coarse = layout.labelBytes === 2 ? bytes[at - 1]! : 0
+    if (coarse >= COARSE_CLASSES)
+      throw new UserError(
+        `${path}: record ${Math.floor(at / stride)} (counted from 0) has coarse label ${coarse}; expected 0 to ` +
+          `${COARSE_CLASSES - 1}: the coarse label comes first, then the fine one`,
+      )
     if (bytes[at]! >= classes) {
       throw new UserError(
         `${path}: record ${Math.floor(at / stride)} (counted from 0) has label ${bytes[at]}; expected 0 to ` +

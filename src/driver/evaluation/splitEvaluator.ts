@@ -18,7 +18,7 @@ export interface Evaluator {
   /** @throws UserError when the runtime refuses what the evaluation will need */
   check(state: Tensors): Promise<void>
   /** Over the whole test set; undefined when stopped on the way. */
-  evaluate(state: Tensors, signal?: AbortSignal): Promise<Score | undefined>
+  evaluate(state: Tensors, testAugment: TestAugment, signal?: AbortSignal): Promise<Score | undefined>
   /** The variance of a target over the training set, for R² of its batches. */
   trainingVariance(target: string): number | undefined
   close(): Promise<void>
@@ -30,7 +30,6 @@ export interface EvaluatorOptions {
   readonly bindings: readonly Binding[]
   readonly planned: Pick<PlannedStep, 'predictor'>
   readonly settings: SessionSettings
-  readonly testAugment: TestAugment
 }
 
 /** The mean over a target's columns of the variance of each, by the population's formula. */
@@ -59,7 +58,7 @@ function once<T>(compute: (name: string) => T): (name: string) => T {
 }
 
 export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
-  const { model, data, bindings, planned, settings, testAugment } = options
+  const { model, data, bindings, planned, settings } = options
   const { signature, scoring, fixedBatch } = model
   if (!scoring)
     throw new UserError(
@@ -82,7 +81,7 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
         await trial.close()
       }
     },
-    async evaluate(state, signal) {
+    async evaluate(state, testAugment, signal) {
       await predictor.use(state)
       try {
         return await evaluateSplit({ predictor, scorer, source, inputs, fixedBatch, testAugment, signal })

@@ -141,7 +141,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       transforms: transformsOf(augment),
     })
     open.push(source)
-    const evaluator = await openEvaluator({ model, data, bindings, planned, settings, testAugment: config.testAugment })
+    const evaluator = await openEvaluator({ model, data, bindings, planned, settings })
     open.push(evaluator)
     // What the runtime refuses after an epoch it refuses before the first step.
     await evaluator.check(state)
@@ -363,9 +363,11 @@ class Run {
   /** Over the whole test set by the network that predicts; undefined when stopped on the way. */
   async #evaluate(state: Tensors): Promise<EpochMetrics | undefined> {
     const { evaluator, options, planned } = this.#parts
-    const result = await evaluator.evaluate(state, options.signal)
-    if (!result) return undefined
     const { epoch, step } = this.#progress
+    // Variants of each image cost as much again for each of them: they are for the end.
+    const isLast = step >= this.#parts.totalSteps
+    const result = await evaluator.evaluate(state, isLast ? this.#config.testAugment : 'none', options.signal)
+    if (!result) return undefined
     if (!Number.isFinite(result.loss)) this.#diverged(`the test loss is ${result.loss}`, step)
     const means = this.#means()
     const test = apart(result.scores)

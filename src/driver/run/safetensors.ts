@@ -22,6 +22,11 @@ const typeNames: Record<DType, string> = {
 }
 const dtypes = Object.fromEntries(Object.entries(typeNames).map(([dtype, name]) => [name, dtype as DType]))
 
+const METADATA = '__metadata__'
+/** A tensor of that name, or of it and dots, is written with one dot more: the header has one place for each name. */
+const written = (name: string): string => (/^__metadata__\.*$/.test(name) ? `${name}.` : name)
+const nameOf = (entry: string): string => (/^__metadata__\.+$/.test(entry) ? entry.slice(0, -1) : entry)
+
 // The bound of the reference implementation.
 const maxHeader = 100_000_000
 
@@ -38,11 +43,11 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsFile): Uint8
   // Widest elements first keeps every tensor aligned to its element size.
   const width = (name: string) => widthOf(tensors[name]!.dtype)
   const names = Object.keys(tensors).sort((a, b) => width(b) - width(a) || (a < b ? -1 : 1))
-  const header: [string, unknown][] = [['__metadata__', metadata]]
+  const header: [string, unknown][] = [[METADATA, metadata]]
   let end = 0
   for (const name of names) {
     const { dtype, shape, data } = tensors[name]!
-    header.push([name, { dtype: typeNames[dtype], shape, data_offsets: [end, end + data.byteLength] }])
+    header.push([written(name), { dtype: typeNames[dtype], shape, data_offsets: [end, end + data.byteLength] }])
     end += data.byteLength
   }
   const text = Buffer.from(JSON.stringify(Object.fromEntries(header)))
@@ -79,11 +84,12 @@ export function decodeSafetensors(file: Uint8Array, path: string): SafetensorsFi
 
   const entries: { name: string; dtype: DType; shape: number[]; begin: number; end: number }[] = []
   let metadata: Record<string, string> = {}
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') {
+  for (const [key, value] of Object.entries(header)) {
+    if (key === METADATA) {
       metadata = metadataSchema.safeParse(value).data ?? fail('its metadata is not a map of strings')
       continue
     }
+    const name = nameOf(key)
     const entry = entrySchema.safeParse(value).data ?? fail(`the header's entry of tensor "${name}" is malformed`)
     const dtype = Object.hasOwn(dtypes, entry.dtype)
       ? dtypes[entry.dtype]!

@@ -16,9 +16,12 @@ import {
   ConvInputGrad,
   ConvWeightGrad,
   GlobalAveragePool,
+  MaxPool,
+  MaxPoolGrad,
   reciprocal,
   Shape_,
   sqrt,
+  type Window,
   waitingScale,
 } from '../../../core/ops/index.js'
 import { batchNormBy } from '../../../core/targets/batchNorm.js'
@@ -36,12 +39,35 @@ type Rule = (inputs: readonly Value[], attributes: Attributes, node: Node) => re
 
 export function inBlocks(source: Graph, nchwc: Nchwc, choose: Choose): Graph {
   const layout = layoutBy(nchwc)
+  const used = new Set([...source.nodes.flatMap(({ inputs }) => inputs), ...source.outputs.values()])
   const rules = new Map<unknown, Rule>([
     [Conv, picked(convCandidates(layout), layout, choose)],
     [ConvInputGrad, picked(convInputGradCandidates(layout), layout, choose)],
     [ConvWeightGrad, picked(convWeightGradCandidates(layout), layout, choose)],
     ...normalizations(layout),
     [GlobalAveragePool, ([x]) => (layout.isBlocked(x!) ? [nchwc.globalAveragePool(layout.blocked(x!))] : undefined)],
+    [
+      MaxPool,
+      // With places in the whole of x it has no blocked form.
+      ([x], attributes, { outputs: [, places] }) =>
+        layout.isBlocked(x!) && !used.has(places)
+          ? [layout.plain(nchwc.maxPool(layout.blocked(x!), attributes as unknown as Window)), places!]
+          : undefined,
+    ],
+    [
+      MaxPoolGrad,
+      ([dy, x, y], { kernel_shape }) =>
+        layout.isBlocked(x!)
+          ? [
+              layout.plain(
+                nchwc.maxPoolGrad(
+                  [layout.blocked(dy!), layout.blocked(x!), layout.blocked(y!)],
+                  kernel_shape as readonly number[],
+                ),
+              ),
+            ]
+          : undefined,
+    ],
     // Known here, so that nothing has to be laid out to be asked for its shape.
     [Shape_, ([x]) => (isStatic(x!.shape) ? [constant('int64', x!.shape)] : undefined)],
   ])

@@ -12,8 +12,11 @@ import {
   Conv,
   type ConvOptions,
   GlobalAveragePool,
+  MaxPool,
+  maxPoolGrad,
   reshape,
   Transpose,
+  type Window,
   windowAttributes,
 } from '../../../core/ops/index.js'
 
@@ -45,6 +48,7 @@ export interface Nchwc {
     readonly ReorderOutput: Operator
     readonly Conv: Operator
     readonly GlobalAveragePool: Operator
+    readonly MaxPool: Operator
   }
   /** [N, C, H, W] → blocked. With `channelsLast` the input is [N, H, W, C]. C is a multiple of the block. */
   reorderInput(x: Value, options?: { channelsLast?: boolean }): Value
@@ -57,6 +61,12 @@ export interface Nchwc {
   conv(x: Value, w: Value, options?: ConvNchwcOptions): Value
   /** Blocked [N, C, H, W] → [N, C, 1, 1], where blocked and plain are the same. */
   globalAveragePool(x: Value): Value
+  /** Blocked [N, C, H, W] → blocked; ONNX's MaxPool without the places. */
+  maxPool(x: Value, window: Window): Value
+  /**
+   * The gradient of a maximum over windows that stand side by side, of blocked dy, x and y (core/ops/pool.ts); blocked as well.
+   */
+  maxPoolGrad(tensors: readonly [dy: Value, x: Value, y: Value], kernel: readonly number[]): Value
   /** [O, I, kh, kw] → the same shape in the order [O/b, I/b, kh, kw, b of I, b of O]. */
   filter(w: Value): Value
   /** [O, I, kh, kw] → the same shape in the order [O/b, I, kh, kw, b of O]. */
@@ -198,6 +208,29 @@ function describe(block: number): Nchwc {
     samples: [{ inputs: [normal(2, 2 * block, 3, 4)] }],
   })
 
+  const NchwcMaxPool = operator({
+    name: 'MaxPool',
+    domain: NCHWC_DOMAIN,
+    since: 1,
+    attributes: { ...windowAttributes, ceil_mode: int(0) },
+    arity: [1, 1],
+    infer([x], attributes) {
+      requireBlocks(x!.shape[1])
+      return [MaxPool.infer([x!], attributes)[0]!]
+    },
+    gradient: { forbidden: 'differentiate the plain graph' },
+    evaluate: ([x], attributes) => [toBlocks(MaxPool.evaluate([fromBlocks(x!)], attributes)[0]!)],
+    samples: [
+      { inputs: [normal(2, 2 * block, 4, 6)], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
+      { inputs: [normal(1, block, 5, 7)], attributes: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1] } },
+    ],
+  })
+
+  /** The numbers of a blocked value as they lie: [N · C/b, H, W, b]. */
+  const lanes = (x: Value): Value => {
+    const [n, c, h, w] = dims(x)
+    return reshape(x, [(n * c) / block, h, w, block])
+  }
   const dims = (w: Value): Dims4 => {
     if (!isStatic(w.shape)) throw new GraphError('needs weights of known shape')
     return w.shape as unknown as Dims4
@@ -216,6 +249,7 @@ function describe(block: number): Nchwc {
       ReorderOutput,
       Conv: NchwcConv,
       GlobalAveragePool: NchwcGlobalAveragePool,
+      MaxPool: NchwcMaxPool,
     } as unknown as Nchwc['operators'],
     reorderInput,
     reorderOutput: (x, { channelsLast = false } = {}) =>
@@ -226,6 +260,10 @@ function describe(block: number): Nchwc {
         kernel_shape: w.shape.slice(2) as number[],
       }),
     globalAveragePool: (x) => apply1(NchwcGlobalAveragePool, [x]),
+    maxPool: (x, { kernel_shape, strides, pads, dilations }) =>
+      apply1(NchwcMaxPool, [x], { kernel_shape, strides, pads, dilations }),
+    maxPoolGrad: ([dy, x, y], kernel) =>
+      reshape(maxPoolGrad([lanes(dy), lanes(x), lanes(y)], kernel, [1, 2]), [...dims(x)]),
     filter(w) {
       const [o, i, kh, kw] = dims(w)
       const narrow = narrowFilter(w)
