@@ -1,6 +1,7 @@
 // Schedules: what step has which value, against PyTorch's formulas, and what is no schedule.
 import { describe, expect, it } from 'vitest'
 import { formatSchedule, needsLength, parseSchedule, valueAt } from '../../../src/core/training/schedule.js'
+import { around, expectNear } from '../../support/pytorch.js'
 
 const at = (text: string, step: number, { steps = 100, stepsPerEpoch = 10 } = {}) =>
   valueAt(parseSchedule(text), { step, steps, stepsPerEpoch })
@@ -64,6 +65,21 @@ describe('the others know how long the run is', () => {
   it('a warm-up of the whole run ends at the top', () => {
     expect(at('cosine:max=1,warmup=100%', 99)).toBeCloseTo(0.99, 12)
     expect(at('cosine:max=1,warmup=500steps', 50)).toBeCloseTo(0.5, 12)
+  })
+})
+
+// A run of 20 steps, 5 an epoch.
+describe('every step of a run has the rate of torch.optim.lr_scheduler', () => {
+  it.each([
+    ['CosineAnnealingLR', 'cosine', 'cosine:max=0.2,end=0.02'],
+    ['LinearLR', 'linear', 'linear:max=0.2,end=0.02'],
+    ['MultiStepLR', 'multi-step', 'steps:0:0.2,5:0.02,12:0.002'],
+    ['OneCycleLR', 'one-cycle', 'one-cycle:max=0.1,warmup=35%'],
+    ['OneCycleLR, linear', 'one-cycle-linear', 'one-cycle:max=0.1,warmup=7steps,anneal=linear'],
+  ])('%s', (_, name, text) => {
+    const expected = around.schedules[name]!
+    const actual = expected.map((__, step) => at(text, step, { steps: 20, stepsPerEpoch: 5 }))
+    expectNear(actual, expected, text, 1e-10)
   })
 })
 
