@@ -6,7 +6,7 @@ import type { Tensor, Tensors } from '../../core/graph/tensor.js'
 import { input } from '../../core/graph/value.js'
 import { crossEntropy } from '../../core/losses/crossEntropy.js'
 import type { Loss } from '../../core/losses/loss.js'
-import { LOSS, scoringOf } from '../../core/losses/scoring.js'
+import { scoringOf } from '../../core/losses/scoring.js'
 import { fromBase64, keys, readMetadata } from '../../core/model/metadata.js'
 import type { TestAugment } from '../../core/model/recipe.js'
 import { exportGraph } from '../../core/model/write.js'
@@ -49,8 +49,8 @@ const predictions = (outputs: readonly TensorInfo[]): Pick<Graph, 'name' | 'outp
 
 /** A loss of outputs, as it would be said in a file. */
 export function scoredBy(loss: Loss, outputs: readonly TensorInfo[]): Scored {
-  const { graph: source, targets, metrics } = scoringOf(predictions(outputs), loss)
-  return { scoring: exportGraph(source), targets, loss: LOSS, metrics }
+  const { graph: source, ...said } = scoringOf(predictions(outputs), loss)
+  return { ...said, scoring: exportGraph(source) }
 }
 
 export interface Evaluation {
