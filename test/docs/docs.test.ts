@@ -45,9 +45,19 @@ describe('docs/dsl.md', () => {
     expect(errors.at(-1)).toBeLessThan(80)
   })
 
-  it('differentiates twice, with the numbers that it says', async () => {
+  it('trains by a loss and an optimizer of its own', async () => {
     const [, source] = await blocks('docs/dsl.md', 'js')
-    expect(await runProgram(source!)).toContain(/\/\/ (\[ \[.*)$/m.exec(source!)![1]!)
+    const below = Number(/^(\d+) % of the test targets lie below$/m.exec(await runProgram(source!))![1])
+    expect(below).toBeGreaterThan(84)
+    expect(below).toBeLessThan(96)
+  })
+
+  it.each([
+    ['differentiates twice', 2],
+    ['makes an operator of others', 3],
+  ])('%s, with the numbers that it says', async (_, index) => {
+    const source = (await blocks('docs/dsl.md', 'js'))[index]!
+    expect(await runProgram(source)).toContain(/\/\/ (\[ .*)$/m.exec(source)![1]!)
   })
 })
 
