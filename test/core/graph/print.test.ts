@@ -51,7 +51,7 @@ describe('printed graphs', () => {
         %2 = ArgMax(%0) {axis=1, keepdims=0}  # train/accuracy.predicted int64[batch]
         %3 = Equal(%2, labels)  # train/accuracy.hits bool[batch]
         %4 = Cast(%3) {to=7}  # train/accuracy.hits int64[batch]
-        %5 = ReduceSum(%4) {keepdims=0, noop_with_empty_axes=0}  # train/accuracy.correct int64[]
+        %5 = ReduceSum(%4, [0]) {keepdims=0, noop_with_empty_axes=0}  # train/accuracy.correct int64[]
         %6 = Seed(%1.0)  # train/loss/seed float32[]
         %7 = SoftmaxCrossEntropyGrad(%6, %1.1, labels)  # train/loss/grad float32[batch, 2]
         %8 = Gemm(%7, x) {alpha=1, beta=1, transA=1, transB=0}  # out/grad float32[2, 3]
