@@ -7,9 +7,10 @@
 
 export { type GradientOptions, gradients } from './autodiff/gradients.js'
 export { UserError } from './errors.js'
+export { type Composite, type CompositeRecord, composite } from './graph/composite.js'
 export { evaluate as evaluateGraph, evaluateValues } from './graph/evaluate.js'
 export { type Graph, graph } from './graph/graph.js'
-export type { Operator, Type } from './graph/operator.js'
+export { float, int, type Operator, type Type } from './graph/operator.js'
 export { printGraph } from './graph/print.js'
 export { type Replace, type RewriteOptions, rewrite } from './graph/rewrite.js'
 export type { Dim, Shape } from './graph/shape.js'
@@ -23,6 +24,8 @@ export {
   tensor,
 } from './graph/tensor.js'
 export {
+  apply,
+  apply1,
   constant,
   constantTensor,
   GraphError,

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decodeModel } from '../../src/core/onnx/tensors.js'
+import { operators, primitives } from '../../src/core/ops/index.js'
 import { hasRedis, startRedis } from '../support/servers.js'
 
 const run = promisify(execFile)
@@ -45,9 +47,62 @@ describe('docs/dsl.md', () => {
     expect(errors.at(-1)).toBeLessThan(80)
   })
 
-  it('differentiates twice, with the numbers that it says', async () => {
+  it('trains by a loss and an optimizer of its own', async () => {
     const [, source] = await blocks('docs/dsl.md', 'js')
-    expect(await runProgram(source!)).toContain(/\/\/ (\[ \[.*)$/m.exec(source!)![1]!)
+    const below = Number(/^(\d+) % of the test targets lie below$/m.exec(await runProgram(source!))![1])
+    expect(below).toBeGreaterThan(84)
+    expect(below).toBeLessThan(96)
+  })
+
+  it.each([
+    ['differentiates twice', 2],
+    ['makes an operator of others', 3],
+  ])('%s, with the numbers that it says', async (_, index) => {
+    const source = (await blocks('docs/dsl.md', 'js'))[index]!
+    expect(await runProgram(source)).toContain(/\/\/ (\[ .*)$/m.exec(source)![1]!)
+  })
+})
+
+describe('docs/model-file.md', () => {
+  const readFileOf = async (...argv: string[]) => {
+    const path = join(folder, 'described.onnx')
+    const bin = join(root, 'bin', 'rdm-export.js')
+    await run(process.execPath, [bin, '--depth', '8', '--widths', '4,4,4', ...argv, '--out', path])
+    return decodeModel(await readFile(path))
+  }
+
+  it('lists every function that a file can have, but for optimizers', async () => {
+    const text = await readFile(join(root, 'docs', 'model-file.md'), 'utf8')
+    const [, section] = /## Functions\n(.*?)\n## /s.exec(text)!
+    const [first, second] = section!.split('The others are composites').map((part) => {
+      return [...part.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name!).sort()
+    })
+    const own = operators.filter(({ domain }) => domain === 'rdm.training').map(({ name }) => name)
+    expect(first).toEqual(Object.keys(primitives).sort())
+    expect([...first!, ...second!].sort()).toEqual([...own].sort())
+  })
+
+  it('shows the roles of a file', async () => {
+    const [json] = await blocks('docs/model-file.md', 'json')
+    const { statistics, ...shown } = JSON.parse(json!)
+    const model = await readFileOf()
+    const said = JSON.parse(model.metadataProps!.find(({ key }) => key === 'rdm.signature')!.value!)
+    expect(said).toMatchObject(shown)
+    expect(said.statistics).toEqual(expect.arrayContaining(statistics))
+  })
+
+  it('names the keys of the parts', async () => {
+    const text = await readFile(join(root, 'docs', 'model-file.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| `(rdm\.\w+)` \| (.*?) \|/gm)]
+    for (const part of ['all', 'train', 'init', 'infer']) {
+      const keys = (await readFileOf('--part', part)).metadataProps!.map(({ key }) => key!)
+      const said = rows.flatMap(([, key, where]) => {
+        const has =
+          /^all parts/.test(where!) || (where === 'all but `init`' ? part !== 'init' : where!.includes(`\`${part}\``))
+        return has ? [key!] : []
+      })
+      expect([...keys].sort(), part).toEqual([...said].sort())
+    }
   })
 })
 

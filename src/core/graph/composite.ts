@@ -2,13 +2,18 @@
 // knows a better gradient says it. In a graph and in a file a composite is one node.
 
 import { evaluateValues } from './evaluate.js'
-import type { AttributeSpecs, AttributesOf, Gradient, Operator } from './operator.js'
+import { type AttributeSpecs, type AttributesOf, type Gradient, type Operator, TRAINING_DOMAIN } from './operator.js'
 import type { Numbers } from './tensor.js'
 import { constantTensor, type Value } from './value.js'
 
 type Derived = 'infer' | 'evaluate' | 'gradient' | 'body'
 
-export interface CompositeRecord<S extends AttributeSpecs> extends Omit<Operator<S>, Derived> {
+/** What a composite of one's own need not say. */
+type Usual<S extends AttributeSpecs> = Partial<Pick<Operator<S>, 'domain' | 'since' | 'samples'>>
+
+export interface CompositeRecord<S extends AttributeSpecs>
+  extends Omit<Operator<S>, Derived | keyof Usual<S>>,
+    Usual<S> {
   /** Throws a GraphError where the operands break a rule that the body does not know of. */
   check?(inputs: readonly Value[], attributes: AttributesOf<S>): void
   /** One Value an output. Optional inputs that are not given are undefined. */
@@ -27,6 +32,9 @@ export function composite<const S extends AttributeSpecs>({
   ...record
 }: CompositeRecord<S>): Composite<S> {
   return {
+    domain: TRAINING_DOMAIN,
+    since: 1,
+    samples: [],
     ...record,
     gradient,
     infer(inputs, attributes) {

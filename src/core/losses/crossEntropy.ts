@@ -61,8 +61,8 @@ export const crossEntropy =
       throw new GraphError(
         `cross-entropy needs logits [batch, classes] of a known number of classes, got [${logits.shape}]`,
       )
-    const answers = target(labels, 'int64', [batch, ...places], classes)
     const { labelSmoothing = 0, classWeights, ignoreIndex } = options
+    const answers = target(labels, 'int64', [batch, ...places], classes, ignoreIndex)
     const isPlain = labelSmoothing === 0 && classWeights === undefined && ignoreIndex === undefined
     if (isPlain && places.length === 0) {
       const [loss] = scope('loss', () => softmaxCrossEntropy(logits, answers))

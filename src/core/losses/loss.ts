@@ -22,8 +22,9 @@ export interface LossContext {
   /**
    * A target: an input of the step, fed from a column of the data set. Asked for twice, it is the same.
    * @param classes for whole numbers from 0, below it
+   * @param ignored another one that does not count
    */
-  target(name: string, dtype: DType, shape: Shape, classes?: number): Value
+  target(name: string, dtype: DType, shape: Shape, classes?: number, ignored?: number): Value
 }
 
 /** Differentiable in the outputs. */
@@ -41,14 +42,18 @@ export function applyLoss(loss: Loss, outputs: ReadonlyMap<string, Value>): Appl
   const { metrics = [], ...values } = loss({
     outputs,
     output: (name) => (name === undefined ? usualOutput(outputs) : namedOutput(outputs, name)),
-    target(name, dtype, shape, classes) {
+    target(name, dtype, shape, classes, ignored) {
       const known = targets.get(name)
       const value = known?.value ?? input(name, dtype, shape)
       if (known && formatType(value) !== formatType({ dtype, shape }))
         throw new GraphError(
           `the target '${name}' is asked for as ${formatType(value)} and as ${formatType({ dtype, shape })}`,
         )
-      const info = { name, dtype, shape: [...shape], ...(classes === undefined ? {} : { classes }) }
+      const labels = {
+        ...(classes === undefined ? {} : { classes }),
+        ...(ignored === undefined ? {} : { ignored }),
+      }
+      const info = { name, dtype, shape: [...shape], ...labels }
       targets.set(name, known ?? { value, info })
       return value
     },

@@ -7,15 +7,14 @@ import { GraphError, input, nameOf, type Value } from '../graph/value.js'
 import type { MetricInfo, TargetInfo } from '../training/signature.js'
 import { applyLoss, type Loss } from './loss.js'
 
-/** The output that holds the loss. */
-export const LOSS = 'loss'
-
 export interface Scoring {
   /**
-   * Inputs: the outputs of the network that are needed, by their names, and the targets. Outputs: `loss`, and what the metrics
+   * Inputs: the outputs of the network that are needed, by their names, and the targets. Outputs: the loss, and what the metrics
    * are made from.
    */
   readonly graph: Graph
+  /** The output that holds the loss: `loss`, or `step.loss` where the network has an output of that name. */
+  readonly loss: string
   readonly targets: readonly TargetInfo[]
   readonly metrics: readonly MetricInfo[]
 }
@@ -35,9 +34,12 @@ export function scoringOf(network: Pick<Graph, 'name' | 'outputs'>, loss: Loss):
     [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, shape)] as const),
   )
   const applied = applyLoss(loss, given)
-  const outputs = new Map<string, Value>([[LOSS, applied.loss]])
+  // In a file the step and the network share their names.
+  const free = (name: string) => (given.has(name) ? `step.${name}` : name)
+  const lossName = free('loss')
+  const outputs = new Map<string, Value>([[lossName, applied.loss]])
   const metrics = applied.metrics.map(({ value, output, ...info }): MetricInfo => {
-    const name = output ?? info.name
+    const name = free(output ?? info.name)
     if (outputs.has(name) && outputs.get(name) !== value)
       throw new GraphError(`two outputs of the loss are called '${name}'; give one of the metrics another name`)
     outputs.set(name, value)
@@ -51,6 +53,7 @@ export function scoringOf(network: Pick<Graph, 'name' | 'outputs'>, loss: Loss):
   const used = new Set([...whole.nodes.flatMap(({ inputs }) => inputs), ...outputs.values()])
   return {
     graph: { ...whole, inputs: whole.inputs.filter((value) => used.has(value) || targets.includes(value)) },
+    loss: lossName,
     targets: [...applied.targets.values()],
     metrics,
   }

@@ -42,7 +42,8 @@ function readOptions(
   for (const part of text === '' ? [] : text.split(',')) {
     const [key = '', value] = part.split('=').map((piece) => piece.trim())
     const numbers = (value ?? '').split(';')
-    if (!options.includes(key) || !numbers.every((number) => NUMBER.test(number)))
+    const fits = numbers.length === 1 || key === 'class-weights'
+    if (!options.includes(key) || !fits || !numbers.every((number) => NUMBER.test(number)))
       return report(
         `"${part}" is no option of the loss ${name}, which has ${options.join(', ') || 'none'}: write ${options[0] ?? 'none'}=1`,
       )
@@ -51,25 +52,34 @@ function readOptions(
   return read
 }
 
+interface Term {
+  /** The output that it is said for, or the kind. */
+  readonly name: string
+  readonly kind: string
+  readonly loss: Loss
+  readonly weight: number
+}
+
 /** `[OUTPUT=]NAME[:option=value,…][*WEIGHT]` */
-function readTerm(
-  text: string,
-  report: Report,
-): { readonly name: string; readonly loss: Loss; readonly weight: number } | undefined {
+function readTerm(text: string, report: Report): Term | undefined {
   const [, output, name = '', options = '', weight = '1'] =
-    /^\s*(?:([^=:*]+)=)?([a-z0-9-]+)(?::([^*]*))?(?:\*(.+))?$/s.exec(text) ?? []
-  if (name === 'output') return { name: options, loss: outputLoss(options), weight: Number(weight) }
-  if (!Object.hasOwn(losses, name))
+    /^(?:([^=:*]+)=)?\s*([a-z0-9-]+)\s*(?::([^*]*))?(?:\*\s*(.+))?$/s.exec(text) ?? []
+  const isKnown = name === 'output' || Object.hasOwn(losses, name)
+  if (!isKnown)
     return report(
       `there is no loss "${text}": write one of ${Object.keys(losses).join(', ')}, output:NAME, or the file of one (.onnx)`,
     )
   if (!NUMBER.test(weight)) return report(`"${weight}" is no weight of a loss: write a number, as in ${name}*0.5`)
+  if (name === 'output') {
+    const named = options.trim()
+    return { name: named, kind: name, loss: outputLoss(named), weight: Number(weight) }
+  }
   const known = losses[name]!
   const read = readOptions(options, name, known, report)
   if (!read) return undefined
   const own = output === undefined ? {} : { output: output.trim(), ...targetOf(name, output.trim()) }
   const make = known.make as (options: Record<string, unknown>) => Loss
-  return { name: output?.trim() ?? name, loss: make({ ...read, ...own }), weight: Number(weight) }
+  return { name: output?.trim() ?? name, kind: name, loss: make({ ...read, ...own }), weight: Number(weight) }
 }
 
 /** With several outputs each has a target of its own, called after it. */
@@ -87,9 +97,17 @@ export const lossText: z.ZodType<Loss, string> = z.string().transform((text, con
     refused = true
     return undefined
   }
-  const terms = text.split('+').map((part) => readTerm(part, report))
+  // A plus within a number, as in 1e+3, joins nothing.
+  const terms = text.split(/(?<![\d.]e)\+/i).map((part) => readTerm(part.trim(), report))
   if (refused) return z.NEVER
-  const [first, ...more] = terms as NonNullable<(typeof terms)[number]>[]
-  if (more.length === 0 && first!.weight === 1) return first!.loss
-  return weightedSum(Object.fromEntries([first!, ...more].map(({ name, loss, weight }) => [name, { loss, weight }])))
+  const read = terms as readonly Term[]
+  if (read.length === 1 && read[0]!.weight === 1) return read[0]!.loss
+  // An output may have several losses.
+  const isShared = (name: string) => read.filter((term) => term.name === name).length > 1
+  const named = new Map(
+    read.map(({ name, kind, loss, weight }) => [isShared(name) ? `${name}.${kind}` : name, { loss, weight }]),
+  )
+  if (named.size === read.length) return weightedSum(Object.fromEntries(named))
+  context.addIssue(`"${text}" has a loss twice for one output: give it a weight instead`)
+  return z.NEVER
 })

@@ -20,6 +20,13 @@ function variantName(node: Node): string {
   return [node.operator.name, ...parts].join('_')
 }
 
+/** What the function of a composite that does not say it is written with. */
+export function usualDoc({ operator, inputs, outputs }: Node): Doc | undefined {
+  if (!operator.body || operator.domain !== TRAINING_DOMAIN) return undefined
+  const named = (letter: string, values: readonly unknown[]) => values.map((_, i) => `${letter}${i + 1}`)
+  return { inputs: named('x', inputs), outputs: named('y', outputs), text: `${operator.name}.` }
+}
+
 /** One function for each distinct body, whatever shapes it is called with. */
 export class FunctionTable {
   private readonly byBody = new Map<string, FunctionProto>()

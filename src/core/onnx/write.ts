@@ -7,7 +7,7 @@ import { keyOf, type Numbers, narrow, type Tensor } from '../graph/tensor.js'
 import { isParameter, type Node, rootScope, type Value } from '../graph/value.js'
 import { identity } from '../ops/elementwise.js'
 import { version as ownVersion } from '../version.js'
-import { type ExpandNode, FunctionTable } from './functions.js'
+import { type ExpandNode, FunctionTable, usualDoc } from './functions.js'
 import { Namer } from './names.js'
 import { irVersion, newestOpset, requireWritable } from './opsets.js'
 import { AttributeType, attributeProto, type GraphProto, opsetImport, valueInfo, writtenAttributes } from './protos.js'
@@ -168,7 +168,7 @@ class GraphWriter {
 
   private writeNode(node: Node, outputs: ReadonlyMap<Value, string>, proto: OpenGraph): void {
     const { version, functions, docs = {}, innerTypes = true } = this.options
-    const { doc } = node.operator
+    const doc = node.operator.doc ?? usualDoc(node)
     const call = doc && functions?.call(node, doc)
     const captured = bodiesOf(node).reduce((count, body) => count + body.captured, 0)
     const { inputs, attributes } = toVersion(version, node)

@@ -5,7 +5,7 @@ import { ancestors, type Graph } from '../graph/graph.js'
 import { rewriteOutputs } from '../graph/rewrite.js'
 import { formatType, GraphError, nameOf, type Parameter, rootScope, type Value } from '../graph/value.js'
 import type { Loss } from '../losses/loss.js'
-import { LOSS, type Scoring, scoringOf } from '../losses/scoring.js'
+import { type Scoring, scoringOf } from '../losses/scoring.js'
 import { gradientOf, seed } from '../ops/index.js'
 import { type TrainingForm, trainingForm } from './mode.js'
 import { recompute } from './recompute.js'
@@ -26,7 +26,7 @@ export interface Backward extends Scored {
 
 export interface Scored {
   readonly scoring: Scoring
-  /** `loss`, and what the metrics are made from. */
+  /** The loss, and what the metrics are made from. */
   readonly scores: ReadonlyMap<string, Value>
   /** Inputs that the network itself does not have. */
   readonly targets: readonly Value[]
@@ -58,7 +58,7 @@ export function scored(network: Graph, loss: Loss, prefix: string): Scored {
 export function backward(inference: Graph, { loss, recompute: again = true, frozen }: BackwardOptions): Backward {
   const form = trainingForm(inference)
   const found = scored(form.graph, loss, 'train')
-  const value = found.scores.get(LOSS)!
+  const value = found.scores.get(found.scoring.loss)!
   // What the loss does not depend on stays as it is, as it does in PyTorch.
   const used = new Set(ancestors([value]).flatMap(({ inputs }) => inputs))
   const weights = form.graph.parameters.filter(

@@ -29,8 +29,11 @@ const metricSchema = z.strictObject({
 export const rolesSchema = z.strictObject({
   /** What the network takes: the first axis is the batch. */
   inputs: z.array(tensorSchema).min(1),
-  /** What the loss compares its outputs with, the first axis is the batch. `classes`: whole numbers from 0, below it. */
-  targets: z.array(tensorSchema.extend({ classes: z.int().min(1).optional() })),
+  /**
+   * What the loss compares its outputs with, the first axis is the batch. `classes`: whole numbers from 0, below it;
+   * `ignored`: or this one, which does not count.
+   */
+  targets: z.array(tensorSchema.extend({ classes: z.int().min(1).optional(), ignored: z.int().optional() })),
   /** Inputs, float32 []: each with what it is unless something else is fed, or null where it has to be fed. */
   hyperparameters: z.record(name, z.number().nullable()),
   /** Input of stochastic depth, float32 [G]: each 1 with its survival probability, else 0. */

@@ -4,7 +4,7 @@ import { ancestors, type Graph, graph } from '../graph/graph.js'
 import { nameOf, type Parameter, type Value } from '../graph/value.js'
 import { crossEntropy } from '../losses/crossEntropy.js'
 import type { Loss } from '../losses/loss.js'
-import { LOSS, scoringOf, withOpenBatch } from '../losses/scoring.js'
+import { scoringOf, withOpenBatch } from '../losses/scoring.js'
 import type { Optimizer } from '../optimizers/optimizer.js'
 import { sgd } from '../optimizers/sgd.js'
 import { AVERAGE_DECAY, type Average, FAST, withAverage } from './average.js'
@@ -86,7 +86,7 @@ export function trainingStep(network: Graph, options: StepOptions = {}): Trainin
       hyperparameters: defaults,
       ...(form.gates ? { gates: { name: nameOf(form.gates.input), survival: [...form.gates.survival] } } : {}),
       ...(form.seeds ? { seeds: nameOf(form.seeds) } : {}),
-      loss: LOSS,
+      loss: scoring.loss,
       metrics: [...scoring.metrics],
       statistics: [...form.statistics.keys()].map(({ origin }) => `${origin.name}${average ? FAST : ''}`),
       updates: Object.fromEntries([...next.keys()].map(({ origin: { name } }) => [`${name}${NEXT}`, name])),

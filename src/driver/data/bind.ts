@@ -3,7 +3,7 @@
 
 import { UserError } from '../../core/errors.js'
 import { isKnown } from '../../core/graph/shape.js'
-import { type DType, isFloat } from '../../core/graph/tensor.js'
+import { type DType, elementsOf, isFloat } from '../../core/graph/tensor.js'
 import { formatType } from '../../core/graph/value.js'
 import type { StepSignature, TargetInfo } from '../../core/training/signature.js'
 import type { Column, Dataset, Split } from './dataset.js'
@@ -105,25 +105,25 @@ export function checkColumns(splits: Readonly<Record<string, Split>>, bindings: 
     for (const { input, column: columnName } of bindings) {
       const column = Object.hasOwn(split.columns, columnName) ? split.columns[columnName] : undefined
       if (!column) throw new UserError(`the ${name} set has no column '${columnName}', which the training set has`)
-      const { classes } = input
+      const { classes, ignored } = input
       if (classes === undefined) continue
       if (column.classes && column.classes.length !== classes)
         throw new UserError(
           `the model has ${classes} classes, the column '${columnName}' of the data has ${column.classes.length}`,
         )
-      checkLabels(name, columnName, column, classes)
+      checkLabels(name, columnName, column, classes, ignored)
     }
   }
 }
 
-function checkLabels(set: string, name: string, column: Column, classes: number): void {
+function checkLabels(set: string, name: string, column: Column, classes: number, ignored: number | undefined): void {
   if (column.kind !== 'tensor') return
   const { data } = column
   for (let i = 0; i < data.length; i++) {
     const label = Number(data[i])
-    if (Number.isInteger(label) && label >= 0 && label < classes) continue
+    if (label === ignored || (Number.isInteger(label) && label >= 0 && label < classes)) continue
     throw new UserError(
-      `the ${set} set: example ${i} (counted from 0) has ${label} in the column '${name}'; expected 0 to ${classes - 1}, as the model has ${classes} classes`,
+      `the ${set} set: example ${Math.floor(i / elementsOf(column.shape))} (counted from 0) has ${label} in the column '${name}'; expected 0 to ${classes - 1}, as the model has ${classes} classes`,
     )
   }
 }

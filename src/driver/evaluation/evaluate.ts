@@ -6,7 +6,7 @@ import type { Tensor, Tensors } from '../../core/graph/tensor.js'
 import { input } from '../../core/graph/value.js'
 import { crossEntropy } from '../../core/losses/crossEntropy.js'
 import type { Loss } from '../../core/losses/loss.js'
-import { LOSS, scoringOf } from '../../core/losses/scoring.js'
+import { scoringOf } from '../../core/losses/scoring.js'
 import { fromBase64, keys, readMetadata } from '../../core/model/metadata.js'
 import type { TestAugment } from '../../core/model/recipe.js'
 import { exportGraph } from '../../core/model/write.js'
@@ -49,8 +49,8 @@ const predictions = (outputs: readonly TensorInfo[]): Pick<Graph, 'name' | 'outp
 
 /** A loss of outputs, as it would be said in a file. */
 export function scoredBy(loss: Loss, outputs: readonly TensorInfo[]): Scored {
-  const { graph: source, targets, metrics } = scoringOf(predictions(outputs), loss)
-  return { scoring: exportGraph(source), targets, loss: LOSS, metrics }
+  const { graph: source, ...said } = scoringOf(predictions(outputs), loss)
+  return { ...said, scoring: exportGraph(source) }
 }
 
 export interface Evaluation {
@@ -94,7 +94,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Eval
     varianceOf: (target) => varianceOf(split, bindings, target),
   })
   const source = await openBatches(split, bindings, { batchSize: fixedBatch ?? EVALUATION_BATCH })
-  const classes = scored.targets.find((target) => target.classes !== undefined)
+  const classes = scored.targets.find(({ classes, shape }) => classes !== undefined && shape.length === 1)
   const confusion = logits !== undefined && classes ? new Confusion(classes, logits) : undefined
   try {
     const score = await evaluateSplit({
@@ -116,12 +116,14 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Eval
 class Confusion {
   readonly rows: number[][]
   readonly #label: string
+  readonly #ignored: number | undefined
   readonly #logits: string
   #seen = 0
 
-  constructor({ name, classes = 0 }: TargetInfo, logits: string) {
+  constructor({ name, classes = 0, ignored }: TargetInfo, logits: string) {
     this.rows = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
     this.#label = name
+    this.#ignored = ignored
     this.#logits = logits
   }
 
@@ -135,7 +137,8 @@ class Confusion {
         throw new UserError(
           `the output "${this.#logits}" is ${row[bad]} for example ${this.#seen} (counted from 0): the model predicts nothing; was its training diverged?`,
         )
-      this.rows[Number(labels.data[i])]![argmax(row)]! += 1
+      const label = Number(labels.data[i])
+      if (label !== this.#ignored) this.rows[label]![argmax(row)]! += 1
     }
   }
 }

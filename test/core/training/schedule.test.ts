@@ -1,6 +1,7 @@
 // Schedules: what step has which value, against PyTorch's formulas, and what is no schedule.
 import { describe, expect, it } from 'vitest'
 import { formatSchedule, needsLength, parseSchedule, valueAt } from '../../../src/core/training/schedule.js'
+import { around, expectNear } from '../../support/pytorch.js'
 
 const at = (text: string, step: number, { steps = 100, stepsPerEpoch = 10 } = {}) =>
   valueAt(parseSchedule(text), { step, steps, stepsPerEpoch })
@@ -64,6 +65,68 @@ describe('the others know how long the run is', () => {
   it('a warm-up of the whole run ends at the top', () => {
     expect(at('cosine:max=1,warmup=100%', 99)).toBeCloseTo(0.99, 12)
     expect(at('cosine:max=1,warmup=500steps', 50)).toBeCloseTo(0.5, 12)
+  })
+})
+
+// Every form and every setting of it, in a run of 20 steps, 5 an epoch: the rate of steps 0, 4, 5, 12 and 19.
+describe('text to rates', () => {
+  const positions = [0, 4, 5, 12, 19]
+  const half = (from: number, to: number, part: number) => to + ((from - to) * (1 + Math.cos(Math.PI * part))) / 2
+  it.each<[string, readonly number[]]>([
+    ['0.3', [0.3, 0.3, 0.3, 0.3, 0.3]],
+    ['-1e-2', [-0.01, -0.01, -0.01, -0.01, -0.01]],
+    ['0:1,1:2,3:4', [1, 1, 2, 2, 4]],
+    ['epochs:0:1,1:2,3:4', [1, 1, 2, 2, 4]],
+    ['steps:0:1,5:2,13:4', [1, 1, 2, 2, 4]],
+    ['piecewise-linear:0:1,2:3', [1, 1.8, 2, 3, 3]],
+    ['linear:max=2', [2, 1.6, 1.5, 0.8, 0.1]],
+    ['linear:max=2,end=1', [2, 1.8, 1.75, 1.4, 1.05]],
+    // Four steps up from 1, then sixteen down.
+    ['linear:max=2,start=1,warmup=20%', [1, 2, 1.875, 1, 0.125]],
+    ['linear:max=2,start=1,warmup=4steps', [1, 2, 1.875, 1, 0.125]],
+    ['linear:max=2,warmup=1', [0, 1.6, 2, (2 * 8) / 15, 2 / 15]],
+    ['linear:max=2,warmup=1epoch,per=epochs', [0, 0, 2, (2 * 10) / 15, (2 * 5) / 15]],
+    ['cosine:max=2', positions.map((step) => half(2, 0, step / 20))],
+    ['cosine:max=2,end=1,per=epochs', [0, 0, 5, 10, 15].map((step) => half(2, 1, step / 20))],
+    ['cosine:max=2,warmup=2.5', [0, 0.64, 0.8, 1.92, half(2, 0, 6.5 / 7.5)]],
+    ['one-cycle:max=2,start=1,end=0.5,warmup=25%,anneal=linear', [1, 1.8, 2, 1.3, 0.6]],
+    [
+      'one-cycle:max=2,start=1,end=0.5,warmup=25%',
+      [1, half(1, 2, 0.8), 2, half(2, 0.5, 7 / 15), half(2, 0.5, 14 / 15)],
+    ],
+    // 2/25 at first, a ten thousandth of that at the end.
+    [
+      'one-cycle:max=2',
+      [0.08, half(0.08, 2, 4 / 6), half(0.08, 2, 5 / 6), half(2, 8e-6, 6 / 14), half(2, 8e-6, 13 / 14)],
+    ],
+    ['power:from=1,to=0,power=2', [1, 0.96, 0.9375, 0.64, 0.0975]],
+    ['power:from=0,to=8,power=0.5,per=epochs', [0, 0, 4, 8 * Math.SQRT1_2, 8 * Math.sqrt(0.75)]],
+  ])('%s', (text, expected) => {
+    const actual = positions.map((step) => at(text, step, { steps: 20, stepsPerEpoch: 5 }))
+    expectNear(actual, expected, text, 1e-12)
+    // Read, written and read again it is the same schedule.
+    const again = formatSchedule(parseSchedule(text))
+    expectNear(
+      positions.map((step) => at(again, step, { steps: 20, stepsPerEpoch: 5 })),
+      expected,
+      again,
+      1e-12,
+    )
+  })
+})
+
+// A run of 20 steps, 5 an epoch.
+describe('every step of a run has the rate of torch.optim.lr_scheduler', () => {
+  it.each([
+    ['CosineAnnealingLR', 'cosine', 'cosine:max=0.2,end=0.02'],
+    ['LinearLR', 'linear', 'linear:max=0.2,end=0.02'],
+    ['MultiStepLR', 'multi-step', 'steps:0:0.2,5:0.02,12:0.002'],
+    ['OneCycleLR', 'one-cycle', 'one-cycle:max=0.1,warmup=35%'],
+    ['OneCycleLR, linear', 'one-cycle-linear', 'one-cycle:max=0.1,warmup=7steps,anneal=linear'],
+  ])('%s', (_, name, text) => {
+    const expected = around.schedules[name]!
+    const actual = expected.map((__, step) => at(text, step, { steps: 20, stepsPerEpoch: 5 }))
+    expectNear(actual, expected, text, 1e-10)
   })
 })
 
