@@ -38,6 +38,8 @@ export interface Dataset {
   readonly format: string
   readonly train: Split
   readonly test: Split
+  /** The part that was held out as the test set, where there was none. */
+  readonly heldOut?: number
 }
 
 /** Labelled RGB images of one size; bytes, so that CIFAR-10 takes 150 MB. */
@@ -94,5 +96,5 @@ export const withColumns = (data: {
   readonly test: Split | Omit<ImageSet, 'columns'>
 }): Dataset => {
   const split = (set: Split | Omit<ImageSet, 'columns'>) => (isSplit(set) ? set : imageSet(set))
-  return { format: data.format ?? 'images', train: split(data.train), test: split(data.test) }
+  return { ...data, format: data.format ?? 'images', train: split(data.train), test: split(data.test) }
 }

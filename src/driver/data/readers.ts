@@ -4,9 +4,10 @@ import { stat } from 'node:fs/promises'
 import { UserError } from '../../core/errors.js'
 import { cifarReader } from './cifar.js'
 import type { Dataset } from './dataset.js'
+import { idxReader } from './idx.js'
 import type { Reader, ReadOptions } from './reader.js'
 
-export const readers: readonly Reader[] = [cifarReader]
+export const readers: readonly Reader[] = [cifarReader, idxReader]
 
 /**
  * Reads a data set, whatever its format.

@@ -68,3 +68,13 @@ export const refusal = (promise: Promise<unknown>): Promise<string> =>
     () => 'no error',
     (error: unknown) => String(error),
   )
+
+/** An IDX file of bytes. */
+export function idx(shape: readonly number[], bytes: Uint8Array, type = 8): Buffer {
+  const head = Buffer.alloc(4 + 4 * shape.length)
+  head.set([0, 0, type, shape.length])
+  shape.forEach((size, i) => {
+    head.writeUInt32BE(size, 4 + 4 * i)
+  })
+  return Buffer.concat([head, bytes])
+}
