@@ -3,11 +3,12 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../../core/errors.js'
 import { cifarReader } from './cifar.js'
+import { csvReader } from './csv.js'
 import type { Dataset } from './dataset.js'
 import { idxReader } from './idx.js'
 import type { Reader, ReadOptions } from './reader.js'
 
-export const readers: readonly Reader[] = [cifarReader, idxReader]
+export const readers: readonly Reader[] = [cifarReader, idxReader, csvReader]
 
 /**
  * Reads a data set, whatever its format.
