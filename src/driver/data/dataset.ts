@@ -25,6 +25,8 @@ export interface ImageFilesColumn extends ColumnType {
   readonly shape: Shape
   readonly dtype: 'uint8'
   readonly files: readonly string[]
+  /** Height and width of the smallest and the largest of them, where somebody looked. */
+  readonly sizes?: { readonly smallest: readonly [number, number]; readonly largest: readonly [number, number] }
 }
 
 export type Column = TensorColumn | ImageFilesColumn

@@ -32,7 +32,7 @@ export async function checkImages(
 ): Promise<{ readonly smallest: Size; readonly largest: Size }> {
   const sharp = await loadSharp()
   const sizes = await pLimit(atOnce).map(files, async (file): Promise<Size> => {
-    const { autoOrient, pages = 1 } = await sharp(file)
+    const { autoOrient, pages = 1 } = await sharp(file, { limitInputPixels: false })
       .metadata()
       .catch((error: unknown) => {
         throw broken(file, error)
