@@ -89,7 +89,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const resume = options.resume ?? false
   const data = withColumns(options.data)
   const { model, dataPath, config: overrides = {} } = options
-  checkData(model, data, overrides.inputs)
+  // A run that goes on knows its own inputs, and has its folder.
+  if (!resume) checkData(model, data, overrides.inputs)
   await ensureFolder(folder, resume)
   const unlock = lockFolder(folder)
   const open: { close(): Promise<void> }[] = []

@@ -2,13 +2,13 @@
 import { copyFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { crc32, deflateRawSync } from 'node:zlib'
+import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { tensor } from '../../../src/core/graph/tensor.js'
 import type { Column, Dataset } from '../../../src/driver/data/dataset.js'
 import { readDataset } from '../../../src/driver/data/readers.js'
 import { encodeSafetensors } from '../../../src/driver/run/safetensors.js'
-import { refusal, temporaryFolder } from './support.js'
+import { npy, npyHeader, refusal, temporaryFolder, zip } from './support.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`numpy/${name}.npz`, import.meta.url))
 
@@ -18,55 +18,7 @@ const valuesOf = (column: Column | undefined) =>
 const rowsOf = ({ train, test }: Dataset, name: string) =>
   [train, test].flatMap(({ columns }) => valuesOf(columns[name]).map(Number)).sort((a, b) => a - b)
 
-/** A .npy file. */
-function npy(header: string, data: Uint8Array): Buffer {
-  const head = Buffer.alloc(10)
-  head.write('\x93NUMPY\x01\x00', 'latin1')
-  head.writeUInt16LE(header.length, 8)
-  return Buffer.concat([head, Buffer.from(header), data])
-}
-const header = (descr: string, shape: string, order = 'False') =>
-  `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': (${shape}), }`
-const bytes = (...values: number[]) => npy(header("'|u1'", `${values.length},`), Uint8Array.from(values))
-
-interface ZipEntry {
-  readonly name: string
-  readonly content: Buffer
-  /** What is said of it otherwise than it is. */
-  readonly size?: number
-  readonly checksum?: number
-  readonly packed?: Buffer
-}
-
-/** A zip archive, honest unless told otherwise. */
-function zip(...entries: readonly ZipEntry[]): Buffer {
-  const pieces: Buffer[] = []
-  const directory: Buffer[] = []
-  let offset = 0
-  for (const { name, content, size = content.length, checksum = crc32(content), packed } of entries) {
-    const data = packed ?? deflateRawSync(content)
-    const common = Buffer.alloc(26)
-    common.writeUInt16LE(20, 0)
-    common.writeUInt16LE(8, 4)
-    common.writeUInt32LE(checksum, 10)
-    common.writeUInt32LE(data.length, 14)
-    common.writeUInt32LE(size, 18)
-    common.writeUInt16LE(name.length, 22)
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), data])
-    const rest = Buffer.alloc(14)
-    rest.writeUInt32LE(offset, 10)
-    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, rest, Buffer.from(name)]))
-    pieces.push(local)
-    offset += local.length
-  }
-  const end = Buffer.alloc(22)
-  end.write('PK\x05\x06')
-  end.writeUInt16LE(entries.length, 8)
-  end.writeUInt16LE(entries.length, 10)
-  end.writeUInt32LE(Buffer.concat(directory).length, 12)
-  end.writeUInt32LE(offset, 16)
-  return Buffer.concat([...pieces, ...directory, end])
-}
+const bytes = (...values: number[]) => npy(npyHeader("'|u1'", `${values.length},`), Uint8Array.from(values))
 
 function file(content: Uint8Array, name = 'data.npz', dir = temporaryFolder()): string {
   writeFileSync(join(dir, name), content)
@@ -138,7 +90,7 @@ describe('.npy files', () => {
   test('a folder of them, and one alone', async () => {
     const dir = temporaryFolder()
     const floats = new Uint8Array(Float32Array.from([1, 2, 3]).buffer)
-    file(npy(header("'<f4'", '3,'), floats), 'x.npy', dir)
+    file(npy(npyHeader("'<f4'", '3,'), floats), 'x.npy', dir)
     const path = file(bytes(7, 8, 9), 'y.npy', dir)
     const data = await readDataset(dir)
     expect({ format: data.format, x: rowsOf(data, 'x'), y: rowsOf(data, 'y') }).toEqual({
@@ -152,7 +104,7 @@ describe('.npy files', () => {
     ['another length', bytes(1, 2), "'y' has 2 rows, 'x' has 3; expected one for each example"],
     [
       'a single number',
-      npy(header("'|u1'", ''), Uint8Array.of(1)),
+      npy(npyHeader("'|u1'", ''), Uint8Array.of(1)),
       "'y' is a single number; expected an array with a row for each example",
     ],
     ['no array', Buffer.from('hello, world'), 'y.npy: is damaged or no array of NumPy: it does not begin as one'],
@@ -164,12 +116,12 @@ describe('.npy files', () => {
     ],
     [
       'a header of gigabytes',
-      npy(header("'<f8'", '1000000000, 1000000000'), new Uint8Array(8)),
+      npy(npyHeader("'<f8'", '1000000000, 1000000000'), new Uint8Array(8)),
       /which its \d+ bytes are not$/,
     ],
     [
       'a size that is none',
-      npy(header("'<f8'", '99999999999999999999, 0'), new Uint8Array(0)),
+      npy(npyHeader("'<f8'", '99999999999999999999, 0'), new Uint8Array(0)),
       /its header says \[100000000000000000000, 0\]$/,
     ],
     ['a header that says nothing', npy('{}', new Uint8Array(0)), /its header does not say order and shape$/],
@@ -186,7 +138,7 @@ describe('.npy files', () => {
 
 describe('archives that are refused', () => {
   const x = { name: 'x.npy', content: bytes(1, 2, 3) }
-  const zeros = npy(header("'|u1'", `${2 ** 20},`), new Uint8Array(2 ** 20))
+  const zeros = npy(npyHeader("'|u1'", `${2 ** 20},`), new Uint8Array(2 ** 20))
   test('first: an honest one is read', async () => {
     expect(rowsOf(await readDataset(file(zip(x))), 'x')).toEqual([1, 2, 3])
   })
@@ -221,7 +173,7 @@ describe('archives that are refused', () => {
     // Sparse: nothing of it is written, and what is too much is refused before it is read.
     const dir = temporaryFolder()
     for (const name of ['a', 'b', 'c']) {
-      const half = npy(header("'|u1'", `${2 ** 29},`), new Uint8Array(0))
+      const half = npy(npyHeader("'|u1'", `${2 ** 29},`), new Uint8Array(0))
       truncateSync(file(half, `${name}.npy`, dir), half.length + 2 ** 29)
     }
     expect(await refusal(readDataset(dir))).toMatch(/c\.npy: brings the arrays to more than 1073741824 bytes/)
