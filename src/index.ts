@@ -10,6 +10,8 @@ export { type ArtifactOptions, artifactFiles, trainingArtifacts } from './driver
 export { Batches } from './driver/data/batches.js'
 export { readCifar } from './driver/data/cifar.js'
 export { type Column, type Dataset, type ImageSet, imageSet, type Split } from './driver/data/dataset.js'
+export { type DatasetInfo, describeDataset } from './driver/data/info.js'
+export type { ReadOptions } from './driver/data/reader.js'
 export { readDataset } from './driver/data/readers.js'
 export { columnStatistics } from './driver/data/statistics.js'
 export { synthesize } from './driver/data/synth.js'

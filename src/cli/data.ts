@@ -7,5 +7,5 @@ import { decimalNumber, parsedBy } from './command.js'
 export const holdOutOption = (): Option =>
   new Option(
     '--hold-out <part>',
-    `of data without a test set, the part that is held out as one; the same every time (default: ${usualHoldOut})`,
+    `of data without a test set, the part that is held out as one, the same every time (default: ${usualHoldOut})`,
   ).argParser(parsedBy(decimalNumber(1e-6, 0.999999)))
