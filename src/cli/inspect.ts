@@ -67,9 +67,9 @@ export async function profile(options: InspectOptions, data: Dataset, steps: num
     throw new UserError(
       `--profile reads what ONNX Runtime's profiler writes, and --runtime ${runtime} has none: leave out one of them`,
     )
-  const bindings = checkData(model, data, config.inputs)
+  const { bindings, splits } = checkData(model, data, config.inputs)
   const transforms = transformsOf(augment)
-  const source = await openBatches(data.train, bindings, { batchSize, dropLast, seed, transforms })
+  const source = await openBatches(splits.training, bindings, { batchSize, dropLast, seed, transforms })
   try {
     const examples = source.sizeOf(0)
     const planned = await planFor(options, examples)

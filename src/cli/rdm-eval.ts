@@ -20,11 +20,13 @@ import { percent, scoresText } from '../driver/format/units.js'
 import { type Provider, providers, type RuntimeName } from '../driver/runtime/protocol.js'
 import { openSession, type Session } from '../driver/runtime/session.js'
 import { collectedBy, createProgram, namedColumn, parsedBy, runProgram, wholeNumber } from './command.js'
+import { holdOutOption } from './data.js'
 import { readInput } from './input.js'
 import { runtimeOption } from './machine.js'
 
 interface EvalFlags {
   readonly data: string
+  readonly holdOut?: number
   readonly split: 'test' | 'train'
   readonly loss?: string
   readonly input?: readonly (readonly [string, string])[]
@@ -47,11 +49,12 @@ const evalCommand = (): Command =>
   )
     .argument('<model>', 'an ONNX model; - reads standard input')
     .requiredOption('--data <path>', 'the data set: rdm-data info says what it is')
+    .addOption(holdOutOption())
     .addOption(new Option('--split <name>', 'which examples').choices(['test', 'train']).default('test'))
     .option('--loss <loss>', "as of rdm-export (default: the file's own, else cross-entropy)")
     .option(
       '--input <input=column>',
-      'which column of the data feeds which input; repeatable',
+      'which column of the data feeds which input; x=a,b,c: the numbers of several, x=*: of all that feed nothing else; repeatable',
       collectedBy(namedColumn),
     )
     .addOption(
@@ -66,7 +69,7 @@ const evalCommand = (): Command =>
     .option('--json', 'print one JSON object')
     .action(async (path: string, flags: EvalFlags) => {
       const bytes = await readInput(path)
-      const split = (await readDataset(flags.data))[flags.split]
+      const split = (await readDataset(flags.data, { holdOut: flags.holdOut }))[flags.split]
       const { ep: provider, runtime = 'node', threads } = flags
       checkRuntime({ runtime, provider })
       const settings = { runtime, provider, ...(threads === undefined ? {} : { threads }) }
@@ -82,16 +85,18 @@ const evalCommand = (): Command =>
         if (!result) return
         if (!Number.isFinite(result.loss))
           throw new UserError(`${path}: its loss is ${result.loss}: what it predicts is not finite`)
-        const classes = classesOf(split)
+        const classes = classesOf(split, result)
         process.stdout.write(flags.json ? `${JSON.stringify(asJson(result, classes))}\n` : report(result, classes))
       } finally {
         await session.close()
       }
     })
 
-/** The names of the classes of a split that has labels. */
-const classesOf = ({ columns }: Split): readonly string[] =>
-  Object.values(columns).find(({ classes }) => classes !== undefined)?.classes ?? []
+/** The names of the classes; their numbers, where the data do not name so many. */
+function classesOf({ columns }: Split, { confusion = [] }: Evaluation): readonly string[] {
+  const names = Object.values(columns).find(({ classes }) => classes?.length === confusion.length)?.classes
+  return names ?? confusion.map((_, label) => `${label}`)
+}
 
 /** How predictions are scored: as the file says, as the user says, or as those of a classifier. */
 async function scoredFor(

@@ -22,6 +22,7 @@ import {
   seedNumber,
   wholeNumber,
 } from './command.js'
+import { holdOutOption } from './data.js'
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
 import { addMachineOptions, type MachineFlags, machineSettings } from './machine.js'
@@ -32,6 +33,7 @@ import { chosenSeeds, printSummary, trainSeeds } from './seeds.js'
 
 interface FitFlags extends MachineFlags {
   readonly data?: string
+  readonly holdOut?: number
   readonly out?: string
   readonly epochs?: number
   readonly batch?: number
@@ -66,6 +68,7 @@ const fitCommand = (): Command =>
   createProgram('rdm-fit', 'Train a model with ONNX Runtime, by the training step that is in its file.', [
     'rdm-export --arch rdm56 > model.onnx && rdm-fit model.onnx --data cifar-10-batches-bin --out runs/rdm56',
     'rdm-export --block basic --depth 8 --functions 11,01 | rdm-fit - --data cifar-10-batches-bin --out runs/rdm8 --epochs 5 --lr 0:0.01,1:0.1,4:0.01',
+    'rdm-fit regression.onnx --data houses.csv --input x=area,rooms --input targets=price --out runs/houses',
     'rdm-fit --resume --out runs/rdm8',
     'rdm-fit --resume --out runs/rdm8 --epochs 10',
     'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/gpu --ep cuda --precision fp16',
@@ -77,6 +80,7 @@ const fitCommand = (): Command =>
   ])
     .argument('[model]', 'an ONNX model with training information, as rdm-export writes it; - reads standard input')
     .option('--data <path>', 'the data set: rdm-data info says what it is')
+    .addOption(holdOutOption())
     .option('--out <folder>', 'run folder: checkpoints, metrics, curves and the trained model')
     .option(
       '--epochs <count>',
@@ -101,7 +105,7 @@ const fitCommand = (): Command =>
     )
     .option(
       '--input <input=column>',
-      'which column of the data feeds which input; repeatable',
+      'which column of the data feeds which input; x=a,b,c: the numbers of several, x=*: of all that feed nothing else; repeatable',
       collectedBy(namedColumn),
     )
     .option(
@@ -154,8 +158,8 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   if (out === undefined) throw new UserError('where to? Give a folder for the run with --out')
   const seeds = await chosenSeeds(out, flags)
   if (seeds) {
-    const { data: dataPath, jobs, json = false } = flags
-    const request = { modelPath, dataPath, out, seeds, jobs, resume, config: overridesOf(flags) }
+    const { data: dataPath, holdOut, jobs, json = false } = flags
+    const request = { modelPath, dataPath, holdOut, out, seeds, jobs, resume, config: overridesOf(flags) }
     const output = { out: process.stdout, err: process.stderr, folder: out }
     const summary = await reporting(json ? seedsJsonReporter(output) : seedsTextReporter(output), (signal, onEvent) =>
       trainSeeds({ ...request, signal, onEvent }),
@@ -181,7 +185,7 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
       )
     }
   }
-  const data = await readDataset(dataPath)
+  const data = await readDataset(dataPath, { holdOut: flags.holdOut ?? info?.data.heldOut })
 
   await reporting(reporterFor(flags, out), async (signal, onEvent) => {
     const result = await fit({
@@ -215,7 +219,7 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
   if (!flags.explain && flags.data === undefined) throw new UserError('which data? Give their folder with --data')
   const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
   const config = newConfig(model.recipe, overridesOf(flags))
-  const data = flags.explain ? undefined : await readDataset(flags.data!)
+  const data = flags.explain ? undefined : await readDataset(flags.data!, { holdOut: flags.holdOut })
   await reporting(reporterFor(flags, ''), async (signal, onEvent) => {
     const options = { model, config, json: flags.json ?? false, signal, onEvent }
     const steps = typeof flags.profile === 'number' ? flags.profile : 5

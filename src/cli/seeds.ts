@@ -40,10 +40,11 @@ export async function chosenSeeds(
 
 export interface SeedsRequest extends Omit<SeedsOptions, 'model' | 'data'> {
   readonly modelPath: string | undefined
+  readonly holdOut?: number | undefined
 }
 
 /** Reads model and data, of which runs that go on know theirs, and trains. */
-export async function trainSeeds({ modelPath, ...options }: SeedsRequest): Promise<SeedsSummary> {
+export async function trainSeeds({ modelPath, holdOut, ...options }: SeedsRequest): Promise<SeedsSummary> {
   const { out, seeds } = options
   const begun = options.resume ? await firstBegunRun(out, seeds) : undefined
   const dataPath = options.dataPath ?? begun?.info.data.path ?? undefined
@@ -51,7 +52,8 @@ export async function trainSeeds({ modelPath, ...options }: SeedsRequest): Promi
   const source = modelPath ?? (begun && join(begun.folder, runFiles.initial))
   if (source === undefined) throw new UserError('which model? Give its file, or - to read standard input')
   const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
-  return fitSeeds({ ...options, model, data: await readDataset(dataPath), dataPath })
+  const data = await readDataset(dataPath, { holdOut: holdOut ?? begun?.info.data.heldOut })
+  return fitSeeds({ ...options, model, data, dataPath })
 }
 
 /**

@@ -97,6 +97,60 @@ test('fetch: already there; a server with another file', async () => {
   server.close()
 })
 
+test('info: a table, and JSON', async () => {
+  const dir = temporaryFolder()
+  const path = join(dir, 'houses.csv')
+  writeFileSync(
+    path,
+    ['area,city', ...Array.from({ length: 10 }, (_, i) => `${i},${i % 2 ? 'Ulm' : 'Bonn'}`)].join('\n'),
+  )
+  expect(await rdmData('info', path)).toEqual({
+    code: 0,
+    out: `${path}: csv, 8 training and 2 test examples (0.2 held out)
+
+column  type     size      classes
+area    float32  a number
+city    uint8    a number  2: Bonn, Ulm
+`,
+    err: '',
+  })
+  const { out } = await rdmData('info', path, '--hold-out', '0.5', '--json')
+  expect(JSON.parse(out)).toEqual({
+    path,
+    format: 'csv',
+    train: 5,
+    test: 5,
+    heldOut: 0.5,
+    columns: [
+      { name: 'area', kind: 'tensor', dtype: 'float32', shape: [] },
+      { name: 'city', kind: 'tensor', dtype: 'uint8', shape: [], classes: ['Bonn', 'Ulm'] },
+    ],
+  })
+  const cifar = tinyCifar10()
+  expect((await rdmData('info', cifar)).out).toContain(
+    '\nimages  uint8  3×32×32\nlabels  uint8  a number  10: kind 0, kind 1, kind 2, kind 3, kind 4, …\n',
+  )
+  expect(await rdmData('info', cifar, '--hold-out', '0.5')).toEqual({
+    code: 2,
+    out: '',
+    err: `rdm-data: ${cifar}: has a test set already: leave out --hold-out\n`,
+  })
+})
+
+test('fetch mnist: from a copy that is another', async () => {
+  const dir = temporaryFolder()
+  const server = createServer((_, response) => response.writeHead(404).end())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/copy`
+  expect(await rdmData('fetch', 'mnist', '--dir', dir, '--from', url)).toEqual({
+    code: 2,
+    out: '',
+    err: `rdm-data: ${url}/train-images-idx3-ubyte.gz: the server answers 404 Not Found\n`,
+  })
+  server.close()
+})
+
 test('help, and what does not fit', async () => {
   const help = await rdmData('--help')
   expect(help).toMatchObject({ code: 0, err: '' })
@@ -114,7 +168,7 @@ test('help, and what does not fit', async () => {
     ],
     [
       ['fetch', 'cifar11'],
-      "command-argument value 'cifar11' is invalid for argument 'name'. Allowed choices are cifar10, cifar100.",
+      "command-argument value 'cifar11' is invalid for argument 'name'. Allowed choices are cifar10, cifar100, mnist, fashion-mnist.",
     ],
     [
       ['fetch', 'cifar10', '--from', 'ftp://x'],

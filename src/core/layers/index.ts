@@ -1,8 +1,9 @@
 // Layers: an operator and the parameters that belong to it. What a network description is written in.
 
 import { isKnown } from '../graph/shape.js'
+import { isFloat } from '../graph/tensor.js'
 import { constant, GraphError, type Initializer, parameter, scope, type Value } from '../graph/value.js'
-import { add, batchNormalization, cast, conv, gemm, mul } from '../ops/index.js'
+import { add, batchNormalization, cast, conv, div, gemm, mul, sub } from '../ops/index.js'
 
 /**
  * How weights are drawn. `he`: convolutions normal with variance 2/fan-out, linear layers uniform in ±1/√fan-in, biases 0, as the
@@ -134,5 +135,37 @@ export function normalizePixels(images: Value, { mean, std }: PixelStatistics): 
     const pixels = scope('cast', () => cast(images, 'float32'))
     const scaled = scope('scale', () => mul(pixels, scale))
     return scope('shift', () => add(scaled, shift))
+  })
+}
+
+/** Statistics of features, a number for each. */
+export interface FeatureStatistics {
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/**
+ * Features [N, …, F] → (x − mean)/std for each of them, as constants of the graph: a model that takes the numbers as they were
+ * measured. Whole numbers become float32.
+ * @throws GraphError when there is not a mean and a positive standard deviation for each feature
+ */
+export function standardize(x: Value, { mean, std }: FeatureStatistics): Value {
+  const features = knownAxis(x, x.shape.length - 1, 'standardize')
+  for (const [name, values] of Object.entries({ mean, std })) {
+    if (values.length !== features)
+      throw new GraphError(`standardize: ${features} features need as many numbers for ${name}, got ${values.length}`)
+  }
+  const odd = [...mean, ...std.map((value) => (value > 0 ? value : Number.NaN))].findIndex(
+    (value) => !Number.isFinite(value),
+  )
+  if (odd >= 0)
+    throw new GraphError(
+      `standardize: feature ${odd % features} has mean ${mean[odd % features]} and standard deviation ${std[odd % features]}`,
+    )
+  return scope('standardize', () => {
+    const numbers = isFloat(x.dtype) ? x : scope('cast', () => cast(x, 'float32'))
+    const perFeature = (values: readonly number[]) => constant(numbers.dtype, values, [features])
+    const centred = scope('centre', () => sub(numbers, perFeature(mean)))
+    return scope('scale', () => div(centred, perFeature(std)))
   })
 }

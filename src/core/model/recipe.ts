@@ -2,12 +2,26 @@
 import { z } from 'zod'
 import { scheduleSchema } from '../training/schedule.js'
 
+/** Least and most, of positive numbers. */
+const range = z
+  .tuple([z.number().gt(0), z.number().gt(0)])
+  .refine(([least, most]) => least <= most, 'the first is more than the second')
+
 /** What is done to each image of a training batch, one after the other. */
 export const transformSchema = z.discriminatedUnion('kind', [
   /** A crop of the image's own size out of the image with a border of so many pixels: black, or the image mirrored. */
   z.strictObject({ kind: z.literal('crop'), pixels: z.int().min(1).max(1024), border: z.enum(['black', 'reflect']) }),
   /** Mirrored in half of the cases; `alternating`: in the first epoch at random, from then on every other epoch (Jordan 2024). */
   z.strictObject({ kind: z.literal('flip'), alternating: z.boolean() }),
+  /**
+   * A region resized to what the model takes: `scale`, its part of the image's area; `ratio`, its width by its height. Of an image
+   * file it is cut out of the file's own pixels. It comes before the others.
+   */
+  z.strictObject({
+    kind: z.literal('random-resized-crop'),
+    scale: range.refine(([, most]) => most <= 1, 'a region is no more than the image'),
+    ratio: range,
+  }),
 ])
 export type Transform = Readonly<z.infer<typeof transformSchema>>
 
@@ -17,6 +31,12 @@ export type TestAugment = (typeof testAugments)[number]
 /** The paper's augmentation (He et al. 2015, section 4.2; Lee et al. 2014). */
 export const paperAugmentation: readonly Transform[] = [
   { kind: 'crop', pixels: 4, border: 'black' },
+  { kind: 'flip', alternating: false },
+]
+
+/** The usual augmentation of photographs (Szegedy et al. 2014). */
+export const photoAugmentation: readonly Transform[] = [
+  { kind: 'random-resized-crop', scale: [0.08, 1], ratio: [3 / 4, 4 / 3] },
   { kind: 'flip', alternating: false },
 ]
 

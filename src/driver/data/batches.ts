@@ -6,7 +6,7 @@ import type { Transform } from '../../core/model/recipe.js'
 import { permutation, randomStream } from '../../core/random.js'
 import type { Binding } from './bind.js'
 import type { Split } from './dataset.js'
-import { type Augmentation, isImages, rowsFor } from './rows.js'
+import { type Augmentation, isImages, rowsFor, shapeOf } from './rows.js'
 import { drawCrop, firstFlips } from './transforms.js'
 
 export interface BatchOptions {
@@ -63,9 +63,9 @@ export class Batches extends Epochs {
       0,
       ...(options.transforms ?? []).map((transform) => (transform.kind === 'crop' ? transform.pixels : 0)),
     )
-    for (const { column } of bindings) {
-      const { dtype, shape } = split.columns[column]!
-      if (!isImages({ dtype, shape })) continue
+    for (const { column, input } of bindings) {
+      if (!isImages(split.columns[column]!)) continue
+      const shape = shapeOf(split.columns[column]!, input)
       if (Math.min(...shape.slice(1)) <= reach)
         throw new RangeError(`images of ${shape.slice(1).join('×')} are too small to be cropped by ${reach} pixels`)
     }

@@ -1,12 +1,12 @@
-// Which column of a data set feeds which input of a step: by name, by what the user says, or because only one fits. What does not
+// Which columns of a data set feed which input of a step: by name, by what the user says, or because only they fit. What does not
 // fit is said before anything is trained.
 
 import { UserError } from '../../core/errors.js'
-import { isKnown } from '../../core/graph/shape.js'
-import { type DType, elementsOf, isFloat } from '../../core/graph/tensor.js'
+import { isKnown, type Shape } from '../../core/graph/shape.js'
+import { type DType, elementsOf, isFloat, type Tensor, tensor, widen } from '../../core/graph/tensor.js'
 import { formatType } from '../../core/graph/value.js'
 import type { StepSignature, TargetInfo } from '../../core/training/signature.js'
-import type { Column, Dataset, Split } from './dataset.js'
+import { type Column, type Split, shared, type TensorColumn } from './dataset.js'
 
 /** An input, or a target, and what feeds it. */
 export interface Binding {
@@ -15,13 +15,23 @@ export interface Binding {
   readonly column: string
 }
 
-/** Input → column, where they are not called alike. */
+/**
+ * Input → column, where they are not called alike; `a,b,c`: the numbers of several columns, one after the other; `*`: all columns
+ * of a number an example that feed nothing else.
+ */
 export type InputColumns = Readonly<Record<string, string>>
 
-/** Sizes but for those of 1: [1, 28, 28] and [28, 28] hold the same numbers in the same order. */
-const withoutOnes = (shape: readonly (number | string)[]) => shape.filter((dim) => dim !== 1)
+/** What feeds the inputs. */
+export interface Bound<Name extends string> {
+  readonly bindings: readonly Binding[]
+  /** The splits as the bindings mean them: a column for each input, called after it. */
+  readonly splits: Readonly<Record<Name, Split>>
+}
 
-function fitsShape(shape: readonly number[], wanted: readonly (number | string)[]): boolean {
+/** Sizes but for those of 1: [1, 28, 28] and [28, 28] hold the same numbers in the same order. */
+const withoutOnes = (shape: Shape) => shape.filter((dim) => dim !== 1)
+
+function fitsShape(shape: Shape, wanted: Shape): boolean {
   const [own, expected] = [withoutOnes(shape), withoutOnes(wanted)]
   return own.length === expected.length && expected.every((dim, i) => !isKnown(dim) || dim === own[i])
 }
@@ -35,83 +45,223 @@ function fitsType(from: DType, to: DType, isTarget: boolean): boolean {
   return isWhole(from) && (to === 'int64' || to === 'int32')
 }
 
-const fits = (column: Column, { dtype, shape }: TargetInfo, isTarget: boolean): boolean =>
-  fitsType(column.dtype, dtype, isTarget) && fitsShape(column.shape, shape.slice(1))
+interface Wanted {
+  readonly input: TargetInfo
+  readonly what: 'input' | 'target'
+}
+
+/** Image files become pixels of any size, grey or red, green and blue. */
+const fitsImages = ({ dtype, shape: [, channels, ...size] }: TargetInfo): boolean =>
+  dtype === 'uint8' && (channels === 1 || channels === 3) && size.length === 2 && size.every(isKnown)
+
+const fits = (column: Column, { input, what }: Wanted): boolean =>
+  column.kind === 'image files'
+    ? fitsImages(input)
+    : fitsType(column.dtype, input.dtype, what === 'target') && fitsShape(column.shape, input.shape.slice(1))
+
+/** Classes may be written as floats, as tables have them: each is looked at. */
+const fitsAsLabels = (column: Column, { input: { classes, shape } }: Wanted): boolean =>
+  classes !== undefined && column.kind === 'tensor' && isFloat(column.dtype) && fitsShape(column.shape, shape.slice(1))
 
 const describeColumn = (name: string, { dtype, shape }: Column): string => `'${name}' ${formatType({ dtype, shape })}`
-const listColumns = ({ columns }: Split): string =>
-  Object.entries(columns)
-    .map(([name, column]) => describeColumn(name, column))
-    .join(', ')
-const describeInput = ({ name, dtype, shape }: TargetInfo, what: string): string =>
+/** Columns that are named in a message: a table may have hundreds. */
+const most = 20
+function listColumns({ columns }: Split): string {
+  const all = Object.entries(columns).map(([name, column]) => describeColumn(name, column))
+  return all.length <= most ? all.join(', ') : `${all.slice(0, most).join(', ')} and ${all.length - most} more`
+}
+const describeInput = ({ input: { name, dtype, shape }, what }: Wanted): string =>
   `the ${what} '${name}' (${formatType({ dtype, shape })})`
 
+/** A number an example, and no class. */
+const isScalar = (column: Column): boolean =>
+  column.kind === 'tensor' && withoutOnes(column.shape).length === 0 && column.classes === undefined
+
+/** The columns that feed an input: one as it is, or the numbers of several. */
+interface Source extends Wanted {
+  readonly columns: readonly string[]
+  readonly stacked: boolean
+}
+
+/** How many features an input takes, where it takes nothing else: [batch, features]. */
+const featuresOf = ({ input: { shape } }: Wanted) => (shape.length === 2 ? shape[1] : undefined)
+
+class Finder {
+  readonly #columns: Split['columns']
+
+  constructor(
+    private readonly split: Split,
+    private readonly given: InputColumns,
+    private readonly wanted: readonly Wanted[],
+  ) {
+    this.#columns = split.columns
+  }
+
+  find(): readonly Source[] {
+    const certain = this.wanted.map((each) => this.#byName(each))
+    const named = new Set(certain.flatMap((source) => source?.columns ?? []))
+    const found = certain.map((source, i) => source ?? this.#byFit(this.wanted[i]!, named))
+    // What is left goes to those who take all there is, or as much as there is.
+    const used = new Set(found.flatMap((source) => source?.columns ?? []))
+    const left = Object.keys(this.#columns).filter((name) => isScalar(this.#columns[name]!) && !used.has(name))
+    return found.map((source, i) => source ?? this.#byRest(this.wanted[i]!, left))
+  }
+
+  #has(name: string): boolean {
+    return Object.hasOwn(this.#columns, name)
+  }
+
+  #isGiven({ input }: Wanted): boolean {
+    return Object.hasOwn(this.given, input.name)
+  }
+
+  /** By what the user says, else by the input's own name. */
+  #byName(wanted: Wanted): Source | undefined {
+    const { name } = wanted.input
+    const said = this.#isGiven(wanted) ? this.given[name]! : name
+    if (this.#has(said)) {
+      this.#checkFit(wanted, said)
+      return { ...wanted, columns: [said], stacked: false }
+    }
+    if (!this.#isGiven(wanted) || said === '*') return undefined
+    const columns = said.split(',').map((each) => each.trim())
+    const unknown = columns.find((each) => !this.#has(each))
+    if (unknown !== undefined)
+      throw new UserError(
+        `the data have no column '${unknown}' for ${describeInput(wanted)}; they have ${listColumns(this.split)}`,
+      )
+    return this.#stack(wanted, columns)
+  }
+
+  /** The only column that fits, of those that nobody names. */
+  #byFit(wanted: Wanted, named: ReadonlySet<string>): Source | undefined {
+    if (this.#isGiven(wanted)) return undefined
+    const fitting = Object.keys(this.#columns).filter((name) => !named.has(name) && fits(this.#columns[name]!, wanted))
+    // Whole numbers may be labels; a column that names as many classes is meant to be.
+    const { classes } = wanted.input
+    const labels = fitting.filter((name) => classes !== undefined && this.#columns[name]!.classes?.length === classes)
+    const [only, another] = labels.length > 0 ? labels : fitting
+    return only !== undefined && another === undefined ? { ...wanted, columns: [only], stacked: false } : undefined
+  }
+
+  #byRest(wanted: Wanted, left: readonly string[]): Source {
+    if (this.#isGiven(wanted)) {
+      if (left.length > 0) return this.#stack(wanted, left)
+      throw new UserError(
+        `no columns of a number an example are left for ${describeInput(wanted)}; the data have ${listColumns(this.split)}`,
+      )
+    }
+    if (wanted.what === 'input' && isFloat(wanted.input.dtype) && left.length > 0 && left.length === featuresOf(wanted))
+      return this.#stack(wanted, left)
+    const several = featuresOf(wanted) === undefined ? '' : ', or several, =A,B,C or =* for all'
+    throw new UserError(
+      `the data have no column for ${describeInput(wanted)}; they have ${listColumns(this.split)}: say which with --input ${wanted.input.name}=COLUMN${several}`,
+    )
+  }
+
+  #stack(wanted: Wanted, columns: readonly string[]): Source {
+    const { dtype } = wanted.input
+    for (const name of columns) {
+      const column = this.#columns[name]!
+      if (column.classes)
+        throw new UserError(
+          `the column '${name}' holds names of classes, not numbers for ${describeInput(wanted)}: leave it out, or write it as numbers`,
+        )
+      if (!isScalar(column) || (isFloat(column.dtype) && !isFloat(dtype)))
+        throw new UserError(
+          `the column ${describeColumn(name, column)} does not fit ${describeInput(wanted)}; expected ${dtype}, a number an example`,
+        )
+    }
+    const features = featuresOf(wanted)
+    if (features === undefined || (isKnown(features) && features !== columns.length))
+      throw new UserError(
+        `${describeInput(wanted)} does not take the numbers of ${columns.length} columns: ${listColumns({ count: 0, columns: Object.fromEntries(columns.map((name) => [name, this.#columns[name]!])) })}`,
+      )
+    return { ...wanted, columns, stacked: true }
+  }
+
+  #checkFit(wanted: Wanted, name: string): void {
+    const column = this.#columns[name]!
+    if (fits(column, wanted) || fitsAsLabels(column, wanted)) return
+    const { dtype, shape } = wanted.input
+    const expected =
+      column.kind === 'image files'
+        ? 'uint8 [batch, 1 or 3, height, width] with known sizes, as image files become'
+        : `${formatType({ dtype, shape: shape.slice(1) })} an example`
+    throw new UserError(
+      `the column ${describeColumn(name, column)} does not fit ${describeInput(wanted)}; expected ${expected}`,
+    )
+  }
+}
+
+/** The numbers of several columns, those of an example side by side. */
+function stacked(columns: readonly TensorColumn[], dtype: DType, count: number): TensorColumn {
+  const data = shared(dtype, count * columns.length)
+  columns.forEach((column, feature) => {
+    const { data: numbers } = widen({ dtype: column.dtype, shape: [count], data: column.data } as Tensor)
+    const own = tensor(dtype, [count], numbers).data
+    for (let i = 0; i < count; i++) data[i * columns.length + feature] = own[i]!
+  })
+  return { kind: 'tensor', dtype, shape: [columns.length], data }
+}
+
+/** What an input is fed from. */
+function columnFor({ columns: names, stacked: isStacked, input }: Source, { count, columns }: Split): Column {
+  if (isStacked)
+    return stacked(
+      names.map((name) => columns[name] as TensorColumn),
+      input.dtype,
+      count,
+    )
+  return columns[names[0]!]!
+}
+
 /**
- * Finds a column for every input and target of a step.
- * @throws UserError naming the input, the columns that there are and what does not fit
+ * Finds columns for every input and target of a step, and looks at what is in them.
+ * @param splits by the names that messages call them; the first decides
+ * @throws UserError naming the input, the columns that there are and what does not fit; a set without examples or without a
+ *   column; an example and its number that is no class
  */
-export function bindColumns(
+export function bindColumns<Name extends string>(
   { inputs, targets }: Pick<StepSignature, 'inputs' | 'targets'>,
-  { train }: Pick<Dataset, 'train'>,
+  splits: Readonly<Record<Name, Split>>,
   given: InputColumns = {},
-): readonly Binding[] {
-  const wanted = [
-    ...inputs.map((input) => ({ input: input as TargetInfo, what: 'input' })),
-    ...targets.map((input) => ({ input, what: 'target' })),
+): Bound<Name> {
+  const wanted: Wanted[] = [
+    ...inputs.map((input) => ({ input: input as TargetInfo, what: 'input' as const })),
+    ...targets.map((input) => ({ input, what: 'target' as const })),
   ]
   const unknown = Object.keys(given).find((name) => !wanted.some(({ input }) => input.name === name))
   if (unknown !== undefined)
     throw new UserError(
       `the model has no input '${unknown}'; it has ${wanted.map(({ input }) => `'${input.name}'`).join(', ')}`,
     )
-  const taken = new Set([...Object.values(given), ...wanted.map(({ input }) => input.name)])
-  return wanted.map(({ input, what }) => {
-    const named = Object.hasOwn(given, input.name) ? given[input.name]! : input.name
-    const column = Object.hasOwn(train.columns, named) ? train.columns[named] : undefined
-    if (column) {
-      checkFit(input, what, named, column)
-      return { input, column: named }
-    }
-    if (Object.hasOwn(given, input.name))
-      throw new UserError(
-        `the data have no column '${named}' for ${describeInput(input, what)}; they have ${listColumns(train)}`,
-      )
-    const fitting = Object.entries(train.columns).filter(
-      ([name, candidate]) => !taken.has(name) && fits(candidate, input, what === 'target'),
-    )
-    if (fitting.length === 1) return { input, column: fitting[0]![0] }
-    throw new UserError(
-      `the data have no column for ${describeInput(input, what)}; they have ${listColumns(train)}: say which with --input ${input.name}=COLUMN`,
-    )
+  const all = Object.entries(splits) as [Name, Split][]
+  const sources = new Finder(all[0]![1], given, wanted).find()
+  const bound = all.map(([name, split]) => {
+    checkSplit(name, split, sources)
+    const columns = Object.fromEntries(sources.map((source) => [source.input.name, columnFor(source, split)]))
+    return [name, { count: split.count, columns }] as const
   })
+  return {
+    bindings: sources.map(({ input }) => ({ input, column: input.name })),
+    splits: Object.fromEntries(bound) as Record<Name, Split>,
+  }
 }
 
-function checkFit(input: TargetInfo, what: string, name: string, column: Column): void {
-  if (fits(column, input, what === 'target')) return
-  const { dtype, shape } = input
-  throw new UserError(
-    `the column ${describeColumn(name, column)} does not fit ${describeInput(input, what)}; expected ${formatType({ dtype, shape: shape.slice(1) })} an example`,
-  )
-}
-
-/**
- * Checks what a step is fed from.
- * @param splits by the names that messages call them
- * @throws UserError naming the set, the column, the example and the number that is no class; or a set without examples
- */
-export function checkColumns(splits: Readonly<Record<string, Split>>, bindings: readonly Binding[]): void {
-  for (const [name, split] of Object.entries(splits)) {
-    if (split.count === 0) throw new UserError(`there are no ${name} examples`)
-    for (const { input, column: columnName } of bindings) {
-      const column = Object.hasOwn(split.columns, columnName) ? split.columns[columnName] : undefined
-      if (!column) throw new UserError(`the ${name} set has no column '${columnName}', which the training set has`)
+function checkSplit(set: string, { count, columns }: Split, sources: readonly Source[]): void {
+  if (count === 0) throw new UserError(`there are no ${set} examples`)
+  for (const { input, columns: names } of sources) {
+    for (const name of names) {
+      const column = Object.hasOwn(columns, name) ? columns[name] : undefined
+      if (!column) throw new UserError(`the ${set} set has no column '${name}', which the training set has`)
       const { classes, ignored } = input
       if (classes === undefined) continue
       if (column.classes && column.classes.length !== classes)
         throw new UserError(
-          `the model has ${classes} classes, the column '${columnName}' of the data has ${column.classes.length}`,
+          `the model has ${classes} classes, the column '${name}' of the data has ${column.classes.length}`,
         )
-      checkLabels(name, columnName, column, classes, ignored)
+      checkLabels(set, name, column, classes, ignored)
     }
   }
 }

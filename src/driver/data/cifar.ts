@@ -2,11 +2,13 @@
 // other set in these formats: each file may hold any whole number of records.
 // The files are untrusted: sizes are checked before anything is read, labels and names before anyone uses them.
 
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, UserError } from '../../core/errors.js'
 import { type ImageDataset, type ImageSet, imageSet, shared } from './dataset.js'
+import { isFolder, maxBytes, sizeOf } from './paths.js'
 import type { Reader } from './reader.js'
+import { checkNoHoldOut } from './splits.js'
 
 export type DatasetFormat = 'cifar10' | 'cifar100'
 
@@ -49,8 +51,6 @@ export const cifarLayouts: Readonly<Record<DatasetFormat, CifarLayout>> = {
 export const cifarSide = 32
 /** Bytes of the pixels of a record. */
 export const pixelBytes = 3 * cifarSide * cifarSide
-/** Most bytes of a file, and of all files of the training or the test set together: twelve times CIFAR-10. */
-export const maxBytes = 2 ** 30
 const maxNamesBytes = 2 ** 16
 /** CIFAR-100's superclasses. */
 const COARSE_CLASSES = 20
@@ -58,14 +58,6 @@ const COARSE_CLASSES = 20
 export const recordBytes = (layout: CifarLayout): number => layout.labelBytes + pixelBytes
 
 export const filesOf = (layout: CifarLayout): string[] => [...layout.train, ...layout.test, layout.classes]
-
-const sizeOf = async (path: string): Promise<number | undefined> => {
-  const found = await stat(path).catch(() => undefined)
-  return found?.isFile() ? found.size : undefined
-}
-
-const isFolder = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined))?.isDirectory() ?? false
 
 /**
  * Reads a training and a test set from a folder in CIFAR-10's or CIFAR-100's binary version, or from the parent folder
@@ -123,7 +115,10 @@ export const cifarReader: Reader = {
   format: 'cifar',
   looksFor,
   recognizes: async (path) => (await isFolder(path)) && (await lookFor(path)) !== undefined,
-  read: (path) => readCifar(path),
+  async read(path, options) {
+    checkNoHoldOut(path, options)
+    return readCifar(path)
+  },
 }
 
 /** The names of the classes: 2 to 256 lines of printable text. */

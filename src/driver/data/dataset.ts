@@ -1,11 +1,10 @@
 // Data sets: named columns of tensors with a count. Readers make them, batches are drawn from them.
 
+import type { Shape } from '../../core/graph/shape.js'
 import { type Arrays, arrays, type DType, type Tensor, widthOf } from '../../core/graph/tensor.js'
 
 interface ColumnType {
   readonly dtype: DType
-  /** Of one example. */
-  readonly shape: readonly number[]
   /** Of a column of labels: the name of each class. */
   readonly classes?: readonly string[]
 }
@@ -13,15 +12,21 @@ interface ColumnType {
 /** A column in memory. */
 export interface TensorColumn extends ColumnType {
   readonly kind: 'tensor'
+  /** Of one example. */
+  readonly shape: readonly number[]
   /** Row-major, [count, ...shape]. */
   readonly data: Tensor['data']
 }
 
-/** A column of image files, decoded when a batch needs them: uint8 [3, height, width]. */
+/** A column of image files, decoded when a batch needs them, in the size that the model takes. */
 export interface ImageFilesColumn extends ColumnType {
   readonly kind: 'image files'
+  /** [channels, height, width] by name: an input says how many it takes. One channel is grey. */
+  readonly shape: Shape
   readonly dtype: 'uint8'
   readonly files: readonly string[]
+  /** Height and width of the smallest and the largest of them, where somebody looked. */
+  readonly sizes?: { readonly smallest: readonly [number, number]; readonly largest: readonly [number, number] }
 }
 
 export type Column = TensorColumn | ImageFilesColumn
@@ -38,6 +43,8 @@ export interface Dataset {
   readonly format: string
   readonly train: Split
   readonly test: Split
+  /** The part that was held out as the test set, where there was none. */
+  readonly heldOut?: number
 }
 
 /** Labelled RGB images of one size; bytes, so that CIFAR-10 takes 150 MB. */
@@ -94,5 +101,5 @@ export const withColumns = (data: {
   readonly test: Split | Omit<ImageSet, 'columns'>
 }): Dataset => {
   const split = (set: Split | Omit<ImageSet, 'columns'>) => (isSplit(set) ? set : imageSet(set))
-  return { format: data.format ?? 'images', train: split(data.train), test: split(data.test) }
+  return { ...data, format: data.format ?? 'images', train: split(data.train), test: split(data.test) }
 }

@@ -1,33 +1,99 @@
-// Image files to pixels, by sharp, which is installed by whoever trains on them.
+// Image files to pixels, by sharp, which is loaded where there are any.
 
+import pLimit from 'p-limit'
 import { messageOf, UserError } from '../../core/errors.js'
 import { loadOptional } from '../optional.js'
+import { boxOf, type Region } from './transforms.js'
 
-/** Pixels of images that are resized and cropped to one size: uint8 [count, 3, height, width]. */
+const loadSharp = async () => (await loadOptional(() => import('sharp'), 'sharp', 'image files')).default
+
+/** Most pixels of an image: what unpacks to more is no photograph. */
+const maxPixels = 10 ** 8
+/** Files that are open at a time. */
+const atOnce = 8
+
+/** Height and width. */
+export type Size = readonly [height: number, width: number]
+
+const broken = (file: string, error: unknown) =>
+  new UserError(
+    `${file}: is no image that can be read (${messageOf(error)
+      .trim()
+      .replace(/\s*\n\s*/g, '; ')})`,
+  )
+
+/**
+ * Reads the headers of image files, which costs little beside what training decodes.
+ * @returns the smallest and the largest size, by pixels
+ * @throws UserError naming the file that is no image, or too large a one
+ */
+export async function checkImages(
+  files: readonly string[],
+): Promise<{ readonly smallest: Size; readonly largest: Size }> {
+  const sharp = await loadSharp()
+  const sizes = await pLimit(atOnce).map(files, async (file): Promise<Size> => {
+    const { autoOrient, pages = 1 } = await sharp(file, { limitInputPixels: false })
+      .metadata()
+      .catch((error: unknown) => {
+        throw broken(file, error)
+      })
+    const { height, width } = autoOrient
+    if (height * width > maxPixels)
+      throw new UserError(`${file}: has ${width}×${height} pixels; at most ${maxPixels} are decoded`)
+    if (pages > 1) throw new UserError(`${file}: has ${pages} pictures; expected one`)
+    return [height, width]
+  })
+  const area = ([height, width]: Size) => height * width
+  return {
+    smallest: sizes.reduce((least, size) => (area(size) < area(least) ? size : least)),
+    largest: sizes.reduce((most, size) => (area(size) > area(most) ? size : most)),
+  }
+}
+
+/** How much larger than the crop an image is made whose centre is taken: 256 for 224, as is usual. */
+const margin = 8 / 7
+
+/**
+ * Pixels of images: uint8 [count, channels, height, width]; one channel is grey. An image is turned as its camera says. Its centre
+ * is taken: its shorter side becomes 8/7 of what is wanted, and the border is cut off; or, where they are given, a region.
+ * @throws UserError naming the file that cannot be decoded
+ */
 export async function decodeImages(
   files: readonly string[],
-  [, height, width]: readonly [number, number, number],
+  [channels, height, width]: readonly [number, number, number],
+  regions?: readonly Region[],
 ): Promise<Uint8Array> {
-  const { default: sharp } = await loadOptional(() => import('sharp'), 'sharp', 'image files')
+  const sharp = await loadSharp()
   const plane = height * width
-  const pixels = new Uint8Array(files.length * 3 * plane)
+  const pixels = new Uint8Array(files.length * channels * plane)
+  const [outerHeight, outerWidth] = [Math.round(height * margin), Math.round(width * margin)]
+  const centre = { left: (outerWidth - width) >> 1, top: (outerHeight - height) >> 1, width, height }
   const decode = async (file: string, i: number): Promise<void> => {
-    const image = sharp(file, { failOn: 'error', limitInputPixels: 2 ** 28 })
-    const { data } = await image
-      .rotate()
-      .resize(width, height, { fit: 'cover' })
-      .removeAlpha()
-      .toColourspace('srgb')
-      .raw()
-      .toBuffer({ resolveWithObject: true })
+    const image = sharp(file, { failOn: 'error', limitInputPixels: maxPixels }).autoOrient()
+    const cut = async () => {
+      const region = regions?.[i]
+      if (!region) return image.resize(outerWidth, outerHeight, { fit: 'cover' }).extract(centre)
+      const size = (await image.metadata()).autoOrient
+      return image.extract(boxOf(region, size.height, size.width)).resize(width, height, { fit: 'fill' })
+    }
+    const { data, info } = await cut()
+      .then((taken) =>
+        taken
+          .removeAlpha()
+          .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+          .raw({ depth: 'uchar' })
+          .toBuffer({ resolveWithObject: true }),
+      )
       .catch((error: unknown) => {
-        throw new UserError(`${file}: is no image that can be read (${messageOf(error)})`)
+        throw broken(file, error)
       })
-    const to = pixels.subarray(i * 3 * plane, (i + 1) * 3 * plane)
-    for (let at = 0; at < plane; at++) {
-      for (let channel = 0; channel < 3; channel++) to[channel * plane + at] = data[at * 3 + channel]!
+    const to = pixels.subarray(i * channels * plane, (i + 1) * channels * plane)
+    for (let channel = 0; channel < channels; channel++) {
+      // A grey image may have one channel for all three.
+      const from = Math.min(channel, info.channels - 1)
+      for (let at = 0; at < plane; at++) to[channel * plane + at] = data[at * info.channels + from]!
     }
   }
-  await Promise.all(files.map(decode))
+  await pLimit(atOnce).map(files, decode)
   return pixels
 }

@@ -3,10 +3,22 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../../core/errors.js'
 import { cifarReader } from './cifar.js'
+import { csvReader } from './csv.js'
 import type { Dataset } from './dataset.js'
+import { idxReader } from './idx.js'
+import { imageFolderReader } from './imageFolder.js'
+import { numpyReader } from './numpy.js'
 import type { Reader, ReadOptions } from './reader.js'
+import { safetensorsReader } from './safetensorsReader.js'
 
-export const readers: readonly Reader[] = [cifarReader]
+export const readers: readonly Reader[] = [
+  cifarReader,
+  idxReader,
+  numpyReader,
+  safetensorsReader,
+  csvReader,
+  imageFolderReader,
+]
 
 /**
  * Reads a data set, whatever its format.

@@ -1,11 +1,13 @@
 // Rows of columns, put together to the tensors of a batch.
 
 import { messageOf, UserError } from '../../core/errors.js'
+import type { Shape } from '../../core/graph/shape.js'
 import { arrays, type DType, elementsOf, type Tensor, tensor, tensorOf, widen } from '../../core/graph/tensor.js'
 import type { Transform } from '../../core/model/recipe.js'
+import type { TargetInfo } from '../../core/training/signature.js'
 import type { Binding } from './bind.js'
 import type { Column, ImageFilesColumn, Split, TensorColumn } from './dataset.js'
-import { type Crop, cropImage, inPlace } from './transforms.js'
+import { boxOf, type Crop, cropImage, inPlace, resizeBox } from './transforms.js'
 
 /** The rows of a column in memory, one after the other. */
 function gathered({ dtype, shape, data }: TensorColumn, indices: ArrayLike<number>): Tensor {
@@ -30,18 +32,29 @@ function taken(
   const size = elementsOf(shape)
   const images = new Uint8Array(indices.length * size)
   for (let i = 0; i < indices.length; i++) {
-    const from = (data as Uint8Array).subarray(indices[i]! * size, (indices[i]! + 1) * size)
+    const whole = (data as Uint8Array).subarray(indices[i]! * size, (indices[i]! + 1) * size)
     const to = images.subarray(i * size, (i + 1) * size)
+    const { region } = crops[i]!
+    const from = region ? new Uint8Array(size) : whole
+    if (region) resizeBox(whole, from, height, width, boxOf(region, height, width))
     if (crops[i] === inPlace) to.set(from)
     else cropImage(from, to, height, width, crops[i]!, border)
   }
   return tensorOf('uint8', [indices.length, ...shape], images)
 }
 
-async function decoded({ files, shape }: ImageFilesColumn, indices: ArrayLike<number>): Promise<Tensor> {
+/** The images of some rows, decoded in the size that the input takes; their regions are cut out on the way. */
+async function decoded(
+  { kind, files, ...column }: ImageFilesColumn,
+  indices: ArrayLike<number>,
+  shape: readonly number[],
+  crops: readonly Crop[] | undefined,
+): Promise<TensorColumn> {
   const { decodeImages } = await import('./imageFiles.js')
   const chosen = Array.from(indices, (index) => files[index]!)
-  return tensorOf('uint8', [chosen.length, ...shape], await decodeImages(chosen, shape as never))
+  const regions = crops?.flatMap(({ region }) => region ?? [])
+  const data = await decodeImages(chosen, shape as never, regions?.length ? regions : undefined)
+  return { ...column, kind: 'tensor', shape, data }
 }
 
 /** The same numbers in another type. */
@@ -54,9 +67,13 @@ function as(value: Tensor, dtype: DType): Tensor {
   }
 }
 
+/** Of one example of a column, when it feeds this input. */
+export const shapeOf = (column: Column, { shape }: TargetInfo): readonly number[] =>
+  column.kind === 'tensor' ? column.shape : (shape.slice(1) as number[])
+
 /** The shape of a batch as its input has it, which may have axes of one that the column lacks. */
-const batchShape = (count: number, column: Column, wanted: readonly (number | string)[]): readonly number[] => {
-  const sizes = column.shape.filter((dim) => dim !== 1)
+const batchShape = (count: number, shape: readonly number[], wanted: Shape): readonly number[] => {
+  const sizes = shape.filter((dim) => dim !== 1)
   let next = 0
   return [count, ...wanted.map((dim) => (dim === 1 ? 1 : sizes[next++]!))]
 }
@@ -78,16 +95,15 @@ export async function rowsFor(
   augmentation?: Augmentation,
 ): Promise<Tensor> {
   const column = columns[name]!
-  const crop = augmentation?.transforms.find((transform) => transform.kind === 'crop')
-  const source: TensorColumn =
-    column.kind === 'tensor'
-      ? column
-      : { ...column, kind: 'tensor', data: (await decoded(column, indices)).data as Uint8Array }
-  const places = column.kind === 'tensor' ? indices : Array.from(indices, (_, i) => i)
+  const shape = shapeOf(column, input)
+  const isFiles = column.kind === 'image files'
+  const source = isFiles ? await decoded(column, indices, shape, augmentation?.crops) : column
+  const places = isFiles ? Array.from(indices, (_, i) => i) : indices
+  // Regions of files are cut out by now.
+  const crops = augmentation?.crops.map(({ region, ...crop }) => (region && !isFiles ? { ...crop, region } : crop))
+  const shift = augmentation?.transforms.find((transform) => transform.kind === 'crop')
   const rows =
-    augmentation && isImages(column)
-      ? taken(source, places, augmentation.crops, crop?.border ?? 'black')
-      : gathered(source, places)
+    crops && isImages(column) ? taken(source, places, crops, shift?.border ?? 'black') : gathered(source, places)
   const { dtype, data } = as(rows, input.dtype)
-  return tensorOf(dtype, batchShape(indices.length, column, input.shape.slice(1)), data)
+  return tensorOf(dtype, batchShape(indices.length, shape, input.shape.slice(1)), data)
 }

@@ -9,6 +9,23 @@ export interface Crop {
   readonly top: number
   readonly left: number
   readonly flip: boolean
+  /** What is cut out and resized before. */
+  readonly region?: Region
+}
+
+/** A region of an image, before its size is known: areas (parts of the image's) and ratios to try, and where it lies, 0 … 1. */
+export interface Region {
+  readonly tries: readonly (readonly [area: number, ratio: number])[]
+  readonly down: number
+  readonly right: number
+}
+
+/** Whole pixels of an image. */
+export interface Box {
+  readonly top: number
+  readonly left: number
+  readonly height: number
+  readonly width: number
 }
 
 /** The image as it is. */
@@ -18,16 +35,74 @@ export const inPlace: Crop = { top: 0, left: 0, flip: false }
 export const transformsOf = (augment: Recipe['augment']): readonly Transform[] =>
   typeof augment === 'boolean' ? (augment ? paperAugmentation : []) : augment
 
+/** As many as torchvision's RandomResizedCrop tries. */
+const TRIES = 10
+
+function drawRegion({ scale, ratio }: Transform & { kind: 'random-resized-crop' }, random: RandomStream): Region {
+  const between = ([least, most]: readonly [number, number]) => least + (most - least) * random.uniform()
+  const logs = [Math.log(ratio[0]), Math.log(ratio[1])] as const
+  const tries = Array.from({ length: TRIES }, () => [between(scale), Math.exp(between(logs))] as const)
+  return { tries, down: random.uniform(), right: random.uniform() }
+}
+
+/** Where a region lies in an image of this size: the first that fits into it, else as much of its middle as the last ratio allows. */
+export function boxOf({ tries, down, right }: Region, height: number, width: number): Box {
+  const sizes = tries.map(([area, ratio]) => ({
+    height: Math.max(1, Math.round(Math.sqrt((area * height * width) / ratio))),
+    width: Math.max(1, Math.round(Math.sqrt(area * height * width * ratio))),
+  }))
+  const box = sizes.find((size) => size.height <= height && size.width <= width)
+  if (box) {
+    const place = (part: number, room: number) => Math.min(room, Math.floor(part * (room + 1)))
+    return { ...box, top: place(down, height - box.height), left: place(right, width - box.width) }
+  }
+  const ratio = tries.at(-1)![1]
+  const whole = {
+    height: Math.max(1, Math.min(height, Math.round(width / ratio))),
+    width: Math.max(1, Math.min(width, Math.round(height * ratio))),
+  }
+  return { ...whole, top: (height - whole.height) >> 1, left: (width - whole.width) >> 1 }
+}
+
+/**
+ * A region of planes of [height, width] bytes, made as large as the planes are: linear between the pixels, whose values hold at
+ * their centres.
+ */
+export function resizeBox(from: Uint8Array, to: Uint8Array, height: number, width: number, box: Box): void {
+  const along = (size: number, begin: number, length: number) =>
+    Array.from({ length: size }, (_, i) => {
+      const at = Math.min(length - 1, Math.max(0, ((i + 0.5) * length) / size - 0.5))
+      const low = Math.floor(at)
+      return [begin + low, begin + Math.min(length - 1, low + 1), at - low] as const
+    })
+  const rows = along(height, box.top, box.height)
+  const columns = along(width, box.left, box.width)
+  const plane = height * width
+  for (let base = 0; base < to.length; base += plane) {
+    for (let y = 0; y < height; y++) {
+      const [upper, lower, down] = rows[y]!
+      for (let x = 0; x < width; x++) {
+        const [left, right, across] = columns[x]!
+        const row = (at: number) =>
+          from[base + at * width + left]! * (1 - across) + from[base + at * width + right]! * across
+        to[base + y * width + x] = Math.round(row(upper) * (1 - down) + row(lower) * down)
+      }
+    }
+  }
+}
+
 /** Draws how an image is taken; each transform always takes as many draws. */
 export function drawCrop(transforms: readonly Transform[], random: RandomStream, alternating: () => boolean): Crop {
   let { top, left, flip } = inPlace
+  let region: Region | undefined
   for (const transform of transforms) {
     if (transform.kind === 'crop') {
       top = random.below(2 * transform.pixels + 1) - transform.pixels
       left = random.below(2 * transform.pixels + 1) - transform.pixels
-    } else flip = transform.alternating ? alternating() : random.below(2) === 1
+    } else if (transform.kind === 'random-resized-crop') region = drawRegion(transform, random)
+    else flip = transform.alternating ? alternating() : random.below(2) === 1
   }
-  return { top, left, flip }
+  return { top, left, flip, ...(region ? { region } : {}) }
 }
 
 /** Whether each image is mirrored in the first epoch, where mirroring alternates. */

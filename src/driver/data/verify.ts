@@ -10,11 +10,11 @@ import {
   countRecords,
   type DatasetFormat,
   findDataset,
-  maxBytes,
   readBytes,
   readClasses,
   recordBytes,
 } from './cifar.js'
+import { maxBytes } from './paths.js'
 
 export interface FileReport {
   readonly name: string

@@ -14,7 +14,7 @@ import type { TensorInfo } from '../../core/onnx/signature.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import type { MetricInfo, TargetInfo } from '../../core/training/signature.js'
 import { openBatches } from '../data/batchSource.js'
-import { bindColumns, checkColumns, type InputColumns } from '../data/bind.js'
+import { bindColumns, type InputColumns } from '../data/bind.js'
 import { type ImageSet, imageSet, type Split } from '../data/dataset.js'
 import type { Scores } from '../run/metrics.js'
 import type { Session } from '../runtime/session.js'
@@ -81,11 +81,11 @@ export interface EvaluateModelOptions {
  * @throws UserError when model and data do not fit, or a prediction is not finite
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<Evaluation | undefined> {
-  const { session, scored, split, name = 'test', inputs: columns, testAugment, logits, signal } = options
+  const { session, scored, name = 'test', inputs: columns, testAugment, logits, signal } = options
   const inputs = session.inputs.map((info) => ({ ...info, shape: [...info.shape] }))
   const own = { inputs, targets: [...scored.targets] }
-  const bindings = bindColumns(own, { train: split }, columns)
-  checkColumns({ [name]: split }, bindings)
+  const { bindings, splits } = bindColumns(own, { [name]: options.split }, columns)
+  const split = splits[name]!
   const fixed = inputs[0]?.shape[0]
   const fixedBatch = typeof fixed === 'number' ? fixed : undefined
   const scorer = await Scorer.open({

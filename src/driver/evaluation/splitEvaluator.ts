@@ -6,8 +6,8 @@ import { widen } from '../../core/graph/tensor.js'
 import type { TestAugment } from '../../core/model/recipe.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
 import { openBatches } from '../data/batchSource.js'
-import type { Binding } from '../data/bind.js'
-import type { Dataset, Split } from '../data/dataset.js'
+import type { Binding, Bound } from '../data/bind.js'
+import type { Split } from '../data/dataset.js'
 import type { SessionSettings } from '../runtime/protocol.js'
 import type { PlannedStep } from '../targets/target.js'
 import { EVALUATION_BATCH, evaluateSplit } from './evaluator.js'
@@ -26,8 +26,8 @@ export interface Evaluator {
 
 export interface EvaluatorOptions {
   readonly model: TrainableModel
-  readonly data: Dataset
   readonly bindings: readonly Binding[]
+  readonly splits: Bound<'training' | 'test'>['splits']
   readonly planned: Pick<PlannedStep, 'predictor'>
   readonly settings: SessionSettings
 }
@@ -58,19 +58,19 @@ function once<T>(compute: (name: string) => T): (name: string) => T {
 }
 
 export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
-  const { model, data, bindings, planned, settings } = options
+  const { model, splits, bindings, planned, settings } = options
   const { signature, scoring, fixedBatch } = model
   if (!scoring)
     throw new UserError(
       "the model's file does not say its loss (rdm.loss), so that nothing can be evaluated: export it again",
     )
-  const variance = once((target) => varianceOf(data.test, bindings, target))
+  const variance = once((target) => varianceOf(splits.test, bindings, target))
   const scorer = await Scorer.open({ scoring, measured: signature, varianceOf: variance })
   const inputs = signature.inputs.map(({ name }) => name)
   const targets = new Set([...inputs, ...signature.targets.map(({ name }) => name)])
   const wanted = scorer.inputs.filter((name) => !targets.has(name))
   const predictor = planned.predictor?.(wanted, settings) ?? sessionPredictor(model, { ...settings, optimize: true })
-  const source = await openBatches(data.test, bindings, { batchSize: fixedBatch ?? EVALUATION_BATCH })
+  const source = await openBatches(splits.test, bindings, { batchSize: fixedBatch ?? EVALUATION_BATCH })
   return {
     async check(state) {
       // Without the rewriting of the graph, which takes longer than the refusal.
@@ -89,7 +89,7 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
         await predictor.rest()
       }
     },
-    trainingVariance: once((target) => varianceOf(data.train, bindings, target)),
+    trainingVariance: once((target) => varianceOf(splits.training, bindings, target)),
     async close() {
       await predictor.close()
       await scorer.close()

@@ -9,7 +9,7 @@ import { BatchNormTraining } from '../../core/ops/index.js'
 import { valueAt } from '../../core/training/schedule.js'
 import { Epochs } from '../data/batches.js'
 import { type BatchSource, openBatches } from '../data/batchSource.js'
-import { type Binding, bindColumns, checkColumns } from '../data/bind.js'
+import { type Bound, bindColumns } from '../data/bind.js'
 import { type Dataset, type ImageSet, type Split, withColumns } from '../data/dataset.js'
 import { transformsOf } from '../data/transforms.js'
 import { type Evaluator, openEvaluator } from '../evaluation/splitEvaluator.js'
@@ -89,7 +89,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const resume = options.resume ?? false
   const data = withColumns(options.data)
   const { model, dataPath, config: overrides = {} } = options
-  checkData(model, data, overrides.inputs)
+  // A run that goes on knows its own inputs, and has its folder.
+  if (!resume) checkData(model, data, overrides.inputs)
   await ensureFolder(folder, resume)
   const unlock = lockFolder(folder)
   const open: { close(): Promise<void> }[] = []
@@ -109,7 +110,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const { config } = checkpoint
     const tell = (message: string) => options.onEvent?.({ event: 'notice', message })
     if (notice !== undefined) tell(notice)
-    const bindings = checkData(model, data, config.inputs)
+    const { bindings, splits } = checkData(model, data, config.inputs)
     checkBatches(model, data.train.count, config)
     const stepModel = config.accumulate === 1 ? model : accumulating(model)
     const hyperparameters = hyperparametersOf(stepModel.signature, config)
@@ -136,12 +137,12 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     await keepPlan(folder, planned.plan)
     const settings = { threads, runtime, provider, device }
     const { batchSize, dropLast, seed, augment, accumulate } = config
-    const source = await openBatches(data.train, bindings, {
+    const source = await openBatches(splits.training, bindings, {
       ...{ batchSize, dropLast, seed },
       transforms: transformsOf(augment),
     })
     open.push(source)
-    const evaluator = await openEvaluator({ model, data, bindings, planned, settings })
+    const evaluator = await openEvaluator({ model, splits, bindings, planned, settings })
     open.push(evaluator)
     // What the runtime refuses after an epoch it refuses before the first step.
     await evaluator.check(state)
@@ -172,10 +173,12 @@ export async function fit(options: FitOptions): Promise<FitResult> {
  * Finds what feeds the step, and checks all of it.
  * @throws UserError when model and data do not fit
  */
-export function checkData(model: TrainableModel, data: Dataset, inputs?: FitConfig['inputs']): readonly Binding[] {
-  const bindings = bindColumns(model.signature, data, inputs)
-  checkColumns({ training: data.train, test: data.test }, bindings)
-  return bindings
+export function checkData(
+  model: TrainableModel,
+  { train, test }: Dataset,
+  inputs?: FitConfig['inputs'],
+): Bound<'training' | 'test'> {
+  return bindColumns(model.signature, { training: train, test }, inputs)
 }
 
 /** Whether a batch norm sees one number a channel of each example, so that a batch of one has no variance. */

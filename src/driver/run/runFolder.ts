@@ -37,6 +37,8 @@ const runInfoSchema = z.strictObject({
   data: z.strictObject({
     /** Where the data were read from, or null when they did not come from a folder. */
     path: z.string().nullable(),
+    /** The part that was held out as the test set, where the data have none. */
+    heldOut: z.number().gt(0).lt(1).optional(),
     sha256: z.string(),
   }),
   config: fitConfigSchema,
@@ -90,6 +92,8 @@ export function dataFingerprint({ train, test }: Dataset): string {
   return hash.digest('hex')
 }
 
+const heldOutOf = ({ heldOut }: Dataset) => (heldOut === undefined ? {} : { heldOut })
+
 /** Whether there is a run in the folder to go on with. */
 export const hasRun = (folder: string): boolean => existsSync(join(folder, runFiles.config))
 
@@ -141,7 +145,7 @@ async function startRun({ folder, model, data, dataPath, config: overrides }: Op
   await writeInfo(folder, {
     format: 'rdm-onnx run 1',
     model: model.fingerprint,
-    data: { path: dataPath === undefined ? null : resolve(dataPath), sha256 },
+    data: { path: dataPath === undefined ? null : resolve(dataPath), ...heldOutOf(data), sha256 },
     config,
     recipe: model.recipe,
   })
@@ -165,7 +169,7 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   }
   const config = resumedConfig(info.config, overrides, folder)
   const path = dataPath === undefined ? info.data.path : resolve(dataPath)
-  await writeInfo(folder, { ...info, config, data: { path, sha256 } })
+  await writeInfo(folder, { ...info, config, data: { path, ...heldOutOf(data), sha256 } })
   const loaded = await loadCheckpoint(folder)
   const plan = planFor(info, config)
   if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined, plan }

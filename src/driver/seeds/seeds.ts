@@ -59,8 +59,8 @@ export interface SeedsOptions {
 export async function fitSeeds(options: SeedsOptions): Promise<SeedsSummary> {
   const { model, data, seeds, resume = false, signal } = options
   const out = resolve(options.out)
-  checkData(model, data, options.config?.inputs)
   const first = resume ? await firstBegunRun(out, seeds) : undefined
+  checkData(model, data, options.config?.inputs ?? first?.info.config.inputs)
   if (!first) await refuseRuns(out, seeds)
   else if (first.info.model !== model.fingerprint)
     throw new UserError(

@@ -4,7 +4,7 @@ import { evaluateValues } from '../../../src/core/graph/evaluate.js'
 import { graph } from '../../../src/core/graph/graph.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
 import { GraphError, input, type Value } from '../../../src/core/graph/value.js'
-import { batchNorm, conv2d, linear, normalizePixels } from '../../../src/core/layers/index.js'
+import { batchNorm, conv2d, linear, normalizePixels, standardize } from '../../../src/core/layers/index.js'
 
 const image = input('image', 'float32', ['batch', 6, 9, 9])
 const features = input('features', 'float32', ['batch', 5])
@@ -104,5 +104,33 @@ describe('errors', () => {
   it.each(rows)('%s', (message, call) => {
     expect(call).toThrow(GraphError)
     expect(call).toThrow(message)
+  })
+})
+
+describe('standardize', () => {
+  const statistics = { mean: [1, -2], std: [2, 0.5] }
+  const rows = numbers('float32', [2, 2], [3, -2, 1, -1])
+
+  it('is (x − mean)/std of each feature, without parameters', () => {
+    const x = input('x', 'float32', ['batch', 2])
+    const y = standardize(x, statistics)
+    expect(y.shape).toEqual(['batch', 2])
+    expect(parametersOf(x, y)).toEqual({})
+    expect([...evaluateValues([y], new Map([[x, rows]]))[0]!.data]).toEqual([1, 0, 0, 2])
+  })
+
+  it('makes float32 of whole numbers', () => {
+    const x = input('x', 'int64', ['batch', 2])
+    const y = standardize(x, statistics)
+    expect(y.dtype).toBe('float32')
+    expect([...evaluateValues([y], new Map([[x, numbers('int64', [1, 2], [5, 0])]]))[0]!.data]).toEqual([2, 4])
+  })
+
+  it('refuses statistics of other features, and those that divide by nothing', () => {
+    const x = input('x', 'float32', ['batch', 3])
+    expect(() => standardize(x, statistics)).toThrow('3 features need as many numbers for mean, got 2')
+    expect(() => standardize(x, { mean: [0, 0, 0], std: [1, 0, 1] })).toThrow(
+      'feature 1 has mean 0 and standard deviation 0',
+    )
   })
 })

@@ -1,164 +1,133 @@
-// Which column feeds which input, and what is said where none does.
-import { describe, expect, it } from 'vitest'
-import { UserError } from '../../../src/core/errors.js'
-import { type Tensor, tensor } from '../../../src/core/graph/tensor.js'
-import type { StepSignature, TargetInfo } from '../../../src/core/training/signature.js'
-import { bindColumns, checkColumns, type InputColumns } from '../../../src/driver/data/bind.js'
+// Which columns feed which input: by name, by what is said, because only they fit, and several as one.
+import { describe, expect, test } from 'vitest'
+import type { DType, Tensor } from '../../../src/core/graph/tensor.js'
+import { tensor } from '../../../src/core/graph/tensor.js'
+import type { TargetInfo } from '../../../src/core/training/signature.js'
+import { bindColumns, type InputColumns } from '../../../src/driver/data/bind.js'
 import type { Column, Split } from '../../../src/driver/data/dataset.js'
 
-type DType = Tensor['dtype']
+const numbers = (dtype: DType, values: readonly number[], classes?: readonly string[]): Column =>
+  ({
+    kind: 'tensor',
+    dtype,
+    shape: [],
+    data: (tensor(dtype, [values.length], values) as Tensor).data,
+    ...(classes ? { classes } : {}),
+  }) as Column
 
-const column = (
-  dtype: DType,
-  shape: readonly number[],
-  values: readonly number[] = [0],
-  classes?: readonly string[],
-) => {
-  const size = shape.reduce((a, b) => a * b, 1)
-  const data = Array.from({ length: Math.max(values.length, size) }, (_, i) => values[i % values.length]!)
-  const { data: stored } = tensor(dtype, [data.length], data)
-  return { kind: 'tensor', dtype, shape, data: stored, ...(classes ? { classes } : {}) } as Column
-}
-const split = (columns: Readonly<Record<string, Column>>, count = 1): Split => ({ count, columns })
-const info = (name: string, dtype: DType, shape: TargetInfo['shape'], more: Partial<TargetInfo> = {}): TargetInfo => ({
-  name,
-  dtype,
-  shape,
-  ...more,
-})
-type Wanted = Pick<StepSignature, 'inputs' | 'targets'>
-
-const bound = (wanted: Wanted, columns: Readonly<Record<string, Column>>, given?: InputColumns) =>
-  bindColumns(wanted, { train: split(columns) }, given).map(({ input, column: name }) => `${input.name} ← ${name}`)
-
-const classifier: Wanted = {
-  inputs: [info('images', 'uint8', ['batch', 1, 4, 4])],
-  targets: [info('labels', 'int64', ['batch'], { classes: 3 })],
-}
-const regression: Wanted = {
-  inputs: [info('x', 'float32', ['batch', 2])],
-  targets: [info('targets', 'float32', ['batch', 1])],
+const houses: Split = {
+  count: 3,
+  columns: {
+    area: numbers('float32', [50, 80, 120]),
+    rooms: numbers('int64', [2, 3, 5]),
+    price: numbers('float32', [1, 2, 3]),
+    city: numbers('uint8', [0, 1, 1], ['Bonn', 'Köln']),
+    'a,b': numbers('float32', [7, 8, 9]),
+  },
 }
 
-describe('an input is fed', () => {
-  it.each<[string, Wanted, Readonly<Record<string, Column>>, InputColumns | undefined, readonly string[]]>([
-    [
-      'from the column of its name',
-      regression,
-      { targets: column('float32', [1]), x: column('float32', [2]), other: column('float32', [2]) },
-      undefined,
-      ['x ← x', 'targets ← targets'],
-    ],
-    [
-      'from the column that the user names',
-      regression,
-      { x: column('float32', [2]), y: column('float32', [1]), z: column('float32', [2]) },
-      { x: 'z', targets: 'y' },
-      ['x ← z', 'targets ← y'],
-    ],
-    [
-      'from the only one that fits, where axes of one number do not count and bytes are whole numbers',
-      classifier,
-      { pictures: column('uint8', [4, 4]), digit: column('uint8', []) },
-      undefined,
-      ['images ← pictures', 'labels ← digit'],
-    ],
-    [
-      'for targets from whole numbers as well, where floats are wanted',
-      { inputs: [], targets: regression.targets },
-      { yes: column('bool', []) },
-      undefined,
-      ['targets ← yes'],
-    ],
-    [
-      'from a column of any length, where the size is a symbol',
-      { inputs: [info('tokens', 'int64', ['batch', 'length'])], targets: [] },
-      { text: column('int32', [7]) },
-      undefined,
-      ['tokens ← text'],
-    ],
-  ])('%s', (_, wanted, columns, given, expected) => {
-    expect(bound(wanted, columns, given)).toEqual(expected)
+const x = (features: number | string): TargetInfo => ({ name: 'x', dtype: 'float32', shape: ['batch', features] })
+const price: TargetInfo = { name: 'price', dtype: 'float32', shape: ['batch', 1] }
+const labels: TargetInfo = { name: 'labels', dtype: 'int64', shape: ['batch'], classes: 2 }
+
+const bound = (input: TargetInfo, target: TargetInfo, given?: InputColumns, split = houses) =>
+  bindColumns({ inputs: [input], targets: [target] }, { training: split }, given).splits.training.columns
+const dataOf = (column: Column | undefined) =>
+  column?.kind === 'tensor' ? Array.from(column.data as Float32Array) : []
+const refused = (...args: Parameters<typeof bound>) => {
+  try {
+    bound(...args)
+    return 'nothing'
+  } catch (error) {
+    return String(error)
+  }
+}
+
+describe('several columns as one', () => {
+  test('in the order in which they are listed, in the type of the input', () => {
+    const columns = bound(x(2), price, { x: 'rooms, area' })
+    expect(columns.x).toMatchObject({ dtype: 'float32', shape: [2] })
+    expect(dataOf(columns.x)).toEqual([2, 50, 3, 80, 5, 120])
+    expect(dataOf(columns.price)).toEqual([1, 2, 3])
+  })
+  test('all that feed nothing else and are no classes', () => {
+    expect(dataOf(bound(x(3), price, { x: '*' }).x)).toEqual([50, 2, 7, 80, 3, 8, 120, 5, 9])
+    expect(dataOf(bound(x(3), labels, { x: '*', labels: 'rooms' }, renamed()).x)).toHaveLength(9)
+  })
+  test('without being told, where there are just as many as the input takes', () => {
+    expect(bound(x(3), price).x).toMatchObject({ shape: [3] })
+    expect(bound(x(4), labels)).toMatchObject({ x: { shape: [4] }, labels: { classes: ['Bonn', 'Köln'] } })
+    expect(refused(x(2), price)).toBe(
+      "UserError: the data have no column for the input 'x' (float32[batch, 2]); they have 'area' float32[], 'rooms' int64[], " +
+        "'price' float32[], 'city' uint8[], 'a,b' float32[]: say which with --input x=COLUMN, or several, =A,B,C or =* for all",
+    )
+  })
+  test('a column whose name has a comma is that column', () => {
+    expect(dataOf(bound(x(1), price, { x: 'a,b' }).x)).toEqual([7, 8, 9])
+  })
+  test('what does not fit', () => {
+    expect(refused(x(2), price, { x: 'area,flat' })).toMatch(/the data have no column 'flat' for the input 'x'/)
+    expect(refused(x(2), price, { x: 'area,city' })).toBe(
+      "UserError: the column 'city' holds names of classes, not numbers for the input 'x' (float32[batch, 2]): leave it out, or write it as numbers",
+    )
+    expect(refused(x(3), price, { x: 'area,rooms' })).toBe(
+      "UserError: the input 'x' (float32[batch, 3]) does not take the numbers of 2 columns: 'area' float32[], 'rooms' int64[]",
+    )
+    const whole: TargetInfo = { name: 'x', dtype: 'int64', shape: ['batch', 2] }
+    expect(refused(whole, price, { x: 'area,rooms' })).toMatch(/'area' float32\[\] does not fit the input 'x'/)
   })
 })
 
-const images = column('uint8', [1, 4, 4])
-describe('what does not fit is refused', () => {
-  it.each<[string, () => unknown]>([
-    [
-      "the model has no input 'pictures'; it has 'images', 'labels'",
-      () => bound(classifier, { images }, { pictures: 'images' }),
-    ],
-    [
-      "the data have no column 'digits' for the target 'labels' (int64[batch]); they have 'images' uint8[1, 4, 4]",
-      () => bound(classifier, { images }, { labels: 'digits' }),
-    ],
-    [
-      "the column 'images' uint8[3, 4, 4] does not fit the input 'images' (uint8[batch, 1, 4, 4]); expected uint8[1, 4, 4] an example",
-      () => bound(classifier, { images: column('uint8', [3, 4, 4]), labels: column('uint8', []) }),
-    ],
-    [
-      "the column 'x' uint8[2] does not fit the input 'x' (float32[batch, 2]); expected float32[2] an example",
-      () => bound(regression, { x: column('uint8', [2]), targets: column('float32', [1]) }),
-    ],
-    [
-      "the column 'labels' float32[] does not fit the target 'labels' (int64[batch]); expected int64[] an example",
-      () => bound(classifier, { images, labels: column('float32', []) }),
-    ],
-    // Two fit, or none.
-    [
-      "the data have no column for the target 'labels' (int64[batch]); they have 'images' uint8[1, 4, 4], 'coarse' uint8[], 'fine' uint8[]: say which with --input labels=COLUMN",
-      () => bound(classifier, { images, coarse: column('uint8', []), fine: column('uint8', []) }),
-    ],
-    [
-      "the data have no column for the input 'x' (float32[batch, 2]); they have 'targets' float32[1]: say which with --input x=COLUMN",
-      () => bound(regression, { targets: column('float32', [1]) }),
-    ],
-    // A column called as an object's own properties are is none.
-    [
-      "the data have no column 'constructor' for the target 'labels' (int64[batch]); they have 'images' uint8[1, 4, 4]",
-      () => bound(classifier, { images }, { labels: 'constructor' }),
-    ],
-  ])('%s', (message, call) => {
-    expect(call).toThrow(new UserError(message))
+/** Labels as a table has them: whole numbers that are floats. */
+function renamed(second = 1): Split {
+  return { ...houses, columns: { ...houses.columns, rooms: numbers('float32', [0, second, 1]) } }
+}
+
+describe('labels', () => {
+  test('may be written as floats, where they are named', () => {
+    expect(dataOf(bound(x(1), labels, { x: 'area', labels: 'rooms' }, renamed()).labels)).toEqual([0, 1, 1])
+    expect(refused(x(1), labels, { x: 'area', labels: 'rooms' }, renamed(0.5))).toBe(
+      "UserError: the training set: example 1 (counted from 0) has 0.5 in the column 'rooms'; expected 0 to 1, as the model has 2 classes",
+    )
+  })
+  test('of another number of classes', () => {
+    expect(refused(x(1), { ...labels, classes: 3 }, { x: 'area', labels: 'city' })).toBe(
+      "UserError: the model has 3 classes, the column 'city' of the data has 2",
+    )
   })
 })
 
-describe('the numbers of labels', () => {
-  const bindings = (more: Partial<TargetInfo> = {}) => [
-    { input: info('labels', 'int64', ['batch'], { classes: 3, ...more }), column: 'digit' },
-  ]
-  const digits = (values: readonly number[], classes?: readonly string[]) =>
-    split({ digit: column('int32', [], values, classes) }, values.length)
-
-  it.each<[string, () => unknown]>([
-    ['there are no test examples', () => checkColumns({ train: digits([0]), test: digits([]) }, bindings())],
-    [
-      "the test set has no column 'digit', which the training set has",
-      () => checkColumns({ train: digits([0]), test: split({ image: images }) }, bindings()),
-    ],
-    [
-      "the model has 3 classes, the column 'digit' of the data has 2",
-      () => checkColumns({ train: digits([0], ['a', 'b']) }, bindings()),
-    ],
-    [
-      "the train set: example 2 (counted from 0) has 3 in the column 'digit'; expected 0 to 2, as the model has 3 classes",
-      () => checkColumns({ train: digits([0, 2, 3]) }, bindings()),
-    ],
-    [
-      "the test set: example 0 (counted from 0) has -1 in the column 'digit'; expected 0 to 2, as the model has 3 classes",
-      () => checkColumns({ train: digits([0]), test: digits([-1]) }, bindings({ ignored: -100 })),
-    ],
-    // Several labels an example.
-    [
-      "the train set: example 1 (counted from 0) has 7 in the column 'digit'; expected 0 to 2, as the model has 3 classes",
-      () => checkColumns({ train: split({ digit: column('int32', [2], [0, 1, 2, 7]) }, 2) }, bindings()),
-    ],
-  ])('%s', (message, call) => {
-    expect(call).toThrow(new UserError(message))
+describe('image files', () => {
+  const files: Split = {
+    count: 1,
+    columns: {
+      pictures: { kind: 'image files', dtype: 'uint8', shape: ['channels', 'height', 'width'], files: ['a.png'] },
+      labels: numbers('uint8', [0], ['a', 'b']),
+    },
+  }
+  const images = (...shape: (number | string)[]): TargetInfo => ({
+    name: 'images',
+    dtype: 'uint8',
+    shape: ['batch', ...shape],
   })
-
-  it('may be one that does not count', () => {
-    expect(() => checkColumns({ train: digits([0, -100, 2]) }, bindings({ ignored: -100 }))).not.toThrow()
+  test('feed images of any known size', () => {
+    expect(bound(images(3, 8, 8), labels, {}, files).images).toMatchObject({ files: ['a.png'] })
+    expect(bound(images(1, 28, 28), labels, {}, files).images).toMatchObject({ files: ['a.png'] })
+    for (const shape of [[3, 'height', 'width'], [2, 8, 8], [64]])
+      expect(refused(images(...shape), labels, { images: 'pictures' }, files)).toMatch(
+        /expected uint8 \[batch, 1 or 3, height, width\] with known sizes, as image files become$/,
+      )
   })
+})
+
+test('a set without a column, and one without examples', () => {
+  const signature = { inputs: [x(1)], targets: [price] }
+  const { area, price: prices } = houses.columns
+  const only = { count: 3, columns: { area: area! } }
+  const given = { x: 'area' }
+  expect(() => bindColumns(signature, { training: houses, test: only }, given)).toThrow(
+    "the test set has no column 'price', which the training set has",
+  )
+  const none = { count: 0, columns: { area: area!, price: prices! } }
+  expect(() => bindColumns(signature, { training: houses, test: none }, given)).toThrow('there are no test examples')
 })

@@ -2,13 +2,21 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { create } from 'tar'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { md5 } from '../../../src/driver/data/checksums.js'
 import { cifarLayouts } from '../../../src/driver/data/cifar.js'
-import { type Archive, fetchDataset, officialArchives } from '../../../src/driver/data/fetch.js'
+import {
+  type Archive,
+  type FileSet,
+  fetchDataset,
+  fetchFiles,
+  officialArchives,
+  officialFiles,
+} from '../../../src/driver/data/fetch.js'
 import { verifyDataset } from '../../../src/driver/data/verify.js'
-import { randomSet, refusal, temporaryFolder, tinyCifar10, tinyCifar100 } from './support.js'
+import { idx, randomSet, refusal, temporaryFolder, tinyCifar10, tinyCifar100 } from './support.js'
 
 const folder = cifarLayouts.cifar10.folder
 const partName = `${folder}.tar.gz.part`
@@ -124,6 +132,79 @@ describe('a download that works', () => {
     expect(Object.values(officialArchives).map(({ url, bytes, md5 }) => [url, bytes, md5])).toEqual([
       ['https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz', 170052171, 'c32a1d4ab5d03f1284b67883e8d87530'],
       ['https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz', 168513733, '03b5dce01913d631647c71ecec9e9cb8'],
+    ])
+  })
+})
+
+describe('files that stay as they are', () => {
+  const images = (count: number) => gzipSync(idx([count, 2, 2], randomSet(1).images.subarray(0, 4 * count)))
+  const labels = (count: number) => gzipSync(idx([count], new Uint8Array(count)))
+  const contents: Readonly<Record<string, Buffer>> = {
+    'train-images-idx3-ubyte.gz': images(500),
+    'train-labels-idx1-ubyte.gz': labels(500),
+    't10k-images-idx3-ubyte.gz': images(20),
+    't10k-labels-idx1-ubyte.gz': labels(20),
+  }
+  const set = (changes: Partial<FileSet> = {}): FileSet => ({
+    folder: 'digits',
+    url: `${origin}/`,
+    files: Object.entries(contents).map(([name, bytes]) => ({ name, bytes: bytes.length, md5: md5(bytes) })),
+    ...changes,
+  })
+  const serve: Handler = (request, response) => ranged(contents[request.url!.slice(1)]!)(request, response)
+
+  test('downloads all of them, and nothing a second time', async () => {
+    const dir = temporaryFolder()
+    handler = serve
+    const seen: number[] = []
+    const { folder, dataset, fresh } = await fetchFiles(set(), dir, { onProgress: (bytes) => seen.push(bytes) })
+    expect({ folder, fresh, counts: [dataset.train.count, dataset.test.count] }).toEqual({
+      folder: join(dir, 'digits'),
+      fresh: true,
+      counts: [500, 20],
+    })
+    expect(readdirSync(dir)).toEqual(['digits'])
+    expect(seen.at(-1)).toBe(Object.values(contents).reduce((sum, { length }) => sum + length, 0))
+    expect(await fetchFiles(set(), dir)).toMatchObject({ fresh: false })
+    expect(ranges).toHaveLength(4)
+  })
+  test('goes on where it broke off', async () => {
+    const dir = temporaryFolder()
+    handler = (request, response) =>
+      request.url!.includes('t10k-images')
+        ? breaksAfter(contents[request.url!.slice(1)]!, 30)(request, response)
+        : serve(request, response)
+    expect(await refusal(fetchFiles(set(), dir))).toMatch(/t10k-images-idx3-ubyte.gz: the connection broke off/)
+    expect(readdirSync(dir)).toEqual(['digits.part'])
+    handler = serve
+    ranges = []
+    expect(await fetchFiles(set(), dir)).toMatchObject({ fresh: true })
+    expect(ranges).toEqual(['bytes=30-', undefined])
+  })
+  test('another file is refused by its checksum', async () => {
+    handler = serve
+    const files = set().files.map((file) => ({ ...file, md5: '0'.repeat(32) }))
+    expect(await refusal(fetchFiles(set({ files }), temporaryFolder()))).toMatch(
+      /: md5 of what came is [0-9a-f]{32}; expected 0{32}/,
+    )
+  })
+  test('the official files', () => {
+    const said = Object.values(officialFiles).flatMap(({ url, files }) =>
+      files.map(({ name, md5 }) => `${md5} ${url}${name}`),
+    )
+    const [mnist, fashion] = [
+      'https://ossci-datasets.s3.amazonaws.com/mnist/',
+      'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/',
+    ]
+    expect(said).toEqual([
+      `f68b3c2dcbeaaa9fbdd348bbdeb94873 ${mnist}train-images-idx3-ubyte.gz`,
+      `d53e105ee54ea40749a09fcbcd1e9432 ${mnist}train-labels-idx1-ubyte.gz`,
+      `9fb629c4189551a2d022fa330f9573f3 ${mnist}t10k-images-idx3-ubyte.gz`,
+      `ec29112dd5afa0611ce80d1b7f02629c ${mnist}t10k-labels-idx1-ubyte.gz`,
+      `8d4fb7e6c68d591d4c3dfef9ec88bf0d ${fashion}train-images-idx3-ubyte.gz`,
+      `25c81989df183df01b3e8a0aad5dffbe ${fashion}train-labels-idx1-ubyte.gz`,
+      `bef4ecab320f06d8554ea6380940ec79 ${fashion}t10k-images-idx3-ubyte.gz`,
+      `bb300cfdad3c16e7a12a480ee83cd310 ${fashion}t10k-labels-idx1-ubyte.gz`,
     ])
   })
 })

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { crc32, deflateRawSync } from 'node:zlib'
 import { afterAll } from 'vitest'
 import { randomStream } from '../../../src/core/random.js'
 import { cifarLayouts, filesOf, pixelBytes } from '../../../src/driver/data/cifar.js'
@@ -68,3 +69,62 @@ export const refusal = (promise: Promise<unknown>): Promise<string> =>
     () => 'no error',
     (error: unknown) => String(error),
   )
+
+/** An IDX file of bytes. */
+export function idx(shape: readonly number[], bytes: Uint8Array, type = 8): Buffer {
+  const head = Buffer.alloc(4 + 4 * shape.length)
+  head.set([0, 0, type, shape.length])
+  shape.forEach((size, i) => {
+    head.writeUInt32BE(size, 4 + 4 * i)
+  })
+  return Buffer.concat([head, bytes])
+}
+
+/** A .npy file. */
+export function npy(header: string, data: Uint8Array): Buffer {
+  const head = Buffer.alloc(10)
+  head.write('\x93NUMPY\x01\x00', 'latin1')
+  head.writeUInt16LE(header.length, 8)
+  return Buffer.concat([head, Buffer.from(header), data])
+}
+export const npyHeader = (descr: string, shape: string, order = 'False') =>
+  `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': (${shape}), }`
+
+export interface ZipEntry {
+  readonly name: string
+  readonly content: Buffer
+  /** What is said of it otherwise than it is. */
+  readonly size?: number
+  readonly checksum?: number
+  readonly packed?: Buffer
+}
+
+/** A zip archive, honest unless told otherwise. */
+export function zip(...entries: readonly ZipEntry[]): Buffer {
+  const pieces: Buffer[] = []
+  const directory: Buffer[] = []
+  let offset = 0
+  for (const { name, content, size = content.length, checksum = crc32(content), packed } of entries) {
+    const data = packed ?? deflateRawSync(content)
+    const common = Buffer.alloc(26)
+    common.writeUInt16LE(20, 0)
+    common.writeUInt16LE(8, 4)
+    common.writeUInt32LE(checksum, 10)
+    common.writeUInt32LE(data.length, 14)
+    common.writeUInt32LE(size, 18)
+    common.writeUInt16LE(name.length, 22)
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), data])
+    const rest = Buffer.alloc(14)
+    rest.writeUInt32LE(offset, 10)
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, rest, Buffer.from(name)]))
+    pieces.push(local)
+    offset += local.length
+  }
+  const end = Buffer.alloc(22)
+  end.write('PK\x05\x06')
+  end.writeUInt16LE(entries.length, 8)
+  end.writeUInt16LE(entries.length, 10)
+  end.writeUInt32LE(Buffer.concat(directory).length, 12)
+  end.writeUInt32LE(offset, 16)
+  return Buffer.concat([...pieces, ...directory, end])
+}
