@@ -109,8 +109,8 @@ describe('what does not fit is refused', () => {
       () => bound(regression, { x: column('uint8', [2]), targets: column('float32', [1]) }),
     ],
     [
-      "the column 'labels' float32[] does not fit the target 'labels' (int64[batch]); expected int64[] an example",
-      () => bound(classifier, { images, labels: column('float32', []) }),
+      "the train set: example 0 (counted from 0) has 0.5 in the column 'labels'; expected 0 to 2, as the model has 3 classes",
+      () => bound(classifier, { images, labels: column('float32', [], [0.5]) }),
     ],
     // Two fit, or none.
     [
@@ -118,7 +118,7 @@ describe('what does not fit is refused', () => {
       () => bound(classifier, { images, coarse: column('uint8', []), fine: column('uint8', []) }),
     ],
     [
-      "the data have no column for the input 'x' (float32[batch, 2]); they have 'targets' float32[1]: say which with --input x=COLUMN",
+      "the data have no column for the input 'x' (float32[batch, 2]); they have 'targets' float32[1]: say which with --input x=COLUMN, or several, =A,B,C or =* for all",
       () => bound(regression, { targets: column('float32', [1]) }),
     ],
     // A column called as an object's own properties are is none.
@@ -159,7 +159,7 @@ describe('the numbers of labels', () => {
     // Several labels an example.
     [
       "the train set: example 1 (counted from 0) has 7 in the column 'digit'; expected 0 to 2, as the model has 3 classes",
-      () => check({ train: split({ digit: column('int32', [2], [0, 1, 2, 7]) }, 2) }),
+      () => check({ train: split({ digit: column('int32', [2], [0, 1, 2, 7]) }, 2) }, labels({ shape: ['batch', 2] })),
     ],
   ])('%s', (message, call) => {
     expect(call).toThrow(new UserError(message))

@@ -55,10 +55,18 @@ export async function work(settings: WorkerSettings): Promise<void> {
   const name = `${hostname()}:${process.pid}`
   const threads = settings.machine.threads ?? Math.max(1, Math.floor(availableParallelism() / jobs))
   const own: Own = { ...settings, name, threads, data: new SharedData(store) }
+  let running = 0
   const worker = new Worker<unknown, Outcome, string, never, Report>(
     QUEUE,
     // BullMQ gives a signal to who takes three arguments.
-    (queued: Queued, token?: string, lost?: AbortSignal) => take(own, queued, token!, lost!),
+    async (queued: Queued, token?: string, lost?: AbortSignal) => {
+      running += 1
+      try {
+        return await take(own, queued, token!, lost!)
+      } finally {
+        running -= 1
+      }
+    },
     {
       ...{ connection: redis, name, concurrency: jobs },
       ...{ lockDuration: stalledAfter, stalledInterval: stalledAfter, maxStalledCount: MOST_STALLED },
@@ -73,8 +81,8 @@ export async function work(settings: WorkerSettings): Promise<void> {
     for (const key of keys) worker.cancelJob(key)
   })
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-  // Waits for the jobs, which stop by the same signal.
-  await worker.close()
+  // Waits for the jobs, which stop by the same signal. Who has none does not wait for a Redis that is away.
+  await worker.close(running === 0 && redis.status !== 'ready')
 }
 
 /** What all jobs of a worker share. */
