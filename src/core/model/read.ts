@@ -11,6 +11,7 @@ import type { Tensor, Tensors } from '../graph/tensor.js'
 import { formatType, nameOf, type Parameter, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
 import type { TensorInfo } from '../onnx/signature.js'
+import { inferenceBytes, withStateBytes } from '../onnx/stateBytes.js'
 import { decodeModel, encodeModel, tensorToProto, withConstants } from '../onnx/tensors.js'
 import { readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
@@ -26,6 +27,7 @@ import { defaultsOf, exportGraph, parametersAsInputs } from './write.js'
 
 type ModelProto = onnxProto.onnx.IModelProto
 type GraphProto = onnxProto.onnx.IGraphProto
+type FunctionProto = onnxProto.onnx.IFunctionProto
 
 /** @throws UserError where the step lacks an input or output of the signature, or has it in another type */
 function requireRole(found: Value | undefined, role: string, { name, ...type }: TensorInfo): void {
@@ -76,9 +78,9 @@ function withInitializers(graph: GraphProto | null | undefined, state: Tensors):
 }
 
 /** All functions that the nodes call, and those that these call in turn. */
-function calledFunctions({ graph, functions }: ModelProto): NonNullable<ModelProto['functions']> {
+function calledFunctions({ graph, functions }: ModelProto): ReadonlySet<FunctionProto> {
   const waiting = [...(graph?.node ?? [])]
-  const called = new Set<NonNullable<ModelProto['functions']>[number]>()
+  const called = new Set<FunctionProto>()
   for (let node = waiting.pop(); node; node = waiting.pop()) {
     const { domain, opType } = node
     const body = functions?.find((proto) => proto.name === opType && domainOf(proto.domain) === domainOf(domain))
@@ -86,7 +88,7 @@ function calledFunctions({ graph, functions }: ModelProto): NonNullable<ModelPro
     called.add(body)
     waiting.push(...(body.node ?? []))
   }
-  return (functions ?? []).filter((proto) => called.has(proto))
+  return called
 }
 
 function withState(model: ModelProto, state: Tensors): ModelProto {
@@ -95,12 +97,6 @@ function withState(model: ModelProto, state: Tensors): ModelProto {
     algorithm: withInitializers(info.algorithm, state),
   }))
   return { ...model, graph: withInitializers(model.graph, state), trainingInfo }
-}
-
-/** The inference graph alone; what only training needs (its functions and bindings) stays behind. */
-function inferenceModel(model: ModelProto, state: Tensors): ModelProto {
-  const graph = withInitializers(model.graph, state)
-  return { ...model, graph, trainingInfo: [], functions: calledFunctions(model) }
 }
 
 /** SHA-256 of the file without the numbers that training changes, how they were drawn, and which version of us wrote it. */
@@ -192,11 +188,12 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       recipe: readMetadata(properties, keys.recipe) ?? paperRecipe,
       withState(given) {
         checkState(state, given)
-        return encodeModel(withState(proto, given))
+        return withStateBytes(bytes, given)
       },
       inference(given) {
         checkState(state, given)
-        return encodeModel(inferenceModel(proto, given))
+        const called = calledFunctions(proto)
+        return inferenceBytes(bytes, given, (index) => called.has(proto.functions[index]!))
       },
       initialization: (seed) =>
         naming(source, () => {

@@ -2,6 +2,8 @@
 // and the numbers of an attribute one by one; the library that encodes here packs them, as proto3 does. Full protobuf parsers
 // take both, small ones that were written for ONNX alone need not: rten 0.27 refuses packed dimensions.
 
+import { UserError } from '../errors.js'
+
 /** What the length-delimited fields of a message hold, by number: a message, or packed numbers; others stay as they are. */
 interface Message {
   readonly [field: number]: () => Message | 'varints' | 'floats'
@@ -66,14 +68,13 @@ function parts(bytes: Uint8Array, message: Message): Uint8Array[] {
     const tag = readVarint(bytes, at)
     const [field, wire] = [Math.floor(tag / 8), tag % 8]
     const from = varintEnd(bytes, at)
+    const end = endOf(bytes, wire, from)
     if (wire !== DELIMITED) {
-      const end = wire === VARINT ? varintEnd(bytes, from) : from + (wire === FIXED64 ? 8 : 4)
       result.push(bytes.subarray(at, end))
       at = end
       continue
     }
     const begin = varintEnd(bytes, from)
-    const end = begin + readVarint(bytes, from)
     const content = bytes.subarray(begin, end)
     const holds = Object.hasOwn(message, field) ? message[field]!() : undefined
     if (holds === undefined) result.push(bytes.subarray(at, end))
@@ -88,9 +89,55 @@ function parts(bytes: Uint8Array, message: Message): Uint8Array[] {
   return result
 }
 
-/** An encoded ModelProto with all numbers one by one: byte for byte what ONNX's own library writes. */
-export function unpackedModel(bytes: Uint8Array): Uint8Array {
-  const all = parts(bytes, model)
+/** What becomes of the contents of a field: other bytes, or nothing. */
+export type Edit = (content: Uint8Array) => Uint8Array | undefined
+export const drop: Edit = () => undefined
+
+/**
+ * An encoded message with some fields changed. All others stay as they are: those too that a library for reading ONNX does not
+ * know, which would be lost by decoding and encoding.
+ * @param edits by number of the field; of one that is no message, no text and no bytes nothing but `drop`
+ */
+export function editMessage(bytes: Uint8Array, edits: Readonly<Record<number, Edit>>): Uint8Array {
+  const result: Uint8Array[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const tag = readVarint(bytes, at)
+    const [field, wire] = [Math.floor(tag / 8), tag % 8]
+    const from = varintEnd(bytes, at)
+    const edit = Object.hasOwn(edits, field) ? edits[field] : undefined
+    const begin = wire === DELIMITED ? varintEnd(bytes, from) : from
+    const end = endOf(bytes, wire, from)
+    if (!edit) result.push(bytes.subarray(at, end))
+    else {
+      const content = edit(bytes.subarray(begin, end))
+      if (content) result.push(bytes.subarray(at, from), varint(content.length), content)
+    }
+    at = end
+  }
+  return joined(result)
+}
+
+/** Where a field ends whose value begins at `from`. */
+function endOf(bytes: Uint8Array, wire: number, from: number): number {
+  switch (wire) {
+    case VARINT:
+      return varintEnd(bytes, from)
+    case FIXED64:
+      return from + 8
+    case FIXED32:
+      return from + 4
+    case DELIMITED:
+      return varintEnd(bytes, from) + readVarint(bytes, from)
+    default:
+      throw new UserError(`a field of the file has the wire type ${wire}, which ONNX does not use; write the file anew`)
+  }
+}
+
+/** The field of a message that holds bytes. */
+export const bytesField = (field: number, content: Uint8Array): Uint8Array =>
+  joined([varint(field * 8 + DELIMITED), varint(content.length), content])
+
+function joined(all: readonly Uint8Array[]): Uint8Array {
   const result = new Uint8Array(size(all))
   let at = 0
   for (const part of all) {
@@ -98,4 +145,9 @@ export function unpackedModel(bytes: Uint8Array): Uint8Array {
     at += part.length
   }
   return result
+}
+
+/** An encoded ModelProto with all numbers one by one: byte for byte what ONNX's own library writes. */
+export function unpackedModel(bytes: Uint8Array): Uint8Array {
+  return joined(parts(bytes, model))
 }
