@@ -2,16 +2,18 @@
 import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { UserError } from '../core/errors.js'
+import { withExternalData } from '../driver/runtime/externalData.js'
 
 /**
- * The bytes of a file, or of standard input for `-`.
+ * The bytes of a file, tensors in files beside it included, or of standard input for `-`.
  * @throws UserError when there is nothing to read.
  */
 export async function readInput(path: string): Promise<Uint8Array> {
   if (path !== '-') {
     try {
-      return await readFile(path)
+      return await withExternalData(await readFile(path), path)
     } catch (error) {
+      if (error instanceof UserError) throw error
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
       throw new UserError(missing ? `there is no file ${path}` : `cannot read ${path}: ${String(error)}`)
     }

@@ -31,7 +31,11 @@ it('changes the numbers that are given, and no byte besides', () => {
   expect(model.withState(model.state)).toEqual(file)
   const name = 'stem.weight'
   const { dtype, shape, data } = model.state[name]!
-  const doubled = tensor(dtype, shape, Float64Array.from(data as Float32Array, (value) => 2 * value))
+  const doubled = tensor(
+    dtype,
+    shape,
+    Float64Array.from(data as Float32Array, (value) => 2 * value),
+  )
   const changed = model.withState({ ...model.state, [name]: doubled })
   expect(readTrainableModel(changed).state).toEqual({ ...model.state, [name]: doubled })
   const place = (bytes: Uint8Array) => decodeModel(bytes).graph!.initializer!.findIndex((one) => one.name === name)
