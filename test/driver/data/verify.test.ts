@@ -4,6 +4,8 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { formatChecksums, md5, md5OfFile, officialMd5, readChecksums } from '../../../src/driver/data/checksums.js'
+import { readCifar } from '../../../src/driver/data/cifar.js'
+
 import { verifyDataset } from '../../../src/driver/data/verify.js'
 import { realCifar10, record, refusal, temporaryFolder, tinyCifar10, tinyCifar100 } from './support.js'
 
@@ -31,6 +33,13 @@ describe('verifyDataset', () => {
     expect(report).toMatchObject({ format: 'cifar100', train: 2, test: 1, official: false, problems: [] })
     expect(report.files.map(({ listed }) => listed)).toEqual([true, undefined])
     expect(report.classes[99]).toEqual({ name: 'fine 99', train: 1, test: 0 })
+  })
+  test('CIFAR-100 with its labels in the wrong order', async () => {
+    const dir = tinyCifar100()
+    writeFileSync(join(dir, 'train.bin'), Buffer.concat([record([3, 0], 1), record([99, 19], 2)]))
+    const problem = `${join(dir, 'train.bin')}: record 1 (counted from 0) has coarse label 99; expected 0 to 19: the coarse label comes first, then the fine one`
+    expect((await verifyDataset(dir)).problems).toEqual([problem])
+    expect(await refusal(readCifar(dir))).toBe(`UserError: ${problem}`)
   })
   test('all that is wrong, not the first thing alone', async () => {
     const dir = tinyCifar10()

@@ -37,6 +37,12 @@ describe('a file', () => {
     expect(decodeSafetensors(encodeSafetensors({ tensors, metadata }), 'x')).toEqual({ tensors, metadata })
   })
 
+  it('may have a tensor called as its header calls its metadata', () => {
+    const odd = Object.fromEntries(['__metadata__', '__metadata__.', 'w'].map((name) => [name, tensors.scalar!]))
+    const file = encodeSafetensors({ tensors: odd, metadata })
+    expect(decodeSafetensors(file, 'x')).toEqual({ tensors: odd, metadata })
+  })
+
   it('does not depend on the order of the tensors', () => {
     const turned = Object.fromEntries(Object.entries(tensors).reverse())
     expect(encodeSafetensors({ tensors: turned, metadata })).toEqual(encodeSafetensors({ tensors, metadata }))

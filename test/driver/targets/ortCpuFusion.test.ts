@@ -16,7 +16,10 @@ import {
   gate,
   globalAveragePool,
   greater,
+  MaxPool,
+  MaxPoolGrad,
   max,
+  maxPool,
   mul,
   neg,
   ReluGrad,
@@ -171,6 +174,21 @@ describe.each(blocks)('in blocks of %i', (block) => {
     const result = lowered(of({ norm, active: relu(norm), more: add(norm, other) }), block)
     // What is still added is the variance and epsilon.
     expect([heavy(result), count(result, 'Relu'), count(result, 'Add')]).toEqual([1, 0, 1])
+  })
+
+  it('max pooling keeps blocks, and so does its gradient, where several hold the maximum as well', () => {
+    const halves = { kernel_shape: [2, 2], strides: [2, 2] }
+    // Zeros of a ReLU are alike.
+    const x = relu(plainConv(image))
+    const y = maxPool(x, halves)
+    const back = apply1(MaxPoolGrad, [mul(y, y), x, y], { kernel_shape: [2, 2] })
+    const result = lowered(of({ y: conv(y, point), back: add(back, plainConv(other)) }), block)
+    expect(conversions(result)).toEqual(['ReorderInput', 'ReorderInput', 'ReorderOutput'])
+  })
+
+  it('max pooling whose places are asked for stays plain', () => {
+    const [y, places] = apply(MaxPool, [plainConv(image)], { kernel_shape: [2, 2] })
+    expect(count(lowered(of({ y: y!, places: places! }), block), 'MaxPool')).toBe(1)
   })
 
   it('sums of sums, in any order', () => {
