@@ -12,6 +12,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { messageOf, UserError } from '../core/errors.js'
+import { installHint } from '../driver/optional.js'
 import { ownPackage } from '../driver/package.js'
 
 export { decimalNumber, seedNumber, wholeNumber } from '../study/text.js'
@@ -69,8 +70,10 @@ function reportFailure(name: string, error: unknown, verbose: boolean): number {
     // Help or the version was printed: as asked for, or because a program of subcommands was given none.
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.badInput
   }
-  const expected = error instanceof UserError || error instanceof CommanderError || isSystemError(error)
-  const message = oneLine(messageOf(error)).replace(/^error: /, '')
+  const missing = installHint(error)
+  const expected =
+    missing !== undefined || error instanceof UserError || error instanceof CommanderError || isSystemError(error)
+  const message = oneLine(missing ?? messageOf(error)).replace(/^error: /, '')
   const hint = expected || verbose ? '' : ' (run again with --verbose for the stack trace)'
   process.stderr.write(`${name}: ${expected ? '' : 'internal error: '}${message}${hint}\n`)
   if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`)

@@ -1,22 +1,35 @@
 // Packages that are installed by those who use what they are for.
 
-import { UserError } from '../core/errors.js'
+import { messageOf, UserError } from '../core/errors.js'
 
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  (error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND')
+/** Package → what needs it, in messages. */
+const optionalPackages: Readonly<Record<string, string>> = {
+  '@aws-sdk/client-s3': 'a store in S3 needs',
+  bullmq: 'the queue of jobs needs',
+  echarts: 'charts need',
+  ioredis: 'the queue of jobs needs',
+  sharp: 'image files need',
+}
 
-/**
- * Loads an optional package.
- * @param what what it is for, in messages: `image files`
- * @throws UserError saying what to install where it is not there
- */
-export async function loadOptional<T>(load: () => Promise<T>, name: string, what: string): Promise<T> {
+/** Which of them an import has failed for. */
+function missingPackage(error: unknown): string | undefined {
+  const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+  const [, name = ''] = isMissing ? (/Cannot find package '([^']+)'/.exec(messageOf(error)) ?? []) : []
+  return Object.hasOwn(optionalPackages, name) ? name : undefined
+}
+
+/** What to install, in a line, where an import has failed for one of them. */
+export function installHint(error: unknown): string | undefined {
+  const name = missingPackage(error)
+  return name && `${optionalPackages[name]} the package ${name}, which is not installed: npm install ${name}`
+}
+
+/** @throws UserError saying what to install where the package is not there */
+export async function loadOptional<T>(loading: Promise<T>): Promise<T> {
   try {
-    return await load()
+    return await loading
   } catch (error) {
-    if (!isMissing(error)) throw error
-    throw new UserError(`${what} need the package ${name}, which is not installed: npm install ${name}`)
+    const hint = installHint(error)
+    throw hint === undefined ? error : new UserError(hint)
   }
 }

@@ -5,7 +5,7 @@ import { messageOf, UserError } from '../../core/errors.js'
 import { loadOptional } from '../optional.js'
 import { boxOf, type Region } from './transforms.js'
 
-const loadSharp = async () => (await loadOptional(() => import('sharp'), 'sharp', 'image files')).default
+const loadSharp = async () => (await loadOptional(import('sharp'))).default
 
 /** Most pixels of an image: what unpacks to more is no photograph. */
 const maxPixels = 10 ** 8

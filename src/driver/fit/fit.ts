@@ -1,5 +1,5 @@
 // The training driver: takes any trainable model through its recipe, in a run folder that survives a crash.
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { UserError } from '../../core/errors.js'
 import { isKnown, type Shape } from '../../core/graph/shape.js'
 import type { Tensors } from '../../core/graph/tensor.js'
@@ -34,6 +34,7 @@ import { openTrainingSession, type TrainingSession } from '../runtime/session.js
 import type { StepPlan } from '../targets/index.js'
 import type { PlannedStep } from '../targets/target.js'
 import { type FitConfig, type FitOverrides, stepsPerRunOf } from './config.js'
+import { drawCurves } from './drawCurves.js'
 import type { EndReason, FitEvent } from './events.js'
 import { Feeds } from './feeds.js'
 import { hyperparametersOf } from './hyperparameters.js'
@@ -236,6 +237,8 @@ class Run {
   readonly #saved: () => Promise<void>
   #progress: Progress
   #savedAt = performance.now()
+  /** Why there are no curves, once it was said. */
+  #curvesHint: string | undefined
 
   constructor(parts: RunParts) {
     this.#parts = parts
@@ -453,9 +456,10 @@ class Run {
   async #publish(state: Tensors): Promise<void> {
     await this.#writeMetrics()
     await this.#writeModel(state)
-    // The chart library takes most of a second to load, which a run that is refused should not cost.
-    const { curvesSvg } = await import('./curves.js')
-    await this.#write(runFiles.curves, curvesSvg(this.#progress.history, basename(this.#parts.folder)))
+    const curves = await drawCurves(this.#progress.history, this.#parts.folder)
+    if ('svg' in curves) await this.#write(runFiles.curves, curves.svg)
+    else if (this.#curvesHint !== curves.hint) this.#emit({ event: 'notice', message: curves.hint })
+    this.#curvesHint = 'hint' in curves ? curves.hint : undefined
   }
 
   async #writeTiming(

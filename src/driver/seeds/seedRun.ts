@@ -1,11 +1,12 @@
 // One run of a model from first weights and draws of a seed: started in its folder, taken up again, or found done.
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTrainableModel } from '../../core/model/read.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
 import type { Dataset } from '../data/dataset.js'
 import { type FitOverrides, resumedConfig } from '../fit/config.js'
+import { drawCurves } from '../fit/drawCurves.js'
 import type { EndReason, FitEvent } from '../fit/events.js'
 import { drawState } from '../fit/firstState.js'
 import { type FitOptions, type FitResult, fit } from '../fit/fit.js'
@@ -117,11 +118,12 @@ export async function standingOf({
   return { end: end && written ? end : 'interrupted', ...standingAt(progress) }
 }
 
-/** Whether the folder's model is that of its checkpoint, and its curves, which are written last, are no older. */
+/** Whether the folder's model is that of its checkpoint, and so are its curves. */
 async function isPublished(folder: string, model: TrainableModel, { state, progress }: Checkpoint): Promise<boolean> {
   const [modelFile, curves] = [join(folder, runFiles.model), join(folder, runFiles.curves)]
   const within = progress.epochStep > 0
-  if (!existsSync(modelFile) || !(within || existsSync(curves))) return false
-  if (!within && statSync(curves).mtimeMs < statSync(modelFile).mtimeMs) return false
-  return (await readFile(modelFile)).equals(model.withState(state))
+  if (!existsSync(modelFile) || !(await readFile(modelFile)).equals(model.withState(state))) return false
+  if (within) return true
+  const drawn = await drawCurves(progress.history, folder)
+  return !('svg' in drawn) || (existsSync(curves) && (await readFile(curves, 'utf8')) === drawn.svg)
 }
