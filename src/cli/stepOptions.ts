@@ -5,7 +5,7 @@ import { UserError } from '../core/errors.js'
 import { graphLoss } from '../core/losses/combined.js'
 import { crossEntropy } from '../core/losses/crossEntropy.js'
 import type { Loss } from '../core/losses/loss.js'
-import { lossText } from '../core/losses/text.js'
+import { losses, lossText } from '../core/losses/text.js'
 import type { Recipe } from '../core/model/recipe.js'
 import { decodeModel } from '../core/onnx/tensors.js'
 import { readModel } from '../core/onnx/trainingInfo.js'
@@ -38,7 +38,7 @@ export const addStepOptions = (program: Command): Command =>
   program
     .option(
       '--loss <loss>',
-      'cross-entropy, binary-cross-entropy, mse, l1, huber, output:NAME, the file of one (.onnx), or a sum such as ' +
+      `${Object.keys(losses).join(', ')}, output:NAME, the file of one (.onnx), or a sum such as ` +
         "'a=mse + b=huber:delta=2*0.5' (default: cross-entropy)",
     )
     .option('--label-smoothing <part>', 'of cross-entropy (default: 0)', parsedBy(decimalNumber(0, 1)))
@@ -92,9 +92,6 @@ async function lossFrom({ loss, labelSmoothing }: StepFlags): Promise<Loss | und
   throw new UserError(`--loss: ${read.error.issues.map(({ message }) => message).join('; ')}`)
 }
 
-/** Rates that suit an optimizer where a recipe was made for another (PyTorch's defaults, and Jordan's for Muon). */
-const usualRates: Readonly<Record<string, number>> = { adam: 1e-3, adamw: 1e-3, muon: 0.02 }
-
 export interface ChosenStep {
   readonly step: StepOptions
   /** The recipe with what was chosen otherwise. */
@@ -125,7 +122,8 @@ export async function stepFrom(flags: StepFlags, recipe: Recipe, own: StepOption
   const loss = await lossFrom(flags)
   const { momentum: _, weightDecay: __, nesterov: ___, ...rest } = recipe
   const said = Object.entries(optimizer.hyperparameters).map(([key, value]) => `${key}=${value}`)
-  const rate = isSgd ? undefined : usualRates[name]
+  // The recipe's was made for SGD.
+  const { learningRate: rate } = optimizer
   return {
     step: {
       loss: loss ?? own.loss,

@@ -45,6 +45,7 @@ export const adam = (options: AdamOptions = {}): Optimizer => ({
   name: 'Adam',
   text: `Adam (Kingma and Ba 2015): g = gradient + weight_decay · w, ${MOMENTS}.`,
   hyperparameters: hyperparametersOf(options, 0),
+  learningRate: 1e-3,
   state,
   update(w, gradient, state, hyperparameters) {
     const { learning_rate, weight_decay } = hyperparameters
@@ -59,6 +60,7 @@ export const adamw = (options: AdamOptions = {}): Optimizer => ({
   name: 'AdamW',
   text: `AdamW (Loshchilov and Hutter 2019): g = gradient, and w is multiplied by 1 − learning_rate · weight_decay first: ${MOMENTS}.`,
   hyperparameters: hyperparametersOf(options, 0.01),
+  learningRate: 1e-3,
   state,
   update(w, gradient, state, hyperparameters) {
     const { learning_rate, weight_decay } = hyperparameters

@@ -57,6 +57,7 @@ export function muon({
       'Muon (Jordan et al. 2024) for matrices: g is made orthogonal by five rounds of Newton–Schulz after ' +
       "momentum' = momentum · it + (1 − momentum) · gradient, and scaled by √max(1, rows/columns); AdamW for the rest.",
     hyperparameters: { ...others.hyperparameters, momentum, adamw_factor: adamwFactor },
+    learningRate: 0.02,
     state: (weight) => (isMatrix(weight) ? { momentum: 0 } : others.state(weight)),
     update(w, gradient, state, hyperparameters) {
       const { learning_rate, weight_decay, momentum, adamw_factor } = hyperparameters

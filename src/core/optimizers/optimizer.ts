@@ -12,6 +12,8 @@ export interface Optimizer {
   readonly text: string
   /** Scalars that each step is fed with beside the learning rate, and what they are unless something else is fed. */
   readonly hyperparameters: Readonly<Record<string, number>>
+  /** The learning rate that suits it where nobody says one; that of the recipe unless given. */
+  readonly learningRate?: number
   /** Tensors that are kept for a weight, of its shape: the first value of each. */
   state(weight: Type): Readonly<Record<string, number>>
   /**
