@@ -20,6 +20,7 @@ import {
   synthesize,
   tensor,
   trainingStep,
+  withDefaults,
   writeCifar10,
 } from '../dist/src/index.js'
 
@@ -70,7 +71,7 @@ export async function writeNets(folder, names = Object.keys(networks)) {
         const options = { recipe: recipes.paper, seed: SEED, ...how }
         const model =
           target && part === 'train'
-            ? readTrainableModel(exportModel(networks[name], options)).step(target)
+            ? stepBy(target, readTrainableModel(exportModel(networks[name], options)))
             : exportModel(networks[name], { ...options, part })
         await writeFile(join(models, `${part}.onnx`), model)
       }
@@ -78,6 +79,8 @@ export async function writeNets(folder, names = Object.keys(networks)) {
       if (name === 'tiny') await writeFile(join(models, 'init.onnx'), exportGraph(givenState(), new Map(), how.opset))
     }
 }
+
+const stepBy = (target, model) => withDefaults(model.step(target), model.signature)
 
 /**
  * A graph that gives the state to begin with. Batch norms and momenta are moved off their neutral first values, where rounding

@@ -15,7 +15,7 @@ import { type Init, inits } from '../core/layers/index.js'
 import { multiplyAdds, parameterCount } from '../core/model/cost.js'
 import { readTrainableModel } from '../core/model/read.js'
 import type { Recipe } from '../core/model/recipe.js'
-import { exportModel, type Part, parts } from '../core/model/write.js'
+import { exportModel, type Part, parts, withDefaults } from '../core/model/write.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import type { StepOptions } from '../core/training/step.js'
@@ -258,14 +258,15 @@ async function stepFor(
 ): Promise<Uint8Array> {
   const progress = textReporter({ out: process.stderr, err: process.stderr, folder: '' })
   try {
+    const model = readTrainableModel(file)
     const planned = await target.write({
-      model: readTrainableModel(file),
+      model,
       batch,
       precision,
       onProgress: (done, total) => progress.onEvent({ event: 'tuning', done, total }),
     })
     if (!planned) throw new UserError('stopped')
-    return planned
+    return withDefaults(planned, model.signature)
   } finally {
     progress.stop()
   }

@@ -23,7 +23,7 @@ import { fromBase64, keys, readMetadata, stepMetadata } from './metadata.js'
 import { paperRecipe } from './recipe.js'
 import type { EncodeOptions, TrainableModel } from './trainable.js'
 import * as version1 from './version1.js'
-import { defaultsOf, exportGraph, parametersAsInputs } from './write.js'
+import { exportGraph, parametersAsInputs } from './write.js'
 
 type ModelProto = onnxProto.onnx.IModelProto
 type GraphProto = onnxProto.onnx.IGraphProto
@@ -166,12 +166,8 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     }
     // Only the driver and its runtime read it: types of inner values would be a third of the bytes.
     const encode = (graph: Graph, options: EncodeOptions = {}): Uint8Array => {
-      const own = options.signature ?? signature
-      // A target that takes many steps at once is fed one value for each.
-      const scalars = new Set(graph.inputs.filter(({ shape }) => shape.length === 0).map(nameOf))
-      const defaults = new Map([...defaultsOf(own)].filter(([name]) => scalars.has(name)))
-      const metadata = stepMetadata(own)
-      const proto = writeModel({ graph, weights: model.weights, metadata, defaults, innerTypes: false })
+      const metadata = stepMetadata(options.signature ?? signature)
+      const proto = writeModel({ graph, weights: model.weights, metadata, innerTypes: false })
       return encodeModel(withConstants(proto, options.constants ?? {}))
     }
     const scoring = readMetadata(properties, keys.loss)

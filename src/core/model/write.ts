@@ -5,7 +5,7 @@ import { rewrite } from '../graph/rewrite.js'
 import { type Tensor, tensor } from '../graph/tensor.js'
 import { input, type Parameter, type Value } from '../graph/value.js'
 import type { ExpandNode } from '../onnx/functions.js'
-import { encodeModel } from '../onnx/tensors.js'
+import { decodeModel, encodeModel, tensorToProto } from '../onnx/tensors.js'
 import { writeModel } from '../onnx/write.js'
 import { sgd } from '../optimizers/sgd.js'
 import { levels, type PortableLevel } from '../targets/portable/basic.js'
@@ -66,6 +66,21 @@ export const defaultsOf = ({ hyperparameters }: StepSignature): ReadonlyMap<stri
       value === null ? [] : [[name, tensor('float32', [], [value])]],
     ),
   )
+
+/**
+ * A step that was written for one runtime, with what its hyperparameters are unless something else is fed. Not for the driver,
+ * which feeds all of them: onnxruntime-web 1.19 refuses a value for an input that has one.
+ */
+export function withDefaults(file: Uint8Array, signature: StepSignature): Uint8Array {
+  const model = decodeModel(file)
+  const { graph } = model
+  // A target that takes many steps at once is fed one value for each.
+  const isScalar = (name: string) =>
+    graph?.input?.some((info) => info.name === name && info.type?.tensorType?.shape?.dim?.length === 0)
+  const defaults = [...defaultsOf(signature)].filter(([name]) => isScalar(name))
+  const initializer = [...(graph?.initializer ?? []), ...defaults.map(([name, value]) => tensorToProto(name, value))]
+  return encodeModel({ ...model, graph: { ...graph, initializer } })
+}
 
 /**
  * Writes a network as an ONNX file.
