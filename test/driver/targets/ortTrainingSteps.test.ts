@@ -147,5 +147,7 @@ it.runIf(hasBrowser)('a page takes three steps of a file that rdm-export writes'
     }
     state = new Map(Object.entries(model.signature.updates).map(([output, name]) => [name, outputs.get(output)!]))
   }
-  expect(messages).toEqual([])
+  // It says so of inputs with a value of their own, once for each.
+  const others = messages.filter((message) => !/Initializer \w+ appears in graph inputs/.test(message))
+  expect(others).toEqual([])
 })
