@@ -71,7 +71,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const data = withColumns(options.data)
   const { model, dataPath, config: overrides = {} } = options
   // A run that goes on knows its own inputs, and has its folder.
-  if (!resume) checkData(model, data, overrides.inputs)
+  const checked = resume ? undefined : checkData(model, data, overrides.inputs)
   await ensureFolder(folder, resume)
   const unlock = lockFolder(folder)
   const open: { close(): Promise<void> }[] = []
@@ -91,7 +91,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const { config } = checkpoint
     const tell = (message: string) => options.onEvent?.({ event: 'notice', message })
     if (notice !== undefined) tell(notice)
-    const { bindings, splits } = checkData(model, data, config.inputs)
+    const { bindings, splits } = checked ?? checkData(model, data, config.inputs)
     checkBatches(model, data.train.count, config)
     const stepModel = config.accumulate === 1 ? model : accumulating(model)
     const hyperparameters = hyperparametersOf(stepModel.signature, config)
