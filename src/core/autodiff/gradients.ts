@@ -3,22 +3,45 @@
 
 import { ancestors } from '../graph/graph.js'
 import type { Gradient } from '../graph/operator.js'
-import { broadcastShapes, sameShape } from '../graph/shape.js'
+import { broadcastShapes, isKnown, sameShape, unifyShapes } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
-import { constant, describeCall, formatType, GraphError, type Node, rootScope, type Value } from '../graph/value.js'
-import { add } from '../ops/elementwise.js'
-import { reduceSum } from '../ops/reduction.js'
-import { fillAs, reshapeTo } from '../ops/shape.js'
+import {
+  apply1,
+  constant,
+  describeCall,
+  formatType,
+  GraphError,
+  type Node,
+  rootScope,
+  type Value,
+} from '../graph/value.js'
+import { add, equal } from '../ops/elementwise.js'
+import { nonZero } from '../ops/indexing.js'
+import { ReduceSum, reduceSum } from '../ops/reduction.js'
+import { fillAs, Reshape, reshape, reshapeTo, shapeOf } from '../ops/shape.js'
 
 /** Sums a gradient over the axes along which its value was broadcast. */
 function unbroadcast(gradient: Value, value: Value): Value {
   if (sameShape(gradient.shape, value.shape)) return gradient
-  if (!sameShape(broadcastShapes(gradient.shape, value.shape) ?? [], gradient.shape)) return gradient
+  const met = broadcastShapes(gradient.shape, value.shape)
+  if (!met || !unifyShapes(met, gradient.shape)) return gradient
   const added = gradient.shape.length - value.shape.length
+  // Of a symbol beside another dimension only the run knows whether it is 1.
+  const open = value.shape.some((dim, i) => !isKnown(dim) && dim !== gradient.shape[added + i])
   const axes = gradient.shape
     .map((_, axis) => axis)
     .filter((axis) => axis < added || (value.shape[axis - added] === 1 && gradient.shape[axis] !== 1))
-  return reshapeTo(reduceSum(gradient, axes), value.shape)
+  if (!open) return axes.length > 0 ? reshapeTo(reduceSum(gradient, axes), value.shape, value) : gradient
+  const known =
+    added > 0
+      ? reduceSum(
+          gradient,
+          axes.filter((axis) => axis < added),
+          { keepdims: 0 },
+        )
+      : gradient
+  const ones = reshape(nonZero(equal(shapeOf(value), 1)), [-1])
+  return apply1(Reshape, [apply1(ReduceSum, [known, ones], { noop_with_empty_axes: 1 }), shapeOf(value)])
 }
 
 type SeenAs = (value: Value, after: Value) => Value
@@ -141,12 +164,13 @@ function backward(
         const value = node.inputs[i]
         if (!gradient || !value || !active.has(value) || !isFloat(value.dtype)) return
         const exact = unbroadcast(gradient, value)
-        if (exact.dtype !== value.dtype || !sameShape(exact.shape, value.shape)) {
+        if (exact.dtype !== value.dtype || !unifyShapes(exact.shape, value.shape)) {
           throw new GraphError(
             `its rule gave ${formatType(exact)} for input ${i}, which is ${formatType(value)}; mend the rule`,
           )
         }
-        arrive(value, exact)
+        // One shape, said in other symbols.
+        arrive(value, sameShape(exact.shape, value.shape) ? exact : apply1(Reshape, [exact, shapeOf(value)]))
       })
     }
     try {

@@ -1,4 +1,4 @@
-// Half precision (IEEE 754 binary16): its bits from a number and back.
+// Numbers of 16 bits: half precision (IEEE 754 binary16) and bfloat16, their bits from a number and back.
 
 const float = new Float32Array(1)
 const bits = new Uint32Array(float.buffer)
@@ -31,4 +31,17 @@ export function halfValue(half: number): number {
   const fraction = half & 0x3ff
   if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+/** The bits of the bfloat16 that is nearest to the float32 of a number: its upper half; ties go to even. */
+export function brainBits(value: number): number {
+  float[0] = value
+  const x = bits[0]!
+  if (Number.isNaN(value)) return ((x >>> 16) & 0x8000) | 0x7fc0
+  return ((x + 0x7fff + ((x >>> 16) & 1)) >>> 16) & 0xffff
+}
+
+export function brainValue(brain: number): number {
+  bits[0] = brain << 16
+  return float[0]!
 }

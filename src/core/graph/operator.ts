@@ -26,6 +26,8 @@ interface AttributeTypes {
   float: number
   string: string
   ints: readonly number[]
+  floats: readonly number[]
+  strings: readonly string[]
   graph: Body
 }
 export type AttributeKind = keyof AttributeTypes
@@ -88,6 +90,20 @@ export interface OlderForm<A> {
   instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
 }
 
+/**
+ * What older versions had under the operator's name, where it is more than a narrower range of types: read by its own attributes
+ * and said in today's operators.
+ */
+export interface Older<S extends AttributeSpecs = AttributeSpecs> {
+  /** The last version of the domain that has it. */
+  readonly until: number
+  readonly attributes: S
+  /** One Value an output, or undefined where today's record takes the same inputs and attributes. */
+  read(inputs: readonly (Value | undefined)[], attributes: AttributesOf<S>): readonly Value[] | undefined
+}
+/** Identity with inference: gives a form its precise attribute types. */
+export const older = <const S extends AttributeSpecs>(form: Older<S>): Older => form as Older
+
 /** What a file says of the function that stands for an operator. */
 export interface Doc {
   readonly inputs: readonly string[]
@@ -109,6 +125,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly until?: number
   /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
   readonly before?: OlderForm<AttributesOf<S>>
+  /** What files of older versions have under its name, oldest first. */
+  readonly older?: readonly Older[]
   /** Of an operator that ONNX lacks, and that is a function in files. */
   readonly doc?: Doc
   readonly attributes: S
@@ -124,6 +142,16 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   body?(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
+  /**
+   * The whole numbers that come out, in row-major order, where the operator computes with dimensions: numbers, or symbols of
+   * the inputs' shapes. One an output; undefined where nothing is known. What only takes numbers need not be said: it is
+   * evaluated (graph/dims.ts).
+   */
+  dims?(
+    inputs: readonly Value[],
+    attributes: AttributesOf<S>,
+    known: (value: Value | undefined) => Shape | undefined,
+  ): readonly (Shape | undefined)[]
   gradient: Gradient<AttributesOf<S>>
   evaluate(inputs: readonly Numbers[], attributes: AttributesOf<S>): readonly Numbers[]
   /** Inputs on which the gradient table and the runtime comparison try the operator; none for one outside the registry. */

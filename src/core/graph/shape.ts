@@ -2,15 +2,39 @@
 
 /**
  * One dimension: a whole number, or a symbolic expression in canonical text. A product is `16*batch` (number first,
- * symbols in order); a sum with a number is `(batch+2)` and counts as one symbol from then on.
+ * symbols in order); a sum with a number is `(batch+2)` and counts as one symbol from then on. `?7` is a dimension that only
+ * the data tell.
  */
 export type Dim = number | string
 export type Shape = readonly Dim[]
 
+let unknowns = 0
+/** A dimension that only the data tell (how many numbers are not zero): like no other. Files leave it without a name. */
+export const unknownDim = (): Dim => `?${unknowns++}`
+export const unknownShape = (rank: number): Shape => Array.from({ length: rank }, unknownDim)
+export const isUnknown = (dim: Dim): dim is string => !isKnown(dim) && dim.includes('?')
+
 export const isKnown = (dim: Dim): dim is number => typeof dim === 'number'
 export const isStatic = (shape: Shape): shape is readonly number[] => shape.every(isKnown)
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i])
-export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`
+export const formatShape = (shape: Shape): string => `[${shape.join(', ').replace(/\?\d+/g, '?')}]`
+
+/**
+ * Two dimensions that have to be the same: what is known of them, or undefined where they are two numbers. Whether two symbols
+ * stand for one number only a run can tell.
+ */
+export const unifyDims = (a: Dim, b: Dim): Dim | undefined => {
+  if (a === b) return a
+  if (isKnown(a)) return isKnown(b) ? undefined : a
+  return isKnown(b) || isUnknown(a) ? b : a
+}
+
+/** Two shapes that have to be the same; undefined where they cannot be. */
+export function unifyShapes(a: Shape, b: Shape): Shape | undefined {
+  if (a.length !== b.length) return undefined
+  const dims = a.map((dim, i) => unifyDims(dim, b[i]!))
+  return dims.includes(undefined) ? undefined : (dims as Shape)
+}
 
 /** Factors of a product, cut at each `*` outside parentheses. */
 function factors(dim: Dim): { coefficient: number; symbols: string[] } {
@@ -69,6 +93,14 @@ export function addDims(a: Dim, b: Dim): Dim {
   return offset === 0 ? base : `(${base}${offset > 0 ? '+' : ''}${offset})`
 }
 
+/** One dimension of a broadcast result, by ONNX's shape inference: a symbol beside a number is that number, or 1. */
+function broadcastDims(a: Dim, b: Dim): Dim | undefined {
+  if (a === b || b === 1) return a
+  if (a === 1) return b
+  if (isKnown(a)) return isKnown(b) ? undefined : a
+  return isKnown(b) ? b : unknownDim()
+}
+
 /** The shape of an elementwise result (ONNX multidirectional broadcasting), or undefined where the shapes do not meet. */
 export function broadcastShapes(...shapes: readonly Shape[]): Shape | undefined {
   const rank = Math.max(0, ...shapes.map((shape) => shape.length))
@@ -76,10 +108,9 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape | undefined 
   for (let axis = 0; axis < rank; axis++) {
     let dim: Dim = 1
     for (const shape of shapes) {
-      const other = shape[axis - rank + shape.length]
-      if (other === undefined || other === 1 || other === dim) continue
-      if (dim !== 1) return undefined
-      dim = other
+      const met = broadcastDims(dim, shape[axis - rank + shape.length] ?? 1)
+      if (met === undefined) return undefined
+      dim = met
     }
     result.push(dim)
   }

@@ -1,15 +1,21 @@
 // Tensors as files and runtimes hold them, in typed arrays, and as the reference evaluation computes with them, in float64.
 
-import { halfBits, halfValue } from './half.js'
+import { brainBits, brainValue, halfBits, halfValue } from './half.js'
 import { sizeOf } from './shape.js'
 
-/** The typed array of each element type. Half precision is held by its bits, bool as 0 and 1. */
+/** The typed array of each element type. float16 and bfloat16 are held by their bits, bool as 0 and 1. */
 export interface Arrays {
   float32: Float32Array
   float64: Float64Array
   float16: Uint16Array
+  bfloat16: Uint16Array
   int64: BigInt64Array
   int32: Int32Array
+  int16: Int16Array
+  int8: Int8Array
+  uint64: BigUint64Array
+  uint32: Uint32Array
+  uint16: Uint16Array
   uint8: Uint8Array
   bool: Uint8Array
 }
@@ -24,14 +30,22 @@ export const arrays: { readonly [T in DType]: ArrayConstructor<Arrays[T]> } = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
+  bfloat16: Uint16Array,
   int64: BigInt64Array,
   int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint64: BigUint64Array,
+  uint32: Uint32Array,
+  uint16: Uint16Array,
   uint8: Uint8Array,
   bool: Uint8Array,
 }
 export const dtypes = Object.keys(arrays) as readonly DType[]
 export const isDType = (name: string): name is DType => Object.hasOwn(arrays, name)
-export const isFloat = (dtype: DType): boolean => dtype.startsWith('float')
+export const isFloat = (dtype: DType): boolean => dtype.includes('float')
+/** Whole numbers, of either sign or none; not bool. */
+export const isInteger = (dtype: DType): boolean => dtype.includes('int')
 /** Bytes of an element. */
 export const widthOf = (dtype: DType): number => arrays[dtype].BYTES_PER_ELEMENT
 
@@ -73,12 +87,20 @@ const toInt64 = (value: number): bigint => {
   return whole > INT64_MAX ? INT64_MAX : whole < INT64_MIN ? INT64_MIN : whole
 }
 
+const toUint64 = (value: number): bigint => BigInt.asUintN(64, BigInt(Math.trunc(value)))
+
 const narrowed: { readonly [T in DType]: (values: ArrayLike<number>) => Arrays[T] } = {
   float32: (values) => new Float32Array(values),
   float64: (values) => new Float64Array(values),
   float16: (values) => Uint16Array.from(values, halfBits),
+  bfloat16: (values) => Uint16Array.from(values, brainBits),
   int64: (values) => BigInt64Array.from(values, toInt64),
   int32: (values) => new Int32Array(values),
+  int16: (values) => new Int16Array(values),
+  int8: (values) => new Int8Array(values),
+  uint64: (values) => BigUint64Array.from(values, toUint64),
+  uint32: (values) => new Uint32Array(values),
+  uint16: (values) => new Uint16Array(values),
   uint8: (values) => new Uint8Array(values),
   bool: (values) => Uint8Array.from(values, (value) => Number(value !== 0)),
 }
@@ -115,8 +137,10 @@ function safeNumber(value: bigint): number {
 export function widen(value: Tensor | Numbers): Numbers {
   const { dtype, shape, data } = value
   if (data instanceof Float64Array) return { dtype, shape, data }
-  if (data instanceof BigInt64Array) return { dtype, shape, data: Float64Array.from(data, safeNumber as never) }
-  return { dtype, shape, data: dtype === 'float16' ? Float64Array.from(data, halfValue) : new Float64Array(data) }
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array)
+    return { dtype, shape, data: Float64Array.from(data as BigInt64Array, safeNumber as never) }
+  const decode = dtype === 'float16' ? halfValue : dtype === 'bfloat16' ? brainValue : undefined
+  return { dtype, shape, data: decode ? Float64Array.from(data, decode) : new Float64Array(data) }
 }
 
 /** The same numbers, rounded to their dtype, in its array; a tensor as it is. */

@@ -137,7 +137,11 @@ export function requireConstant(value: Value, what: string): readonly number[] {
   return numbers
 }
 
-function withDefaults(operator: Operator, given: Attributes): Attributes {
+/**
+ * All attributes of an operator, with the usual values of those that are not given.
+ * @throws GraphError for one that it does not have, or that is missing
+ */
+export function withDefaults(operator: Pick<Operator, 'attributes'>, given: Attributes): Attributes {
   const known = Object.keys(operator.attributes)
   const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown !== undefined) {

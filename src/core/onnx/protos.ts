@@ -9,6 +9,7 @@ import {
   TRAINING_DOMAIN,
   type Type,
 } from '../graph/operator.js'
+import { isUnknown } from '../graph/shape.js'
 import type { Node } from '../graph/value.js'
 import { onnxTypes } from '../ops/elementwise.js'
 import { OTHER_VERSION } from './opsets.js'
@@ -37,6 +38,14 @@ export function attributeProto(
       return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value as string) }
     case 'ints':
       return { name, type: AttributeType.INTS, ints: [...(value as readonly number[])] }
+    case 'floats':
+      return { name, type: AttributeType.FLOATS, floats: [...(value as readonly number[])] }
+    case 'strings':
+      return {
+        name,
+        type: AttributeType.STRINGS,
+        strings: (value as readonly string[]).map((s) => new TextEncoder().encode(s)),
+      }
     case 'graph':
       return { name, type: AttributeType.GRAPH, g: writeBody(value as Body) }
   }
@@ -71,7 +80,9 @@ export function writtenAttributes(node: Node): Entry[] {
 }
 
 export function valueInfo(name: string, { dtype, shape }: Type, docString: string | null = null): ValueInfo {
-  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
+  const dim = shape.map((size) =>
+    typeof size === 'number' ? { dimValue: size } : isUnknown(size) ? {} : { dimParam: size },
+  )
   return { name, docString, type: { tensorType: { elemType: onnxTypes[dtype], shape: { dim } } } }
 }
 

@@ -4,6 +4,7 @@
 import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
+import { numbersIn } from '../graph/dims.js'
 import { type Graph, graph } from '../graph/graph.js'
 import {
   type Attributes,
@@ -15,7 +16,16 @@ import {
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
 import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
-import { apply, constant, constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
+import {
+  apply,
+  constant,
+  constantTensor,
+  input,
+  parameter,
+  rootScope,
+  type Value,
+  withDefaults,
+} from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { checkOpsets, domainOf, OPSET } from './opsets.js'
@@ -41,7 +51,6 @@ const limits = { depth: 32, inlined: 100_000, bodies: 100 }
 
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
-  allowzero: '0',
   auto_pad: 'NOTSET',
   saturate: '1',
   select_last_index: '0',
@@ -58,6 +67,10 @@ function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => 
       return text(proto.s)
     case AttributeType.INTS:
       return (proto.ints ?? []).map(toNumber)
+    case AttributeType.FLOATS:
+      return (proto.floats ?? []).map(shortestFloat)
+    case AttributeType.STRINGS:
+      return (proto.strings ?? []).map(text)
     case AttributeType.GRAPH:
       return readBody(proto.g ?? {})
     default:
@@ -70,6 +83,8 @@ const typeNames = {
   float: AttributeType.FLOAT,
   string: AttributeType.STRING,
   ints: AttributeType.INTS,
+  floats: AttributeType.FLOATS,
+  strings: AttributeType.STRINGS,
   graph: AttributeType.GRAPH,
 }
 
@@ -245,6 +260,8 @@ export class GraphReader {
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
+      const earlier = readOlder(record, frame.version, inputs, attributes)
+      if (earlier) return earlier.map(folded)
       const captured: Value[] = []
       const today = fromVersion(frame.version, record, { inputs, attributes })
       const given = readAttributes(today.attributes, record, (proto) => {
@@ -252,7 +269,7 @@ export class GraphReader {
         captured.push(...read.captured)
         return read.body
       })
-      return apply(record, [...today.inputs, ...captured], given)
+      return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
     const body = this.functions.get(`${domain}:${opType}`)
     if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
@@ -339,9 +356,33 @@ function constantOf(attribute: AttributeProto | undefined): Value {
   }
 }
 
+/** What a node of an older version is in today's operators; undefined where it is the record itself. */
+function readOlder(
+  record: Operator,
+  version: number,
+  inputs: readonly (Value | undefined)[],
+  protos: readonly AttributeProto[],
+): readonly Value[] | undefined {
+  if (record.domain !== ONNX_DOMAIN) return undefined
+  const form = record.older?.find(({ until }) => version <= until)
+  if (!form) return undefined
+  const { name } = record
+  const given = readAttributes(protos, { name, attributes: form.attributes }, () => {
+    throw new UserError('holds a graph that it should not hold')
+  })
+  return form.read(inputs, withDefaults(form, given) as never)
+}
+
+/** Shapes are computed from shapes: a result that is known is a constant, so that what is left depends on the data. */
+function folded(value: Value): Value {
+  if (isFloat(value.dtype)) return value
+  const known = numbersIn(value)
+  return known ? constantTensor(known) : value
+}
+
 function readAttributes(
   protos: readonly AttributeProto[],
-  record: Operator,
+  record: Pick<Operator, 'name' | 'attributes'>,
   readBody: (proto: GraphProto) => Body,
 ): Attributes {
   const specs = record.attributes

@@ -10,6 +10,7 @@ import {
   elementsOf,
   type Tensor,
   type Tensors,
+  tensor,
   tensorOf,
   widthOf,
 } from '../graph/tensor.js'
@@ -59,14 +60,20 @@ function fromField(dtype: DType, proto: onnxProto.onnx.ITensorProto): Tensor['da
       return new Float64Array(proto.doubleData ?? [])
     case 'int64':
       return BigInt64Array.from((proto.int64Data ?? []) as readonly Integer[], (value) => BigInt(value.toString()))
+    case 'uint64':
+    case 'uint32': {
+      const wide = (proto.uint64Data ?? []) as readonly Integer[]
+      return dtype === 'uint32'
+        ? Uint32Array.from(wide, Number)
+        : BigUint64Array.from(wide, (value) => BigInt(value.toString()))
+    }
+    case 'float16':
+    case 'bfloat16':
+      return Uint16Array.from(proto.int32Data ?? [])
     case 'bool':
       return Uint8Array.from(proto.int32Data ?? [], (value) => Number(value !== 0))
-    case 'float16':
-      return Uint16Array.from(proto.int32Data ?? [])
-    case 'int32':
-      return Int32Array.from(proto.int32Data ?? [])
-    case 'uint8':
-      return Uint8Array.from(proto.int32Data ?? [])
+    default:
+      return tensor(dtype, [(proto.int32Data ?? []).length], proto.int32Data ?? []).data
   }
 }
 

@@ -3,26 +3,36 @@
 // records, from the operators' changelog (docs/Changelog.md of the onnx repository).
 
 import { UserError } from '../errors.js'
-import type { Graph } from '../graph/graph.js'
+import { ancestors, type Graph } from '../graph/graph.js'
 import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator } from '../graph/operator.js'
-import { rebuild, rewrite } from '../graph/rewrite.js'
+import { rebuild, rewrite, rewriteOutputs } from '../graph/rewrite.js'
 import { apply, constant, type Node, requireConstant, type Value } from '../graph/value.js'
-import { OPSET } from './opsets.js'
 import { type AttributeProto, AttributeType } from './protos.js'
 import { toNumber } from './tensors.js'
 
+const isLater = ({ domain, since }: Operator, version: number): boolean => domain === ONNX_DOMAIN && version < since
+
 /** What a version of ONNX's operators has in the place of a record; undefined where it has the record itself. */
-const olderForm = ({ domain, since, before }: Operator, version: number): OlderForm<never> | undefined =>
-  domain === ONNX_DOMAIN && version < since ? before : undefined
+const olderForm = (operator: Operator, version: number): OlderForm<never> | undefined =>
+  isLater(operator, version) ? operator.before : undefined
+
+/** Whether a graph holds an operator that came after a version. */
+const needsLater = ({ nodes }: Graph, version: number): boolean =>
+  nodes.some(
+    ({ operator, attributes }) =>
+      isLater(operator, version) ||
+      Object.values(attributes).some((value) => isBody(value) && needsLater(value.graph, version)),
+  )
 
 /** Whether the outputs are the same values, so that all behind them is. */
 const isSame = (a: Graph, b: Graph): boolean =>
   [...a.outputs.values()].every((value, i) => value === [...b.outputs.values()][i])
 
-/** A pass after which a graph needs nothing that the version lacks. Graphs that share nodes share them afterwards too. */
+/**
+ * A pass after which a graph needs nothing that the version lacks: of a composite its body takes the place. Graphs that share
+ * nodes share them afterwards too.
+ */
 export function atVersion(version: number): (source: Graph) => Graph {
-  // The records are those of our own version, and later ones only add to them.
-  if (version >= OPSET) return (source) => source
   const said = new Map<Node, readonly Value[]>()
   const kept = (node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] => {
     const bodies = Object.entries(node.attributes).filter((entry): entry is [string, Body] => isBody(entry[1]))
@@ -32,12 +42,25 @@ export function atVersion(version: number): (source: Graph) => Graph {
   }
   const pass = (source: Graph): Graph =>
     rewrite(source, (node, inputs) => {
-      const form = olderForm(node.operator, version)
-      const outputs = said.get(node) ?? form?.instead(inputs, node.attributes as never) ?? kept(node, inputs)
+      const outputs = said.get(node) ?? instead(node, inputs) ?? kept(node, inputs)
       said.set(node, outputs)
       return outputs
     })
-  return pass
+  const instead = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) => {
+    if (!isLater(operator, version)) return undefined
+    if (operator.before) return operator.before.instead(inputs, attributes as never)
+    // Its own operators may be later ones as well.
+    return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
+  }
+  /** What a body became, at the version. */
+  const inner = (outputs: readonly Value[], inputs: readonly (Value | undefined)[]): readonly Value[] => {
+    const from = new Set(inputs.filter((value) => value !== undefined))
+    const named = new Map(outputs.map((value, i) => [String(i), value]))
+    const nodes = ancestors(outputs, from)
+    if (!nodes.some(({ operator }) => isLater(operator, version))) return outputs
+    return [...rewriteOutputs({ nodes, outputs: named }, (node, operands) => instead(node, operands)).values()]
+  }
+  return (source) => (needsLater(source, version) ? pass(source) : source)
 }
 
 /** What a node is made of in a file. */

@@ -1,5 +1,6 @@
 // Elementwise operators, with ONNX's multidirectional broadcasting where there are two operands.
 
+import { brainBits, brainValue, halfBits, halfValue } from '../graph/half.js'
 import {
   type AttributeSpecs,
   float,
@@ -13,8 +14,8 @@ import {
   TRAINING_DOMAIN,
 } from '../graph/operator.js'
 import { awayFromZero, booleans, distinct, fixed, normal, positive, type SampleInput } from '../graph/sample.js'
-import { broadcastShapes } from '../graph/shape.js'
-import { type DType, dtypes, isFloat } from '../graph/tensor.js'
+import { addDims, broadcastShapes, type Dim, divideDim, isKnown, sizeOf, unknownDim } from '../graph/shape.js'
+import { type DType, dtypes, isFloat, isInteger } from '../graph/tensor.js'
 import { apply1, constant, GraphError, type Value } from '../graph/value.js'
 import { broadcastMap, map } from './reference.js'
 
@@ -68,13 +69,26 @@ interface BinaryOptions {
   /** Of the result, where it is not that of the operands. */
   dtype?: DType
   since?: number
+  /** Of two dimensions, where it is an arithmetic of shapes. */
+  dims?: (a: Dim, b: Dim) => Dim | undefined
+}
+
+/** What is known of a result of dimensions: each by itself, a single one beside many. */
+function dimsBy(f: NonNullable<BinaryOptions['dims']>): NonNullable<Operator<None>['dims']> {
+  return (operands, _, known) => {
+    const [a, b] = operands.map((operand) => (isInteger(operand.dtype) ? known(operand) : undefined))
+    if (!a || !b || operands.some(({ shape }) => shape.length > 1)) return [undefined]
+    if (a.length !== b.length && a.length !== 1 && b.length !== 1) return [undefined]
+    const length = a.length === 1 ? b.length : a.length
+    return [Array.from({ length }, (_, i) => f(a[a.length === 1 ? 0 : i]!, b[b.length === 1 ? 0 : i]!) ?? unknownDim())]
+  }
 }
 
 function binary(
   name: string,
   f: (a: number, b: number) => number,
   gradient: Rule | 'zero',
-  { samples = [normal, normal], dtype, since = 13 }: BinaryOptions = {},
+  { samples = [normal, normal], dtype, since = 13, dims }: BinaryOptions = {},
 ): Operator<None> {
   const [first, second] = samples
   return operator({
@@ -85,6 +99,7 @@ function binary(
     arity: [2, 2],
     elementwise: true,
     infer: (operands) => inferBroadcast(operands, dtype),
+    ...(dims ? { dims: dimsBy(dims) } : {}),
     gradient: gradient === 'zero' ? 'zero' : { rule: gradient },
     evaluate(operands) {
       const type = dtype ?? operands[0]!.dtype
@@ -140,6 +155,7 @@ export const Add = arithmetic(
   'Add',
   (a, b) => a + b,
   ({ grad }) => [grad, grad],
+  { dims: addDims },
 )
 export const add = call(Add)
 
@@ -148,6 +164,7 @@ export const Sub = arithmetic(
   'Sub',
   (a, b) => a - b,
   ({ grad }) => [grad, neg(grad)],
+  { dims: (a, b) => (a === b ? 0 : isKnown(b) ? addDims(a, -b) : undefined) },
 )
 export const sub = call(Sub)
 
@@ -156,6 +173,7 @@ export const Mul = arithmetic(
   'Mul',
   (a, b) => a * b,
   (c) => [mul(c.grad, x1(c)), mul(c.grad, x0(c))],
+  { dims: (a, b) => sizeOf([a, b]) },
 )
 export const mul = call(Mul)
 
@@ -164,7 +182,10 @@ export const Div = arithmetic(
   'Div',
   (a, b) => a / b,
   (c) => [div(c.grad, x1(c)), neg(div(mul(c.grad, y0(c)), x1(c)))],
-  { samples: [normal, positive] },
+  {
+    samples: [normal, positive],
+    dims: (a, b) => (isKnown(a) && isKnown(b) ? Math.trunc(a / b) : b === 0 ? undefined : divideDim(a, b)),
+  },
 )
 export const div = call(Div)
 
@@ -291,6 +312,7 @@ export const Identity: Operator<None> = {
     ({ grad }) => [grad],
   ),
   infer: ([x]) => [x!],
+  dims: ([x], _, known) => [known(x)],
 }
 export const identity = call1(Identity)
 
@@ -372,6 +394,11 @@ export const Where = operator({
       )
     return [{ dtype: a!.dtype, shape }]
   },
+  dims(operands, _, known) {
+    const [chosen, ...parts] = operands.map(known)
+    if (!chosen?.every(isKnown) || parts.some((part) => part?.length !== chosen.length)) return [undefined]
+    return [chosen.map((choice, i) => parts[choice ? 0 : 1]![i]!)]
+  },
   gradient: {
     rule({ grad, inputs: [condition] }) {
       const mask = cast(condition!, grad.dtype)
@@ -387,19 +414,37 @@ export const where = (condition: Value, a: Operand, b: Operand): Value => apply1
 export const onnxTypes: Readonly<Record<DType, number>> = {
   float32: 1,
   uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
   float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
 }
 export const dtypeOf = (code: number): DType | undefined => dtypes.find((dtype) => onnxTypes[dtype] === code)
 
+/** The array that a whole number of fewer than 64 bits wraps around in. */
+const wrapping = {
+  uint8: Uint8Array,
+  int8: Int8Array,
+  uint16: Uint16Array,
+  int16: Int16Array,
+  uint32: Uint32Array,
+  int32: Int32Array,
+}
+
 function castNumber(value: number, to: DType): number {
   if (to === 'bool') return Number(value !== 0)
+  if (to === 'float16') return halfValue(halfBits(value))
+  if (to === 'bfloat16') return brainValue(brainBits(value))
   if (isFloat(to)) return value
   const whole = Math.trunc(value)
-  return to === 'uint8' ? ((whole % 256) + 256) % 256 : whole
+  return to in wrapping ? wrapping[to as keyof typeof wrapping].of(whole)[0]! : whole
 }
 
 /** The same numbers in another dtype: floats truncate toward zero, bool is "not zero". */
@@ -418,6 +463,7 @@ export const Cast = operator({
     }
     return [{ dtype, shape: x!.shape }]
   },
+  dims: ([x], { to }, known) => [isInteger(dtypeOf(to)!) && isInteger(x!.dtype) ? known(x) : undefined],
   gradient: {
     rule: ({ grad, inputs: [x], outputs: [y] }) => [
       isFloat(x!.dtype) && isFloat(y!.dtype) ? cast(grad, x!.dtype) : undefined,

@@ -1,8 +1,8 @@
 // Operators that pick or place elements by index: Gather, GatherElements, ScatterElements, OneHot.
 
 import { int, ONNX_DOMAIN, operator, string } from '../graph/operator.js'
-import { fixed, normal } from '../graph/sample.js'
-import { isKnown, type Shape, sameShape, sizeOf } from '../graph/shape.js'
+import { booleans, fixed, normal } from '../graph/sample.js'
+import { isKnown, type Shape, sameShape, sizeOf, unknownDim } from '../graph/shape.js'
 import { type DType, isFloat, type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, type Value } from '../graph/value.js'
 import { add } from './elementwise.js'
@@ -41,6 +41,11 @@ export const Gather = operator({
     const [along] = requireAxes([axis], x!.shape.length)
     return [{ dtype: x!.dtype, shape: gatheredShape(x!.shape, indices!.shape, along!) }]
   },
+  dims([x, indices], _, known) {
+    const [from, places] = [known(x), known(indices)]
+    if (!from || x!.shape.length !== 1 || !places?.every(isKnown)) return [undefined]
+    return [places.map((place) => from[indexAt(place, from.length)]!)]
+  },
   gradient: {
     // Each slice of the gradient is added back where its index says.
     rule({ grad, inputs: [x, indices], attributes: { axis } }) {
@@ -71,6 +76,24 @@ export const Gather = operator({
   ],
 })
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply1(Gather, [x, indices], { axis })
+
+/** The places of what is not zero (bool: of what is true), a column each, in row-major order: int64 [rank, how many]. */
+export const NonZero = operator({
+  name: 'NonZero',
+  domain: ONNX_DOMAIN,
+  since: 13,
+  attributes: {},
+  arity: [1, 1],
+  infer: ([x]) => [{ dtype: 'int64', shape: [x!.shape.length, unknownDim()] }],
+  gradient: 'zero',
+  evaluate([x]) {
+    const places = [...multiIndices(x!.shape)].map((index) => [...index]).filter((_, i) => x!.data[i] !== 0)
+    const rows = x!.shape.map((_, axis) => places.map((place) => place[axis]!))
+    return [numbers('int64', [x!.shape.length, places.length], rows.flat())]
+  },
+  samples: [{ inputs: [fixed('float32', [2, 3], [0, 1, -2, 0, 0, 3])] }, { inputs: [booleans(4)] }],
+})
+export const nonZero = (x: Value): Value => apply1(NonZero, [x])
 
 /** y[i, j] = x[i, indices[i, j]] for axis 1, and likewise along any axis. */
 export const GatherElements = operator({

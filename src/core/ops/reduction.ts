@@ -1,13 +1,15 @@
 // Operators that fold axes away: sums, means, extrema, ArgMax, and the softmaxes built on them.
 
+import { knownIn, requireKnown } from '../graph/dims.js'
 import { type Attributes, int, ONNX_DOMAIN, type Operator, operator } from '../graph/operator.js'
 import { awayFromZero, distinct, ints, normal, scalarInt } from '../graph/sample.js'
-import { isKnown, type Shape, sizeOf } from '../graph/shape.js'
+import { isKnown, type Shape, sizeOf, unknownShape } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
-import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
+import { apply1, constant, GraphError, type Value } from '../graph/value.js'
 import { cast, div, equal, exp, mul, sign, sub } from './elementwise.js'
+import { gather } from './indexing.js'
 import { fold, map, reshaped } from './reference.js'
-import { expandAs, requireAxes, reshapeTo, size, unsqueeze } from './shape.js'
+import { expandAs, lengthOf, requireAxes, reshapeTo, shapeOf, size, unsqueeze } from './shape.js'
 
 const attributes = { keepdims: int(1), noop_with_empty_axes: int(0) }
 
@@ -20,13 +22,18 @@ function axesOf(rank: number, given: readonly number[] | undefined, { noop_with_
 const withoutAxes = (shape: Shape, axes: readonly number[], keepdims: number): Shape =>
   shape.flatMap((dim, axis) => (axes.includes(axis) ? (keepdims ? [1] : []) : [dim]))
 
+/** The shape where the axes are not known: how many they are is. */
+function openShape(x: Shape, axes: Value, { keepdims }: Attributes): Shape {
+  return keepdims ? unknownShape(x.length) : unknownShape(x.length - lengthOf(axes))
+}
+
 /** The number of elements that go into one: a number, or a scalar of the graph where a folded axis is symbolic. */
 function countOf(x: Value, axes: readonly number[]): Value | number {
   const folded = sizeOf(axes.map((axis) => x.shape[axis]!))
   if (isKnown(folded)) return folded
-  const kept = sizeOf(x.shape.filter((_, axis) => !axes.includes(axis)))
-  if (!isKnown(kept)) throw new GraphError(`needs known dimensions beside the folded ones, got [${x.shape}]`)
-  return div(cast(size(x), x.dtype), kept)
+  const kept = x.shape.filter((_, axis) => !axes.includes(axis))
+  if (isKnown(sizeOf(kept))) return div(cast(size(x), x.dtype), sizeOf(kept) as number)
+  return cast(reduceProd(gather(shapeOf(x), constant('int64', axes)), undefined, { keepdims: 0 }), x.dtype)
 }
 
 interface Reduction {
@@ -51,7 +58,7 @@ function reduction(rules: Reduction): Operator<typeof attributes> {
       lacks: ['noop_with_empty_axes'],
       // To fold nothing, it folds an axis of one.
       instead([x, axes], { noop_with_empty_axes }) {
-        if (!noop_with_empty_axes || (constantOf(axes)?.length ?? 0) > 0) return undefined
+        if (!noop_with_empty_axes || (knownIn(axes)?.length ?? 0) > 0) return undefined
         return [apply1(record, [unsqueeze(x!, -1), constant('int64', [-1])], { keepdims: 0 })]
       },
     },
@@ -59,14 +66,18 @@ function reduction(rules: Reduction): Operator<typeof attributes> {
     arity: [1, 2],
     infer([x, axes], attributes) {
       if (x!.dtype === 'bool') throw new GraphError('needs numbers to fold, got bool; cast it first')
-      const folded = axesOf(x!.shape.length, axes && requireConstant(axes, 'axes'), attributes)
+      const known = axes && knownIn(axes)
+      if (axes && !known) return [{ dtype: x!.dtype, shape: openShape(x!.shape, axes, attributes) }]
+      const folded = axesOf(x!.shape.length, known, attributes)
       return [{ dtype: x!.dtype, shape: withoutAxes(x!.shape, folded, attributes.keepdims) }]
     },
     gradient: {
       rule({ grad, inputs: [x, axes], outputs: [y], attributes }) {
-        const folded = axesOf(x!.shape.length, constantOf(axes), attributes)
+        const known = knownIn(axes)
+        if (axes && !known) throw new GraphError('the gradient needs axes that are known before anything runs')
+        const folded = axesOf(x!.shape.length, known, attributes)
         const kept = withoutAxes(x!.shape, folded, 1)
-        return [gradient(reshapeTo(grad, kept), x!, reshapeTo(y!, kept), folded)]
+        return [gradient(reshapeTo(grad, kept, x!), x!, reshapeTo(y!, kept, x!), folded)]
       },
     },
     evaluate([x, axes], attributes) {
@@ -109,6 +120,19 @@ export const ReduceMean = reduction({
   gradient: (grad, x, _, axes) => expandAs(div(grad, countOf(x, axes)), x),
 })
 export const reduceMean = call(ReduceMean)
+
+/** Πx; the gradient is the product of the others, which a zero does not spoil: those before it times those behind it. */
+export const ReduceProd = reduction({
+  name: 'ReduceProd',
+  evaluate: (x, axes) => fold(x, axes, 1, (product, value) => product * value),
+  gradient(grad, x, y, axes) {
+    // TODO
+    void axes
+    return div(mul(grad, y), x)
+  },
+  sample: awayFromZero,
+})
+export const reduceProd = call(ReduceProd)
 
 /** Σ|x| */
 export const ReduceL1 = reduction({
@@ -250,7 +274,7 @@ export const CumSum: Operator<typeof cumSumAttributes> = operator({
   attributes: cumSumAttributes,
   arity: [2, 2],
   infer([x, axis]) {
-    requireAxes(requireConstant(axis!, 'the axis'), x!.shape.length)
+    requireAxes(requireKnown(axis!, 'the axis'), x!.shape.length)
     return [x!]
   },
   gradient: {

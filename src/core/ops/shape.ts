@@ -1,11 +1,28 @@
 // Operators that give the same elements another shape or order, or repeat them: Reshape, Transpose, Expand and the like.
 
-import { int, ONNX_DOMAIN, operator, optional } from '../graph/operator.js'
-import { ints, normal } from '../graph/sample.js'
-import { broadcastShapes, divideDim, isKnown, isStatic, normalizeAxis, type Shape, sizeOf } from '../graph/shape.js'
+import { dimsIn, knownIn } from '../graph/dims.js'
+import { int, type Older, ONNX_DOMAIN, type Operator, older, operator, optional } from '../graph/operator.js'
+import { fixed, ints, normal } from '../graph/sample.js'
+import {
+  broadcastShapes,
+  type Dim,
+  divideDim,
+  isKnown,
+  isStatic,
+  normalizeAxis,
+  type Shape,
+  sizeOf,
+  unknownDim,
+  unknownShape,
+} from '../graph/shape.js'
 import { numbers } from '../graph/tensor.js'
-import { apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
+import { apply1, constant, GraphError, type Value } from '../graph/value.js'
+import { Gather } from './indexing.js'
 import { reshaped, select } from './reference.js'
+import { Concat } from './slice.js'
+
+const none = {}
+type None = typeof none
 
 /** Axes of a constant operand or attribute, counted from the front; each at most once. */
 export function requireAxes(axes: readonly number[], rank: number): number[] {
@@ -22,18 +39,46 @@ export function requireAxes(axes: readonly number[], rank: number): number[] {
 /** A one-dimensional int64 constant. */
 export const int64 = (values: readonly number[]): Value => constant('int64', values)
 
-/** The shape of x as an int64 vector; a constant when all of it is known. */
-export const Shape_ = operator({
+/** Places in a list by ONNX's rule for a start and an end: from the back where negative, held to the list. */
+function range(rank: number, start: number, end: number | undefined): readonly [number, number] {
+  const held = (place: number) => Math.max(0, Math.min(rank, place < 0 ? place + rank : place))
+  return [held(start), end === undefined ? rank : held(end)]
+}
+
+const shapeAttributes = { start: int(0), end: optional('int') }
+
+/** The shape of x, or the dimensions from `start` to before `end`, as an int64 vector. */
+export const Shape_: Operator<typeof shapeAttributes> = operator({
   name: 'Shape',
   domain: ONNX_DOMAIN,
-  since: 13,
-  attributes: {},
+  since: 15,
+  before: {
+    lacks: ['start', 'end'],
+    instead([x], { start, end }) {
+      const [from, to] = range(x!.shape.length, start, end)
+      if (from === 0 && to === x!.shape.length) return undefined
+      const places = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
+      return [apply1(Gather, [apply1(Shape_, [x]), int64(places)])]
+    },
+  },
+  attributes: shapeAttributes,
   arity: [1, 1],
-  infer: ([x]) => [{ dtype: 'int64', shape: [x!.shape.length] }],
+  infer: ([x], { start, end }) => [
+    { dtype: 'int64', shape: [x!.shape.slice(...range(x!.shape.length, start, end)).length] },
+  ],
+  dims: ([x], { start, end }) => [x!.shape.slice(...range(x!.shape.length, start, end))],
   gradient: 'zero',
-  evaluate: ([x]) => [numbers('int64', [x!.shape.length], x!.shape)],
-  samples: [{ inputs: [normal(2, 3)] }],
+  evaluate([x], { start, end }) {
+    const dims = x!.shape.slice(...range(x!.shape.length, start, end))
+    return [numbers('int64', [dims.length], dims)]
+  },
+  samples: [
+    { inputs: [normal(2, 3)] },
+    { inputs: [normal(2, 3, 4)], attributes: { start: 1 } },
+    { inputs: [normal(2, 3, 4)], attributes: { start: -3, end: -1 } },
+  ],
 })
+/** The shape of x; a constant when all of it is known. */
 export const shapeOf = (x: Value): Value => (isStatic(x.shape) ? int64(x.shape) : apply1(Shape_, [x]))
 
 /** The number of elements of x, an int64 scalar. */
@@ -44,24 +89,26 @@ export const Size = operator({
   attributes: {},
   arity: [1, 1],
   infer: () => [{ dtype: 'int64', shape: [] }],
+  dims: ([x]) => [[sizeOf(x!.shape)]],
   gradient: 'zero',
   evaluate: ([x]) => [numbers('int64', [], [x!.data.length])],
   samples: [{ inputs: [normal(2, 3)] }],
 })
 export const size = (x: Value): Value => apply1(Size, [x])
 
-/** A target shape given as a value: a constant, or the shape of another value. */
-function targetShape(value: Value): Shape {
-  const numbers = constantOf(value)
-  if (numbers) return numbers
-  const { origin } = value
-  if (origin.kind === 'node' && origin.node.operator === Shape_) return origin.node.inputs[0]!.shape
-  throw new GraphError('the target shape must be a constant or the Shape of a value')
+/** A target shape given as a value: what is known of it, with a dimension that only the data tell in each other place. */
+function targetShape(target: Value): Shape {
+  if (target.shape.length !== 1) throw new GraphError('the target shape must be a vector')
+  const [rank] = target.shape
+  const known = dimsIn(target)
+  if (known) return known
+  if (!isKnown(rank!)) throw new GraphError('the target shape must have a known length')
+  return unknownShape(rank)
 }
 
-function inferReshape(x: Shape, target: Shape): Shape {
+function inferReshape(x: Shape, target: Shape, allowzero: number): Shape {
   const copied = target.map((dim, axis) => {
-    if (dim !== 0) return dim
+    if (dim !== 0 || allowzero) return dim
     if (axis >= x.length) throw new GraphError(`0 at position ${axis} copies a dimension that the input does not have`)
     return x[axis]!
   })
@@ -70,36 +117,93 @@ function inferReshape(x: Shape, target: Shape): Shape {
   const open = copied.filter((dim) => dim === -1).length
   if (open > 1) throw new GraphError('at most one dimension of the target may be −1')
   if (open === 0) {
-    if (rest !== total) throw new GraphError(`target of ${rest} elements for an input of ${total}`)
-    return copied
+    if (isKnown(rest) && isKnown(total) && rest !== total)
+      throw new GraphError(`target of ${rest} elements for an input of ${total}`)
+    return completed(copied, total)
   }
   const inferred = rest === 0 ? undefined : divideDim(total, rest)
-  if (inferred === undefined) throw new GraphError(`${total} elements do not divide by ${rest} to fill the −1`)
-  return copied.map((dim) => (dim === -1 ? inferred : dim))
+  if (inferred === undefined && isKnown(rest) && isKnown(total))
+    throw new GraphError(`${total} elements do not divide by ${rest} to fill the −1`)
+  return copied.map((dim) => (dim === -1 ? (inferred ?? unknownDim()) : dim))
 }
 
-/** Same elements, other shape: 0 copies the input's dimension, one −1 is inferred. */
+/** A shape of so many elements in which one dimension is a symbol: that follows from the others. */
+function completed(shape: Shape, total: Dim): Shape {
+  const open = shape.filter((dim) => !isKnown(dim))
+  if (open.length !== 1) return shape
+  const rest = sizeOf(shape.filter(isKnown))
+  const dim = rest === 0 ? undefined : divideDim(total, rest)
+  return dim === undefined || !isKnown(dim) ? shape : shape.map((given) => (isKnown(given) ? given : dim))
+}
+
+/** Same elements, other shape: 0 copies the input's dimension (unless allowzero = 1), one −1 is inferred. */
 export const Reshape = operator({
   name: 'Reshape',
   domain: ONNX_DOMAIN,
-  since: 13,
-  attributes: {},
+  since: 14,
+  before: {
+    lacks: ['allowzero'],
+    // It means something else only where the target holds a 0: of no elements there is nothing to train.
+    instead(_, { allowzero }) {
+      if (allowzero)
+        throw new GraphError('allowzero=1 came with version 14 of the ONNX operators; ask for that or a later one')
+      return undefined
+    },
+  },
+  attributes: { allowzero: int(0) },
   arity: [2, 2],
-  infer: ([x, target]) => [{ dtype: x!.dtype, shape: inferReshape(x!.shape, targetShape(target!)) }],
-  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeTo(grad, x!.shape), undefined] },
-  evaluate: ([x, target]) => [reshaped(x!, inferReshape(x!.shape, [...target!.data]) as readonly number[])],
-  samples: [{ inputs: [normal(2, 3, 4), ints(0, -1)] }, { inputs: [normal(6), ints(2, 3)] }],
+  infer: ([x, target], { allowzero }) => [
+    { dtype: x!.dtype, shape: inferReshape(x!.shape, targetShape(target!), allowzero) },
+  ],
+  dims: ([x], _, known) => [known(x)],
+  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeAs(grad, x!), undefined] },
+  evaluate: ([x, target], { allowzero }) => [
+    reshaped(x!, inferReshape(x!.shape, [...target!.data], allowzero) as readonly number[]),
+  ],
+  samples: [
+    { inputs: [normal(2, 3, 4), ints(0, -1)] },
+    { inputs: [normal(6), ints(2, 3)] },
+    { inputs: [normal(6), fixed('int64', [2], [3, 2])] },
+    { inputs: [normal(2, 3), ints(3, 2)], attributes: { allowzero: 1 } },
+  ],
 })
 export const reshape = (x: Value, shape: readonly number[]): Value => apply1(Reshape, [x, int64(shape)])
 
-/** Reshape to a shape with at most one symbol in it, which becomes the −1. */
-export function reshapeTo(x: Value, shape: Shape): Value {
+/**
+ * Reshape to a shape with symbols in it. One becomes the −1; where there are more, they are taken from the values that have
+ * them.
+ * @param like values whose shapes have the symbols, beside x
+ */
+export function reshapeTo(x: Value, shape: Shape, ...like: readonly Value[]): Value {
   const unknown = shape.filter((dim) => !isKnown(dim))
-  if (unknown.length > 1) throw new GraphError(`cannot reshape to [${shape}]: more than one dimension is symbolic`)
+  if (unknown.length > 1) return apply1(Reshape, [x, shapeVector(shape, [x, ...like])])
   return reshape(
     x,
     shape.map((dim) => (isKnown(dim) ? dim : -1)),
   )
+}
+
+/** x in the shape of another value, which has as many elements. */
+export const reshapeAs = (x: Value, like: Value): Value =>
+  like.shape.filter((dim) => !isKnown(dim)).length > 1 ? apply1(Reshape, [x, shapeOf(like)]) : reshapeTo(x, like.shape)
+
+/**
+ * A shape as an int64 vector: numbers as constants, symbols from the shapes of values that have them; the first that none has
+ * becomes −1.
+ */
+export function shapeVector(shape: Shape, sources: readonly Value[]): Value {
+  if (isStatic(shape)) return int64(shape)
+  let open = 0
+  const parts = shape.map((dim) => {
+    if (isKnown(dim)) return int64([dim])
+    for (const source of sources) {
+      const axis = source.shape.indexOf(dim)
+      if (axis >= 0) return apply1(Shape_, [source], { start: axis, end: axis + 1 })
+    }
+    if (open++ > 0) throw new GraphError(`cannot say the shape [${shape}]: '${dim}' is in none of the values at hand`)
+    return int64([-1])
+  })
+  return apply1(Concat, parts, { axis: 0 })
 }
 
 /** [d0 · … · d(axis−1), d(axis) · …]. */
@@ -110,7 +214,8 @@ export const Flatten = operator({
   attributes: { axis: int(1) },
   arity: [1, 1],
   infer: ([x], { axis }) => [{ dtype: x!.dtype, shape: flatShape(x!.shape, axis) }],
-  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeTo(grad, x!.shape)] },
+  dims: ([x], _, known) => [known(x)],
+  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeAs(grad, x!)] },
   evaluate: ([x], { axis }) => [reshaped(x!, flatShape(x!.shape, axis) as readonly number[])],
   samples: [{ inputs: [normal(2, 3, 2)] }, { inputs: [normal(2, 3, 2)], attributes: { axis: -1 } }],
 })
@@ -157,16 +262,22 @@ const reversed = (rank: number) => Array.from({ length: rank }, (_, i) => rank -
 export const transpose = (x: Value, perm?: readonly number[]): Value => apply1(Transpose, [x], { perm })
 
 /** Size-1 axes at the given places of the output. */
-export const Unsqueeze = operator({
+export const Unsqueeze: Operator<None> = operator({
   name: 'Unsqueeze',
   domain: ONNX_DOMAIN,
   since: 13,
-  attributes: {},
+  older: [axesAsAttribute((x, axes) => unsqueeze(x, ...axes!))],
+  attributes: none,
   arity: [2, 2],
-  infer: ([x, axes]) => [{ dtype: x!.dtype, shape: unsqueezed(x!.shape, requireConstant(axes!, 'axes')) }],
-  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeTo(grad, x!.shape), undefined] },
+  infer([x, axes]) {
+    const known = knownIn(axes)
+    if (known) return [{ dtype: x!.dtype, shape: unsqueezed(x!.shape, known) }]
+    return [{ dtype: x!.dtype, shape: unknownShape(x!.shape.length + lengthOf(axes!)) }]
+  },
+  dims: ([x], _, known) => [known(x)],
+  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeAs(grad, x!), undefined] },
   evaluate: ([x, axes]) => [reshaped(x!, unsqueezed(x!.shape, [...axes!.data]) as readonly number[])],
-  samples: [{ inputs: [normal(2, 3), ints(0, -1)] }],
+  samples: [{ inputs: [normal(2, 3), ints(0, -1)] }, { inputs: [normal(2, 3), fixed('int64', [1], [1])] }],
 })
 function unsqueezed(shape: Shape, axes: readonly number[]): Shape {
   const rank = shape.length + axes.length
@@ -176,21 +287,48 @@ function unsqueezed(shape: Shape, axes: readonly number[]): Shape {
 }
 export const unsqueeze = (x: Value, ...axes: number[]): Value => apply1(Unsqueeze, [x, int64(axes)])
 
-/** Drops the given axes, which must have size 1. */
-export const Squeeze = operator({
+/** Before version 13 the axes are an attribute. */
+function axesAsAttribute(read: (x: Value, axes: readonly number[] | undefined) => Value): Older {
+  return older({
+    until: 12,
+    attributes: { axes: optional('ints') },
+    read: ([x], { axes }) => [read(x!, axes)],
+  })
+}
+
+/** How many numbers a vector has, which must be known. */
+export function lengthOf(vector: Value): number {
+  const length = sizeOf(vector.shape)
+  if (!isKnown(length)) throw new GraphError('axes must be known, or at least how many')
+  return length
+}
+
+/** Drops the given axes, which must have size 1; without axes all that have. */
+export const Squeeze: Operator<None> = operator({
   name: 'Squeeze',
   domain: ONNX_DOMAIN,
   since: 13,
-  attributes: {},
-  arity: [2, 2],
-  infer: ([x, axes]) => [{ dtype: x!.dtype, shape: squeezed(x!.shape, requireConstant(axes!, 'axes')) }],
-  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeTo(grad, x!.shape), undefined] },
-  evaluate: ([x, axes]) => [reshaped(x!, squeezed(x!.shape, [...axes!.data]) as readonly number[])],
-  samples: [{ inputs: [normal(1, 3, 1), ints(0, -1)] }],
+  older: [axesAsAttribute((x, axes) => apply1(Squeeze, axes ? [x, int64(axes)] : [x]))],
+  attributes: none,
+  arity: [1, 2],
+  infer([x, axes]) {
+    const known = axes && knownIn(axes)
+    if (!axes || known) return [{ dtype: x!.dtype, shape: squeezed(x!.shape, known) }]
+    return [{ dtype: x!.dtype, shape: unknownShape(x!.shape.length - lengthOf(axes)) }]
+  },
+  dims: ([x], _, known) => [known(x)],
+  gradient: { rule: ({ grad, inputs: [x] }) => [reshapeAs(grad, x!), undefined] },
+  evaluate: ([x, axes]) => [reshaped(x!, squeezed(x!.shape, axes && [...axes.data]) as readonly number[])],
+  samples: [
+    { inputs: [normal(1, 3, 1), ints(0, -1)] },
+    { inputs: [normal(1, 3, 1)] },
+    { inputs: [normal(1, 3, 1), fixed('int64', [1], [2])] },
+  ],
 })
-function squeezed(shape: Shape, axes: readonly number[]): Shape {
+function squeezed(shape: Shape, axes: readonly number[] | undefined): Shape {
+  if (!axes) return shape.filter((dim) => dim !== 1)
   const dropped = requireAxes(axes, shape.length)
-  const wrong = dropped.find((axis) => shape[axis] !== 1)
+  const wrong = dropped.find((axis) => isKnown(shape[axis]!) && shape[axis] !== 1)
   if (wrong !== undefined) throw new GraphError(`axis ${wrong} has size ${shape[wrong]}, only size 1 can be dropped`)
   return shape.filter((_, axis) => !dropped.includes(axis))
 }

@@ -2,7 +2,7 @@
 
 import { int, ONNX_DOMAIN, operator, required, string } from '../graph/operator.js'
 import { fixed, ints, normal, scalar } from '../graph/sample.js'
-import { addDims, type Dim, isKnown, type Shape } from '../graph/shape.js'
+import { addDims, type Dim, isKnown, type Shape, unifyDims } from '../graph/shape.js'
 import { apply, apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
 import { sub } from './elementwise.js'
 import { reduceSum } from './reduction.js'
@@ -221,11 +221,18 @@ export const Concat = operator({
       const fits =
         part.dtype === first!.dtype &&
         part.shape.length === first!.shape.length &&
-        part.shape.every((dim, i) => i === along || dim === first!.shape[i])
+        part.shape.every((dim, i) => i === along || unifyDims(dim, first!.shape[i]!) !== undefined)
       if (!fits) throw new GraphError(`all inputs must agree in dtype and in every dimension but axis ${along}`)
     }
     const total = parts.map((part) => part.shape[along!]!).reduce(addDims)
-    return [{ dtype: first!.dtype, shape: first!.shape.map((dim, i) => (i === along ? total : dim)) }]
+    const unified = parts
+      .map(({ shape }) => shape)
+      .reduce((a, b) => a.map((dim, i) => (i === along ? 0 : unifyDims(dim, b[i]!)!)))
+    return [{ dtype: first!.dtype, shape: unified.map((dim, i) => (i === along ? total : dim)) }]
+  },
+  dims(parts, _, known) {
+    const all = parts.map(known)
+    return [all.every((part) => part) && parts[0]!.shape.length === 1 ? all.flatMap((part) => part!) : undefined]
   },
   gradient: {
     rule({ grad, inputs, attributes: { axis } }) {

@@ -98,7 +98,10 @@ export function tensorInfo(metadata: readonly ort.InferenceSession.ValueMetadata
 }
 
 /** The tensor as ONNX Runtime takes it; shares the memory. */
-export const toOrt = (tensor: Tensor): ort.Tensor => new ort.Tensor(tensor.dtype, tensor.data, tensor.shape)
+export function toOrt({ dtype, data, shape }: Tensor): ort.Tensor {
+  if (dtype === 'bfloat16') throw new UserError('ONNX Runtime for Node has no bfloat16 tensors; cast to float32')
+  return new ort.Tensor(dtype, data, shape)
+}
 
 /** The tensor as the rest of the product takes it; shares the memory. */
 export const fromOrt = (name: string, { type, dims, data }: ort.Tensor): Tensor =>

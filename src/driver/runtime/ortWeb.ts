@@ -57,7 +57,10 @@ export async function load(model: Uint8Array, settings: SessionSettings): Promis
   const signature = signatureOf(model)
   build ??= loadBuild(settings.threads ?? availableParallelism())
   const { InferenceSession, Tensor: BuildTensor } = await build
-  const toOrt = ({ dtype, data, shape }: Tensor): WebTensor => new BuildTensor(dtype, data, shape)
+  const toOrt = ({ dtype, data, shape }: Tensor): WebTensor => {
+    if (dtype === 'bfloat16') throw new UserError('onnxruntime-web has no bfloat16 tensors; cast to float32')
+    return new BuildTensor(dtype, data, shape)
+  }
   let session: InferenceSession
   try {
     session = await InferenceSession.create(model, sessionOptions(settings))

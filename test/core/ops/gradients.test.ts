@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { gradients } from '../../../src/core/autodiff/gradients.js'
 import { evaluateValues } from '../../../src/core/graph/evaluate.js'
+import type { Operator } from '../../../src/core/graph/operator.js'
 import { isFloat, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { input, type Value } from '../../../src/core/graph/value.js'
 import { operators } from '../../../src/core/ops/index.js'
@@ -21,7 +22,7 @@ function check(inputs: readonly Value[], outputs: readonly Value[], feeds: Reado
     )
   for (const y of outputs) {
     const seed = input('seed', y.dtype, y.shape)
-    const known = new Map(feeds).set(seed, drawLike(y.shape as readonly number[]))
+    const known = new Map(feeds).set(seed, drawLike(evaluateValues([y], feeds)[0]!.shape))
     const value = (at: ReadonlyMap<Value, Numbers>) => dot(evaluateValues([y], at)[0]!, known.get(seed)!)
     const grads = evaluateValues(gradients(y, inputs, { seed }), known)
     inputs.forEach((x, i) => {
@@ -46,24 +47,21 @@ function check(inputs: readonly Value[], outputs: readonly Value[], feeds: Reado
   }
 }
 
+type Feeds = ReadonlyMap<Value, Numbers>
 const differentiable = operators.filter(isDifferentiable)
 /** Outputs that have a gradient; statistics, probabilities and places do not. */
-const outputsOf = (name: string, outputs: readonly Value[]) =>
-  /^(BatchNorm|SoftmaxCrossEntropy|MaxPool)/.test(name) ? outputs.slice(0, 1) : outputs
+const outputsOf = ({ differentiable }: Operator, outputs: readonly Value[]) =>
+  outputs.filter((y, i) => isFloat(y.dtype) && (differentiable?.outputs?.includes(i) ?? true))
+/** Inputs that have one, of those that are fed; not labels, indices, masks, and what ReLU's mask is made from. */
+const inputsOf = ({ differentiable }: Operator, inputs: readonly (Value | undefined)[], feeds: Feeds) =>
+  inputs.filter(
+    (x, i): x is Value => !!x && feeds.has(x) && isFloat(x.dtype) && (differentiable?.inputs?.includes(i) ?? true),
+  )
 
 describe('gradients against central differences', () => {
   it.each(rows(differentiable))('$name', ({ name, operator, index }) => {
     const { inputs, outputs, feeds } = trial(operator, index)
-    // Piecewise-constant inputs: labels, indices, masks, and what ReLU's mask is made from.
-    const moving = inputs.filter((x): x is Value => !!x && feeds.has(x) && isFloat(x.dtype))
-    const wrt = operator.name === 'ReluGrad' ? moving.slice(0, 1) : moving
-    const active = operator.name.startsWith('BatchNorm') && outputs.length > 1 ? wrt.slice(0, 3) : wrt
-    check(
-      active,
-      outputsOf(operator.name, outputs).filter((y) => isFloat(y.dtype)),
-      feeds,
-      name,
-    )
+    check(inputsOf(operator, inputs, feeds), outputsOf(operator, outputs), feeds, name)
   })
 })
 
@@ -71,20 +69,20 @@ describe('second derivatives: the gradient graph differentiates again', () => {
   const twice = differentiable.filter(({ name }) => !/^(BatchNorm|SoftmaxCrossEntropy)/.test(name))
   it.each(rows(twice))('$name', ({ name, operator, index }) => {
     const { inputs, outputs, feeds } = trial(operator, index)
-    const [y] = outputsOf(operator.name, outputs)
-    if (!isFloat(y!.dtype)) return
-    const moving = inputs.filter((x): x is Value => !!x && feeds.has(x) && isFloat(x.dtype))
-    const wrt = operator.name === 'ReluGrad' ? moving.slice(0, 1) : moving
-    const seed = input('dy', y!.dtype, y!.shape)
+    const [y] = outputsOf(operator, outputs)
+    if (!y) return
+    const wrt = inputsOf(operator, inputs, feeds)
+    const seed = input('dy', y.dtype, y.shape)
     const random = randomStream(13, name)
+    const { shape, data } = evaluateValues([y], feeds)[0]!
     const known = new Map(feeds).set(
       seed,
       numbers(
         'float32',
-        y!.shape as readonly number[],
-        Float64Array.from({ length: evaluateValues([y!], feeds)[0]!.data.length }, () => random.normal()),
+        shape,
+        data.map(() => random.normal()),
       ),
     )
-    check([...wrt, seed], gradients(y!, wrt, { seed }), known, `${name} twice`)
+    check([...wrt, seed], gradients(y, wrt, { seed }), known, `${name} twice`)
   })
 })

@@ -29,7 +29,7 @@ async function runInOnnxRuntime(outputs: readonly Value[], feeds: ReadonlyMap<Va
       const host = narrow(t)
       return [
         value.origin.kind === 'input' ? value.origin.name : '',
-        new OrtTensor(host.dtype, host.data as never, [...host.shape]),
+        new OrtTensor(host.dtype as 'float32', host.data as never, [...host.shape]),
       ]
     }),
   )

@@ -24,8 +24,14 @@ const typeNames: Readonly<Record<DType, string>> = {
   float32: 'float',
   float64: 'double',
   float16: 'float16',
+  bfloat16: 'bfloat16',
   int64: 'int64',
   int32: 'int32',
+  int16: 'int16',
+  int8: 'int8',
+  uint64: 'uint64',
+  uint32: 'uint32',
+  uint16: 'uint16',
   uint8: 'uint8',
   bool: 'bool',
 }
@@ -34,6 +40,8 @@ const kinds: Readonly<Record<AttributeKind, string>> = {
   float: 'FLOAT',
   string: 'STRING',
   ints: 'INTS',
+  floats: 'FLOATS',
+  strings: 'STRINGS',
   graph: 'GRAPH',
 }
 const own = operators.filter(({ domain }) => domain === ONNX_DOMAIN)
