@@ -87,7 +87,7 @@ export const NonZero = operator({
   infer: ([x]) => [{ dtype: 'int64', shape: [x!.shape.length, unknownDim()] }],
   gradient: 'zero',
   evaluate([x]) {
-    const places = [...multiIndices(x!.shape)].map((index) => [...index]).filter((_, i) => x!.data[i] !== 0)
+    const places = Array.from(multiIndices(x!.shape), (index) => [...index]).filter((_, i) => x!.data[i] !== 0)
     const rows = x!.shape.map((_, axis) => places.map((place) => place[axis]!))
     return [numbers('int64', [x!.shape.length, places.length], rows.flat())]
   },
