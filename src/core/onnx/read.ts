@@ -4,7 +4,7 @@
 import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
-import { numbersIn } from '../graph/dims.js'
+import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
 import {
   type Attributes,
@@ -371,13 +371,6 @@ function readOlder(
     throw new UserError('holds a graph that it should not hold')
   })
   return form.read(inputs, withDefaults(form, given) as never)
-}
-
-/** Shapes are computed from shapes: a result that is known is a constant, so that what is left depends on the data. */
-function folded(value: Value): Value {
-  if (isFloat(value.dtype)) return value
-  const known = numbersIn(value)
-  return known ? constantTensor(known) : value
 }
 
 function readAttributes(

@@ -1,4 +1,5 @@
-// The registry: every operator there is. A family's file holds its records; nothing else lists them.
+// The registry: every operator there is. A family's file holds its records; nothing else lists them. Gradients are made of other
+// operators, so that the families import each other in circles: nothing of another family is used while a file loads.
 
 import type { Doc, Operator } from '../graph/operator.js'
 import * as backward from './backward.js'

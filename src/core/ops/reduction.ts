@@ -121,15 +121,11 @@ export const ReduceMean = reduction({
 })
 export const reduceMean = call(ReduceMean)
 
-/** Πx; the gradient is the product of the others, which a zero does not spoil: those before it times those behind it. */
+/** Πx; gradient dy · y/x, for numbers that are not zero. */
 export const ReduceProd = reduction({
   name: 'ReduceProd',
   evaluate: (x, axes) => fold(x, axes, 1, (product, value) => product * value),
-  gradient(grad, x, y, axes) {
-    // TODO
-    void axes
-    return div(mul(grad, y), x)
-  },
+  gradient: (grad, x, y) => div(mul(grad, y), x),
   sample: awayFromZero,
 })
 export const reduceProd = call(ReduceProd)
