@@ -128,11 +128,13 @@ export const BitwiseNot: Operator<None> = operator({
 })
 
 const shiftAttributes = { direction: required('string') }
-/** The bits of a moved by b places, to the LEFT or to the RIGHT. */
+/** The bits of a moved by b places, to the LEFT or to the RIGHT; a negative b moves all of them out. */
 export const BitShift: Operator<typeof shiftAttributes> = binary(
   'BitShift',
-  (a, b, { direction }, dtype) =>
-    onBits(dtype, (...[bits, places]) => (direction === 'LEFT' ? bits! << places! : bits! >> places!), a, b),
+  (a, b, { direction }, dtype) => {
+    const places = BigInt(b < 0 ? 8 * widthOf(dtype) : b)
+    return onBits(dtype, (...[bits]) => (direction === 'LEFT' ? bits! << places : bits! >> places), a)
+  },
   'zero',
   {
     since: 11,

@@ -13,7 +13,7 @@ import { isFloat, numbers } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, scope, type Value } from '../graph/value.js'
 import { add, cast, floor, greater, mul, sub } from './elementwise.js'
 import { gather } from './indexing.js'
-import { cumSum } from './reduction.js'
+import { cumSum } from './cumulative.js'
 import { expandAs, reshape } from './shape.js'
 import { slice } from './slice.js'
 

@@ -1,8 +1,10 @@
 // The registry: every operator there is. A family's file holds its records; nothing else lists them.
 
 import type { Doc, Operator } from '../graph/operator.js'
+import * as argument from './argument.js'
 import * as backward from './backward.js'
 import * as conv from './conv.js'
+import * as cumulative from './cumulative.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
@@ -13,14 +15,18 @@ import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
+import * as product from './product.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
+import * as softmax from './softmax.js'
 
 const families = [
+  argument,
   backward,
   conv,
+  cumulative,
   dropout,
   elementwise,
   gate,
@@ -31,10 +37,12 @@ const families = [
   matmul,
   normalization,
   pool,
+  product,
   random,
   reduction,
   shape,
   slice,
+  softmax,
 ]
 
 const isOperator = (member: unknown): member is Operator =>
@@ -56,8 +64,10 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
+export * from './argument.js'
 export * from './backward.js'
 export * from './conv.js'
+export * from './cumulative.js'
 export * from './dropout.js'
 export * from './elementwise.js'
 export * from './gate.js'
@@ -68,7 +78,9 @@ export * from './loss.js'
 export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
+export * from './product.js'
 export * from './random.js'
 export * from './reduction.js'
 export * from './shape.js'
 export * from './slice.js'
+export * from './softmax.js'
