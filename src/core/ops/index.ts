@@ -1,12 +1,15 @@
 // The registry: every operator there is. A family's file holds its records; nothing else lists them.
 
 import type { Doc, Operator } from '../graph/operator.js'
+import * as averagePool from './averagePool.js'
 import * as backward from './backward.js'
 import * as conv from './conv.js'
+import * as convTranspose from './convTranspose.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
+import * as globalPool from './globalPool.js'
 import * as indexing from './indexing.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
@@ -19,12 +22,15 @@ import * as shape from './shape.js'
 import * as slice from './slice.js'
 
 const families = [
+  averagePool,
   backward,
   conv,
+  convTranspose,
   dropout,
   elementwise,
   gate,
   gelu,
+  globalPool,
   indexing,
   loop,
   loss,
@@ -56,12 +62,16 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
+export * from './averagePool.js'
 export * from './backward.js'
 export * from './conv.js'
+export { type ConvAttributes, outputPadding } from './convSum.js'
+export * from './convTranspose.js'
 export * from './dropout.js'
 export * from './elementwise.js'
 export * from './gate.js'
 export * from './gelu.js'
+export * from './globalPool.js'
 export * from './indexing.js'
 export * from './loop.js'
 export * from './loss.js'
@@ -72,3 +82,4 @@ export * from './random.js'
 export * from './reduction.js'
 export * from './shape.js'
 export * from './slice.js'
+export { type Window, windowAttributes } from './window.js'
