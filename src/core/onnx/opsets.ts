@@ -29,7 +29,7 @@ export function requireWritable(opset: number): number {
 /** The newest version, ours at most, that has every operator of a graph and of the bodies within. */
 export function newestOpset({ nodes }: Graph): number {
   const versions = nodes.flatMap(({ operator, attributes }) => [
-    operator.domain === ONNX_DOMAIN ? (operator.until ?? OPSET) : OPSET,
+    operator.domain === ONNX_DOMAIN && !operator.body ? (operator.until ?? OPSET) : OPSET,
     ...Object.values(attributes)
       .filter(isBody)
       .map((body) => newestOpset(body.graph)),

@@ -18,6 +18,7 @@ import * as normalization from './normalization.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
+import * as resize from './resize.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
 
@@ -39,6 +40,7 @@ const families = [
   pool,
   random,
   reduction,
+  resize,
   shape,
   slice,
 ]
@@ -80,6 +82,7 @@ export * from './normalization.js'
 export * from './pool.js'
 export * from './random.js'
 export * from './reduction.js'
+export * from './resize.js'
 export * from './shape.js'
 export * from './slice.js'
 export { type Window, windowAttributes } from './window.js'
