@@ -17,10 +17,13 @@ import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
+import * as rearrange from './rearrange.js'
 import * as reduction from './reduction.js'
 import * as resize from './resize.js'
 import * as shape from './shape.js'
+import * as signal from './signal.js'
 import * as slice from './slice.js'
+import * as unpool from './unpool.js'
 
 const families = [
   averagePool,
@@ -41,6 +44,9 @@ const families = [
   random,
   reduction,
   resize,
+  rearrange,
+  unpool,
+  signal,
   shape,
   slice,
 ]
@@ -81,8 +87,11 @@ export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
 export * from './random.js'
+export * from './rearrange.js'
 export * from './reduction.js'
 export * from './resize.js'
 export * from './shape.js'
+export * from './signal.js'
 export * from './slice.js'
+export * from './unpool.js'
 export { type Window, windowAttributes } from './window.js'
