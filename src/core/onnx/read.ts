@@ -54,6 +54,7 @@ const implied: Readonly<Record<string, string>> = {
   auto_pad: 'NOTSET',
   saturate: '1',
   select_last_index: '0',
+  stash_type: '1',
   storage_order: '0',
 }
 
@@ -71,6 +72,8 @@ function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => 
       return (proto.floats ?? []).map(shortestFloat)
     case AttributeType.STRINGS:
       return (proto.strings ?? []).map(text)
+    case AttributeType.TENSOR:
+      return tensorFromProto(proto.t ?? {}, `the attribute '${proto.name}'`)
     case AttributeType.GRAPH:
       return readBody(proto.g ?? {})
     default:
@@ -85,6 +88,7 @@ const typeNames = {
   ints: AttributeType.INTS,
   floats: AttributeType.FLOATS,
   strings: AttributeType.STRINGS,
+  tensor: AttributeType.TENSOR,
   graph: AttributeType.GRAPH,
 }
 
@@ -260,7 +264,8 @@ export class GraphReader {
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
-      const earlier = readOlder(record, frame.version, inputs, attributes)
+      const named = (node.output ?? []).filter((output) => output !== '').length
+      const earlier = readOlder(record, frame.version, inputs, attributes, named)
       if (earlier) return earlier.map(folded)
       const captured: Value[] = []
       const today = fromVersion(frame.version, record, { inputs, attributes })
@@ -362,6 +367,7 @@ function readOlder(
   version: number,
   inputs: readonly (Value | undefined)[],
   protos: readonly AttributeProto[],
+  outputs: number,
 ): readonly Value[] | undefined {
   if (record.domain !== ONNX_DOMAIN) return undefined
   const form = record.older?.find(({ until }) => version <= until)
@@ -370,7 +376,7 @@ function readOlder(
   const given = readAttributes(protos, { name, attributes: form.attributes }, () => {
     throw new UserError('holds a graph that it should not hold')
   })
-  return form.read(inputs, withDefaults(form, given) as never)
+  return form.read(inputs, withDefaults(form, given) as never, outputs)
 }
 
 /** Shapes are computed from shapes: a result that is known is a constant, so that what is left depends on the data. */

@@ -7,6 +7,7 @@ import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
+import * as generate from './generate.js'
 import * as indexing from './indexing.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
@@ -25,6 +26,7 @@ const families = [
   elementwise,
   gate,
   gelu,
+  generate,
   indexing,
   loop,
   loss,
@@ -62,6 +64,7 @@ export * from './dropout.js'
 export * from './elementwise.js'
 export * from './gate.js'
 export * from './gelu.js'
+export * from './generate.js'
 export * from './indexing.js'
 export * from './loop.js'
 export * from './loss.js'
