@@ -2,6 +2,7 @@
 
 import type { Doc, Operator } from '../graph/operator.js'
 import * as backward from './backward.js'
+import * as choose from './choose.js'
 import * as conv from './conv.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
@@ -13,15 +14,22 @@ import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
+import * as pad from './pad.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
+import * as scatter from './scatter.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
+import * as tile from './tile.js'
 
 const families = [
   backward,
   conv,
+  tile,
+  scatter,
+  pad,
+  choose,
   dropout,
   elementwise,
   gate,
@@ -59,6 +67,7 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
 export * from './backward.js'
+export * from './choose.js'
 export * from './conv.js'
 export * from './dropout.js'
 export * from './elementwise.js'
@@ -70,8 +79,11 @@ export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
 export * from './normalization.js'
+export * from './pad.js'
 export * from './pool.js'
 export * from './random.js'
 export * from './reduction.js'
+export * from './scatter.js'
 export * from './shape.js'
 export * from './slice.js'
+export * from './tile.js'

@@ -73,10 +73,10 @@ describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is
       .at(-1)
 
   it.each(own.map((operator) => [operator.name, operator] as const))('%s', (_, operator) => {
-    const { since, before, attributes, arity, samples } = operator
+    const { since, until = Number.POSITIVE_INFINITY, before, attributes, arity, samples } = operator
     for (const version of versions) {
       const there = inForce(operator, version)
-      if (!there || (version < since && operator.body && !before)) continue
+      if (!there || version > until || (version < since && operator.body && !before)) continue
       const older = version < since ? before : undefined
       const moved = older?.inputsAsAttributes ?? {}
       const lacks = older?.lacks ?? []
@@ -106,8 +106,8 @@ describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is
     // `since` is the version of a definition: the one that the oldest version has, or a later one that changed what counts.
     const [last, first] = [inForce(operator, since - 1), inForce(operator, since)!]
     expect(first.since).toBe(since)
-    if (since <= oldest) expect(inForce(operator, oldest)!.since).toBe(since)
-    else if (last) {
+    if (since <= oldest && until >= oldest) expect(inForce(operator, oldest)!.since).toBe(since)
+    else if (since > oldest && last) {
       const newer = Object.keys(attributes).filter((name) => first.attributes[name] && !last.attributes[name])
       const dtypes = (Object.keys(typeNames) as DType[]).filter((dtype) => takes(first.inputs[0], dtype))
       const newTypes = dtypes.filter((dtype) => !takes(last.inputs[0], dtype))
