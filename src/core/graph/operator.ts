@@ -3,7 +3,7 @@
 import type { Graph } from './graph.js'
 import type { Sample } from './sample.js'
 import type { Shape } from './shape.js'
-import type { DType, Numbers } from './tensor.js'
+import { type DType, keyOf, type Numbers, type Tensor } from './tensor.js'
 import type { Value } from './value.js'
 
 export interface Type {
@@ -28,6 +28,7 @@ interface AttributeTypes {
   ints: readonly number[]
   floats: readonly number[]
   strings: readonly string[]
+  tensor: Tensor | Numbers
   graph: Body
 }
 export type AttributeKind = keyof AttributeTypes
@@ -35,6 +36,10 @@ export type AttributeValue = AttributeTypes[AttributeKind]
 
 export const isBody = (value: AttributeValue | undefined): value is Body =>
   typeof value === 'object' && 'graph' in value
+
+/** Text that two attributes share only if they are the same, of those that hold no graph. */
+export const attributeKey = (value: AttributeValue | undefined): string =>
+  typeof value === 'object' && 'dtype' in value ? keyOf(value) : JSON.stringify(value ?? null)
 
 /** One attribute: required, with a default, or optional (absent when not given). */
 export interface AttributeSpec<K extends AttributeKind = AttributeKind, O extends boolean = boolean> {
@@ -65,6 +70,15 @@ export interface GradientContext<A> {
   readonly grads: readonly (Value | undefined)[]
   /** The gradient at the first output. Rules of operators with one differentiable output use this. */
   readonly grad: Value
+  /**
+   * Carries gradients at some values back to others: one a value of `inputs`, undefined where nothing arrives. For operators
+   * that hold graphs.
+   */
+  pullBack(
+    outputs: readonly Value[],
+    inputs: readonly (Value | undefined)[],
+    grads: readonly (Value | undefined)[],
+  ): readonly (Value | undefined)[]
 }
 
 /**

@@ -159,7 +159,8 @@ export function withDefaults(operator: Pick<Operator, 'attributes'>, given: Attr
 /** `name=value`, as in messages and printed graphs. */
 function formatAttribute(name: string, value: AttributeValue): string {
   if (typeof value !== 'object') return `${name}=${value}`
-  return `${name}=${'graph' in value ? value.graph.name : `[${value}]`}`
+  if ('graph' in value) return `${name}=${value.graph.name}`
+  return `${name}=[${'dtype' in value ? widen(value).data : value}]`
 }
 
 /** The attributes that are given, as text. */

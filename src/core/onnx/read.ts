@@ -72,6 +72,8 @@ function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => 
       return (proto.floats ?? []).map(shortestFloat)
     case AttributeType.STRINGS:
       return (proto.strings ?? []).map(text)
+    case AttributeType.TENSOR:
+      return tensorFromProto(proto.t ?? {}, `the attribute '${proto.name}'`)
     case AttributeType.GRAPH:
       return readBody(proto.g ?? {})
     default:
@@ -86,6 +88,7 @@ const typeNames = {
   ints: AttributeType.INTS,
   floats: AttributeType.FLOATS,
   strings: AttributeType.STRINGS,
+  tensor: AttributeType.TENSOR,
   graph: AttributeType.GRAPH,
 }
 

@@ -26,9 +26,10 @@ import {
 import { gather } from './indexing.js'
 import { castTo, requireFloat } from './layerNorm.js'
 import { matmul } from './matmul.js'
+import { Pad } from './pad.js'
 import { reduceMax } from './reduction.js'
 import { Expand, int64, reshape, reshapeAs, reshapeTo, shapeOf, transpose, unsqueeze } from './shape.js'
-import { concat, Pad } from './slice.js'
+import { concat } from './slice.js'
 import { softmax } from './softmax.js'
 
 const attributes = {

@@ -6,6 +6,7 @@ import * as argument from './argument.js'
 import * as attention from './attention.js'
 import * as averagePool from './averagePool.js'
 import * as backward from './backward.js'
+import * as choose from './choose.js'
 import * as conv from './conv.js'
 import * as convTranspose from './convTranspose.js'
 import * as cumulative from './cumulative.js'
@@ -14,6 +15,7 @@ import * as elementwise from './elementwise.js'
 import * as flexAttention from './flexAttention.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
+import * as generate from './generate.js'
 import * as globalPool from './globalPool.js'
 import * as indexing from './indexing.js'
 import * as layerNorm from './layerNorm.js'
@@ -22,6 +24,7 @@ import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
+import * as pad from './pad.js'
 import * as pool from './pool.js'
 import * as product from './product.js'
 import * as random from './random.js'
@@ -31,10 +34,12 @@ import * as reduction from './reduction.js'
 import * as resize from './resize.js'
 import * as responseNorm from './responseNorm.js'
 import * as rotary from './rotary.js'
+import * as scatter from './scatter.js'
 import * as shape from './shape.js'
 import * as signal from './signal.js'
 import * as slice from './slice.js'
 import * as softmax from './softmax.js'
+import * as tile from './tile.js'
 import * as unpool from './unpool.js'
 
 const families = [
@@ -42,6 +47,7 @@ const families = [
   attention,
   averagePool,
   backward,
+  choose,
   conv,
   convTranspose,
   cumulative,
@@ -50,6 +56,7 @@ const families = [
   flexAttention,
   gate,
   gelu,
+  generate,
   globalPool,
   indexing,
   layerNorm,
@@ -58,6 +65,7 @@ const families = [
   loss,
   matmul,
   normalization,
+  pad,
   pool,
   product,
   random,
@@ -67,10 +75,12 @@ const families = [
   resize,
   responseNorm,
   rotary,
+  scatter,
   shape,
   signal,
   slice,
   softmax,
+  tile,
   unpool,
 ]
 
@@ -97,6 +107,7 @@ export * from './argument.js'
 export * from './attention.js'
 export * from './averagePool.js'
 export * from './backward.js'
+export * from './choose.js'
 export * from './conv.js'
 export { type ConvAttributes, outputPadding } from './convSum.js'
 export * from './convTranspose.js'
@@ -106,6 +117,7 @@ export * from './elementwise.js'
 export * from './flexAttention.js'
 export * from './gate.js'
 export * from './gelu.js'
+export * from './generate.js'
 export * from './globalPool.js'
 export * from './indexing.js'
 export * from './layerNorm.js'
@@ -114,6 +126,7 @@ export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
 export * from './normalization.js'
+export * from './pad.js'
 export * from './pool.js'
 export * from './product.js'
 export * from './random.js'
@@ -123,9 +136,11 @@ export * from './reduction.js'
 export * from './resize.js'
 export * from './responseNorm.js'
 export * from './rotary.js'
+export * from './scatter.js'
 export * from './shape.js'
 export * from './signal.js'
 export * from './slice.js'
 export * from './softmax.js'
+export * from './tile.js'
 export * from './unpool.js'
 export { type Window, windowAttributes } from './window.js'

@@ -43,6 +43,7 @@ const kinds: Readonly<Record<AttributeKind, string>> = {
   ints: 'INTS',
   floats: 'FLOATS',
   strings: 'STRINGS',
+  tensor: 'TENSOR',
   graph: 'GRAPH',
 }
 const own = operators.filter(({ domain }) => domain === ONNX_DOMAIN)
@@ -70,11 +71,10 @@ describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is
   }
 
   it.each(own.map((operator) => [operator.name, operator] as const))('%s', (_, operator) => {
-    const { since, before, attributes, arity, samples } = operator
+    const { since, until = Number.POSITIVE_INFINITY, before, attributes, arity, samples } = operator
     for (const version of versions) {
       const there = inForce(operator, version)
-      if (!there || (version < since && operator.body && !before)) continue
-      if (operator.until !== undefined && version > operator.until) continue
+      if (!there || version > until || (version < since && operator.body && !before)) continue
       const older = version < since ? before : undefined
       const moved = older?.inputsAsAttributes ?? {}
       const lacks = older?.lacks ?? []
