@@ -5,7 +5,7 @@ import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { type Graph, graph } from '../../../src/core/graph/graph.js'
 import { ONNX_DOMAIN, type Operator } from '../../../src/core/graph/operator.js'
 import { printGraph } from '../../../src/core/graph/print.js'
-import { type Numbers, numbers } from '../../../src/core/graph/tensor.js'
+import { isInteger, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { apply1, constant, input, type Value } from '../../../src/core/graph/value.js'
 import { OPSET, writableOpsets } from '../../../src/core/onnx/opsets.js'
 import { decodeModel, encodeModel } from '../../../src/core/onnx/tensors.js'
@@ -45,9 +45,10 @@ const isSayable = ({ domain, since, before, samples }: Operator, index: number, 
 function allSamples(opset: number): { source: Graph; feeds: Tensors } {
   const known = new Map<Value, Numbers>()
   const outputs = new Map<string, Value>()
-  for (const { name: call, operator, index } of rows(
-    ops.operators.filter((operator) => !drawn.includes(operator) && isSayable(operator, opset)),
-  )) {
+  const sayable = rows(ops.operators.filter((operator) => !drawn.includes(operator))).filter(({ operator, index }) =>
+    isSayable(operator, index, opset),
+  )
+  for (const { name: call, operator, index } of sayable) {
     // Gelu is an operator of ONNX's and one of ours.
     const name = `${operator.domain}${call}`
     const one = trial(operator, index, rounded, `${name} `)
