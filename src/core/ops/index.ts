@@ -16,6 +16,7 @@ import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
 import * as product from './product.js'
+import * as quantize from './quantize.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
 import * as shape from './shape.js'
@@ -38,6 +39,7 @@ const families = [
   normalization,
   pool,
   product,
+  quantize,
   random,
   reduction,
   shape,
@@ -79,6 +81,7 @@ export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
 export * from './product.js'
+export * from './quantize.js'
 export * from './random.js'
 export * from './reduction.js'
 export * from './shape.js'
