@@ -75,6 +75,7 @@ function inputGradients(
     outputs: node.outputs.map((value) => seenAs(value, after)),
     attributes,
     grads,
+    pullBack: throughBody,
     // A rule that reads `grad` when only a later output has one sees zeros.
     get grad() {
       return grads[0] ?? fillAs(0, first)
@@ -88,7 +89,7 @@ function inputGradients(
   return found
 }
 
-/** Of a composite: its body is computed again from the inputs and differentiated. */
+/** Of a composite: its body is computed again from the inputs and differentiated; so is what a graph inside an operator gives. */
 function throughBody(
   outputs: readonly Value[],
   inputs: readonly (Value | undefined)[],

@@ -1,11 +1,13 @@
 // Common subexpressions: what is computed twice from the same values is computed once.
 
 import type { Graph } from './graph.js'
+import { attributeKey, isBody } from './operator.js'
 import { rebuild, rewrite } from './rewrite.js'
 import { keyOf } from './tensor.js'
 import type { Value } from './value.js'
 
-/** The same graph, in which no two nodes do the same. Nodes that hold graphs, and those without inputs, stay as they are. */
+/** The same graph, in which no two nodes do the same. Nodes that hold graphs or draw at random, and those
+ * without inputs, stay as they are. */
 export function cse(source: Graph): Graph {
   const numbers = new Map<Value | string, number>()
   const numberOf = (key: Value | string): number => {
@@ -20,9 +22,9 @@ export function cse(source: Graph): Graph {
   const known = new Map<string, readonly Value[]>()
   return rewrite(source, (node, inputs) => {
     const { operator, attributes } = node
-    if (inputs.length === 0 || Object.values(attributes).some((value) => typeof value === 'object' && 'graph' in value))
-      return undefined
-    const key = JSON.stringify([operator.domain, operator.name, attributes, inputs.map((value) => idOf(value) ?? null)])
+    if (operator.random || inputs.length === 0 || Object.values(attributes).some(isBody)) return undefined
+    const given = Object.entries(attributes).map(([name, value]) => [name, attributeKey(value)])
+    const key = JSON.stringify([operator.domain, operator.name, given, inputs.map((value) => idOf(value) ?? null)])
     const same = known.get(key)
     if (same) return same
     const outputs = rebuild(node, inputs)

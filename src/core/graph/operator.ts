@@ -3,7 +3,7 @@
 import type { Graph } from './graph.js'
 import type { Sample } from './sample.js'
 import type { Shape } from './shape.js'
-import type { DType, Numbers } from './tensor.js'
+import { type DType, keyOf, type Numbers, type Tensor } from './tensor.js'
 import type { Value } from './value.js'
 
 export interface Type {
@@ -28,6 +28,7 @@ interface AttributeTypes {
   ints: readonly number[]
   floats: readonly number[]
   strings: readonly string[]
+  tensor: Tensor | Numbers
   graph: Body
 }
 export type AttributeKind = keyof AttributeTypes
@@ -35,6 +36,10 @@ export type AttributeValue = AttributeTypes[AttributeKind]
 
 export const isBody = (value: AttributeValue | undefined): value is Body =>
   typeof value === 'object' && 'graph' in value
+
+/** Text that two attributes share only if they are the same, of those that hold no graph. */
+export const attributeKey = (value: AttributeValue | undefined): string =>
+  typeof value === 'object' && 'dtype' in value ? keyOf(value) : JSON.stringify(value ?? null)
 
 /** One attribute: required, with a default, or optional (absent when not given). */
 export interface AttributeSpec<K extends AttributeKind = AttributeKind, O extends boolean = boolean> {
@@ -54,6 +59,8 @@ export type AttributesOf<S extends AttributeSpecs> = {
 /** The domain of ONNX's own operators, and the one of the training primitives that ONNX lacks. */
 export const ONNX_DOMAIN = ''
 export const TRAINING_DOMAIN = 'rdm.training'
+/** Operators that ONNX tries out: composites here, whose bodies are what is written. */
+export const PREVIEW_DOMAIN = 'ai.onnx.preview'
 
 export interface GradientContext<A> {
   readonly inputs: readonly Value[]
@@ -63,6 +70,15 @@ export interface GradientContext<A> {
   readonly grads: readonly (Value | undefined)[]
   /** The gradient at the first output. Rules of operators with one differentiable output use this. */
   readonly grad: Value
+  /**
+   * Carries gradients at some values back to others: one a value of `inputs`, undefined where nothing arrives. For operators
+   * that hold graphs.
+   */
+  pullBack(
+    outputs: readonly Value[],
+    inputs: readonly (Value | undefined)[],
+    grads: readonly (Value | undefined)[],
+  ): readonly (Value | undefined)[]
 }
 
 /**
@@ -98,8 +114,15 @@ export interface Older<S extends AttributeSpecs = AttributeSpecs> {
   /** The last version of the domain that has it. */
   readonly until: number
   readonly attributes: S
-  /** One Value an output, or undefined where today's record takes the same inputs and attributes. */
-  read(inputs: readonly (Value | undefined)[], attributes: AttributesOf<S>): readonly Value[] | undefined
+  /**
+   * One Value an output, or undefined where today's record takes the same inputs and attributes.
+   * @param outputs how many the file names, which means something in some
+   */
+  read(
+    inputs: readonly (Value | undefined)[],
+    attributes: AttributesOf<S>,
+    outputs: number,
+  ): readonly Value[] | undefined
 }
 /** Identity with inference: gives a form its precise attribute types. */
 export const older = <const S extends AttributeSpecs>(form: Older<S>): Older => form as Older
@@ -143,8 +166,17 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly straightThrough?: boolean
   /** Takes each number for itself, wherever it stands: a target may lay its operands out otherwise, or put them together. */
   readonly elementwise?: boolean
+  /** Draws at random: every runtime has numbers of its own, and each node draws for itself. */
+  readonly random?: boolean
   /** What it does in other operators, for one that is made of them (graph/composite.ts): one Value an output. */
   body?(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
+  /**
+   * What its attributes come to beside its inputs, where a usual value depends on those: strides of as many axes, pads in the
+   * place of auto_pad.
+   * @param attributes with the usual values of the record
+   * @param given those alone that were given
+   */
+  complete?(inputs: readonly (Value | undefined)[], attributes: AttributesOf<S>, given: Attributes): AttributesOf<S>
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
   /**

@@ -159,7 +159,8 @@ export function withDefaults(operator: Pick<Operator, 'attributes'>, given: Attr
 /** `name=value`, as in messages and printed graphs. */
 function formatAttribute(name: string, value: AttributeValue): string {
   if (typeof value !== 'object') return `${name}=${value}`
-  return `${name}=${'graph' in value ? value.graph.name : `[${value}]`}`
+  if ('graph' in value) return `${name}=${value.graph.name}`
+  return `${name}=[${'dtype' in value ? widen(value).data : value}]`
 }
 
 /** The attributes that are given, as text. */
@@ -193,7 +194,8 @@ export function apply<S extends AttributeSpecs>(
       const noun = expected.endsWith(' 1') || expected === '1' ? 'input' : 'inputs'
       throw new GraphError(`takes ${expected} ${noun}, got ${inputs.filter((value) => value).length}`)
     }
-    const complete = withDefaults(record, given)
+    const usual = withDefaults(record, given)
+    const complete: Attributes = record.complete?.(inputs, usual as never, given) ?? usual
     const types = record.infer(inputs as readonly Value[], complete as never)
     const outputs: Value[] = []
     const node: Node = {

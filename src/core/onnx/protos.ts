@@ -10,9 +10,11 @@ import {
   type Type,
 } from '../graph/operator.js'
 import { isUnknown } from '../graph/shape.js'
+import { type Numbers, narrow, type Tensor } from '../graph/tensor.js'
 import type { Node } from '../graph/value.js'
 import { onnxTypes } from '../ops/elementwise.js'
 import { OTHER_VERSION } from './opsets.js'
+import { tensorToProto } from './tensors.js'
 
 export type GraphProto = onnxProto.onnx.IGraphProto
 export type NodeProto = onnxProto.onnx.INodeProto
@@ -46,6 +48,8 @@ export function attributeProto(
         type: AttributeType.STRINGS,
         strings: (value as readonly string[]).map((s) => new TextEncoder().encode(s)),
       }
+    case 'tensor':
+      return { name, type: AttributeType.TENSOR, t: tensorToProto('', narrow(value as Tensor | Numbers)) }
     case 'graph':
       return { name, type: AttributeType.GRAPH, g: writeBody(value as Body) }
   }

@@ -4,7 +4,7 @@
 import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
-import { numbersIn } from '../graph/dims.js'
+import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
 import {
   type Attributes,
@@ -73,6 +73,8 @@ function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => 
       return (proto.floats ?? []).map(shortestFloat)
     case AttributeType.STRINGS:
       return (proto.strings ?? []).map(text)
+    case AttributeType.TENSOR:
+      return tensorFromProto(proto.t ?? {}, `the attribute '${proto.name}'`)
     case AttributeType.GRAPH:
       return readBody(proto.g ?? {})
     default:
@@ -87,6 +89,7 @@ const typeNames = {
   ints: AttributeType.INTS,
   floats: AttributeType.FLOATS,
   strings: AttributeType.STRINGS,
+  tensor: AttributeType.TENSOR,
   graph: AttributeType.GRAPH,
 }
 
@@ -262,7 +265,8 @@ export class GraphReader {
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
-      const earlier = readOlder(record, frame.version, inputs, attributes)
+      const named = (node.output ?? []).filter((output) => output !== '').length
+      const earlier = readOlder(record, frame.version, inputs, attributes, named)
       if (earlier) return earlier.map(folded)
       const captured: Value[] = []
       const today = fromVersion(frame.version, record, { inputs, attributes })
@@ -364,6 +368,7 @@ function readOlder(
   version: number,
   inputs: readonly (Value | undefined)[],
   protos: readonly AttributeProto[],
+  outputs: number,
 ): readonly Value[] | undefined {
   if (record.domain !== ONNX_DOMAIN) return undefined
   const form = record.older?.find(({ until }) => version <= until)
@@ -372,14 +377,7 @@ function readOlder(
   const given = readAttributes(protos, { name, attributes: form.attributes }, () => {
     throw new UserError('holds a graph that it should not hold')
   })
-  return form.read(inputs, withDefaults(form, given) as never)
-}
-
-/** Shapes are computed from shapes: a result that is known is a constant, so that what is left depends on the data. */
-function folded(value: Value): Value {
-  if (isFloat(value.dtype)) return value
-  const known = numbersIn(value)
-  return known ? constantTensor(known) : value
+  return form.read(inputs, withDefaults(form, given) as never, outputs)
 }
 
 function readAttributes(

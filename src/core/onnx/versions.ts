@@ -4,13 +4,18 @@
 
 import { UserError } from '../errors.js'
 import { ancestors, type Graph } from '../graph/graph.js'
-import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator } from '../graph/operator.js'
+import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator, PREVIEW_DOMAIN } from '../graph/operator.js'
 import { rebuild, rewrite, rewriteOutputs } from '../graph/rewrite.js'
 import { apply, constant, type Node, requireConstant, type Value } from '../graph/value.js'
 import { type AttributeProto, AttributeType } from './protos.js'
 import { toNumber } from './tensors.js'
 
-const isLater = ({ domain, since }: Operator, version: number): boolean => domain === ONNX_DOMAIN && version < since
+const isLater = ({ domain, since }: Operator, version: number): boolean =>
+  domain === PREVIEW_DOMAIN || (domain === ONNX_DOMAIN && version < since)
+
+/** Whether a version of ONNX's operators has no more what others make up. */
+const isGone = ({ domain, until, body }: Operator, version: number): boolean =>
+  domain === ONNX_DOMAIN && until !== undefined && version > until && body !== undefined
 
 /** What a version of ONNX's operators has in the place of a record; undefined where it has the record itself. */
 const olderForm = (operator: Operator, version: number): OlderForm<never> | undefined =>
@@ -21,6 +26,7 @@ const needsLater = ({ nodes }: Graph, version: number): boolean =>
   nodes.some(
     ({ operator, attributes }) =>
       isLater(operator, version) ||
+      isGone(operator, version) ||
       Object.values(attributes).some((value) => isBody(value) && needsLater(value.graph, version)),
   )
 
@@ -47,8 +53,9 @@ export function atVersion(version: number): (source: Graph) => Graph {
       return outputs
     })
   const instead = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) => {
-    if (!isLater(operator, version)) return undefined
-    if (operator.before) return operator.before.instead(inputs, attributes as never)
+    const later = isLater(operator, version)
+    if (!later && !isGone(operator, version)) return undefined
+    if (later && operator.before) return operator.before.instead(inputs, attributes as never)
     // Its own operators may be later ones as well.
     return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
   }
@@ -57,7 +64,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
     const from = new Set(inputs.filter((value) => value !== undefined))
     const named = new Map(outputs.map((value, i) => [String(i), value]))
     const nodes = ancestors(outputs, from)
-    if (!nodes.some(({ operator }) => isLater(operator, version))) return outputs
+    if (!nodes.some(({ operator }) => isLater(operator, version) || isGone(operator, version))) return outputs
     return [...rewriteOutputs({ nodes, outputs: named }, (node, operands) => instead(node, operands)).values()]
   }
   return (source) => (needsLater(source, version) ? pass(source) : source)

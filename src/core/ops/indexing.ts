@@ -1,23 +1,38 @@
-// Operators that pick or place elements by index: Gather, GatherElements, ScatterElements, OneHot.
+// Operators that pick elements by index: Gather, GatherElements, GatherND, NonZero, OneHot.
 
-import { int, ONNX_DOMAIN, operator, string } from '../graph/operator.js'
-import { booleans, fixed, normal } from '../graph/sample.js'
-import { isKnown, type Shape, sameShape, sizeOf, unknownDim } from '../graph/shape.js'
-import { type DType, isFloat, type Numbers, numbers } from '../graph/tensor.js'
+import { dimsIn } from '../graph/dims.js'
+import { int, ONNX_DOMAIN, type Operator, operator } from '../graph/operator.js'
+import { booleans, fixed, normal, scalarInt } from '../graph/sample.js'
+import { isKnown, isStatic, type Shape, sizeOf, unifyDims, unknownDim } from '../graph/shape.js'
+import { type DType, numbers } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, type Value } from '../graph/value.js'
-import { add } from './elementwise.js'
-import { loop } from './loop.js'
+import { cast, mul, sub } from './elementwise.js'
+import { placesAlong } from './generate.js'
+import { reduceSum } from './reduction.js'
 import { indices as multiIndices, positionOf, select } from './reference.js'
-import { expandAs, fillAs, requireAxes, reshapeTo, shapeOf, unsqueeze } from './shape.js'
+import { ScatterND, scatterAdd } from './scatter.js'
+import {
+  Expand,
+  expand,
+  fillAs,
+  int64,
+  requireAxes,
+  reshape,
+  reshapeTo,
+  Shape_,
+  transpose,
+  unsqueeze,
+} from './shape.js'
+import { concat, pad } from './slice.js'
 
-function requireIndices(indices: Value): void {
+export function requireIndices(indices: Value): void {
   if (indices.dtype !== 'int64' && indices.dtype !== 'int32') {
     throw new GraphError(`indices must be int64 or int32, got ${indices.dtype}`)
   }
 }
 
 /** An index along an axis of the given length; negative ones count from the back. */
-function indexAt(index: number, length: number): number {
+export function indexAt(index: number, length: number): number {
   const place = index < 0 ? index + length : index
   if (place < 0 || place >= length) throw new GraphError(`index ${index} is out of range for an axis of ${length}`)
   return place
@@ -47,17 +62,10 @@ export const Gather = operator({
     return [places.map((place) => from[indexAt(place, from.length)]!)]
   },
   gradient: {
-    // Each slice of the gradient is added back where its index says.
-    rule({ grad, inputs: [x, indices], attributes: { axis } }) {
-      const [along] = requireAxes([axis], x!.shape.length)
-      const count = sizeOf(indices!.shape)
-      const slices = reshapeTo(grad, gatheredShape(x!.shape, [count], along!))
-      const column = reshapeTo(
-        indices!,
-        x!.shape.map((_, i) => (i === along ? count : 1)),
-      )
-      return [scatterAdd(fillAs(0, x!), expandAs(column, slices), slices, along!), undefined]
-    },
+    rule: ({ grad, inputs: [x, indices], attributes: { axis } }) => [
+      ungather(grad, x!, indices!, requireAxes([axis], x!.shape.length)[0]!),
+      undefined,
+    ],
   },
   evaluate([x, indices], { axis }) {
     const [along] = requireAxes([axis], x!.shape.length)
@@ -73,9 +81,44 @@ export const Gather = operator({
   samples: [
     { inputs: [normal(4, 3), fixed('int64', [2, 2], [3, 0, 3, -2])] },
     { inputs: [normal(2, 3), fixed('int64', [], [1])], attributes: { axis: 1 } },
+    { inputs: [normal(2, 3, 2), fixed('int32', [2, 2], [1, 0, -1, 1])], attributes: { axis: 1 } },
+    { inputs: [normal(2, 3), scalarInt(-1)], attributes: { axis: 1 } },
   ],
 })
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply1(Gather, [x, indices], { axis })
+
+/** The adjoint of Gather: each slice of the gradient is added where its index says. */
+function ungather(grad: Value, x: Value, indices: Value, axis: number): Value {
+  const place = indices.shape.length === 0 ? constantOf(indices)?.[0] : undefined
+  const length = x.shape[axis]!
+  if (place !== undefined && isKnown(length)) {
+    const first = place < 0 ? place + length : place
+    return pad(unsqueeze(grad, axis), [axis], [first], [length - 1 - first])
+  }
+  const slices = reshapeTo(grad, gatheredShape(x.shape, [sizeOf(indices.shape)], axis), x, indices)
+  return addSlices(slices, reshape(indices, [-1]), x, axis)
+}
+
+/**
+ * Zeros of the shape of x along an axis, and of that of the slices elsewhere, with each slice added at its place. By ScatterND,
+ * which takes one index a slice; the axis comes to the front for it.
+ */
+export function addSlices(slices: Value, places: Value, x: Value, axis: number): Value {
+  const order = [axis, ...slices.shape.map((_, i) => i).filter((i) => i !== axis)]
+  const rows = axis === 0 ? slices : transpose(slices, order)
+  const shape = [x.shape[axis]!, ...rows.shape.slice(1)]
+  const zero = constant(rows.dtype, 0)
+  const target = () =>
+    concat([apply1(Shape_, [x], { start: axis, end: axis + 1 }), apply1(Shape_, [rows], { start: 1 })], 0)
+  const zeros = isStatic(shape) ? expand(zero, shape) : axis === 0 ? fillAs(0, x) : apply1(Expand, [zero, target()])
+  const column = reshape(cast(places, 'int64'), [-1, 1])
+  const summed = apply1(ScatterND, [zeros, column, rows], { reduction: 'add' })
+  if (axis === 0) return summed
+  return transpose(
+    summed,
+    order.map((_, i) => order.indexOf(i)),
+  )
+}
 
 /** The places of what is not zero (bool: of what is true), a column each, in row-major order: int64 [rank, how many]. */
 export const NonZero = operator({
@@ -132,109 +175,133 @@ export const GatherElements = operator({
 export const gatherElements = (x: Value, indices: Value, axis: number): Value =>
   apply1(GatherElements, [x, indices], { axis })
 
-function scatter(x: Numbers, indices: Numbers, updates: Numbers, axis: number, adding: boolean): Numbers {
-  const data = Float64Array.from(x.data)
-  let i = 0
-  for (const index of multiIndices(indices.shape)) {
-    const place = index.map((at, k) => (k === axis ? indexAt(indices.data[i]!, x.shape[axis]!) : at))
-    const position = positionOf(place, x.shape)
-    data[position] = updates.data[i++]! + (adding ? data[position]! : 0)
-  }
-  return numbers(x.dtype, x.shape, data)
+const gatherNDAttributes = { batch_dims: int(0) }
+
+/** How many axes an index tuple counts off. */
+export function tupleLength(indices: Value): number {
+  const length = indices.shape.at(-1)
+  if (length === undefined || !isKnown(length)) throw new GraphError('the last dimension of the indices must be known')
+  return length
 }
 
-/**
- * x with updates at the indexed places: added (reduction = add, the one that gradients need), or in the place of what was
- * there (none), which asks for distinct places.
- */
-export const ScatterElements = operator({
-  name: 'ScatterElements',
+/** Indices of GatherND with those of the batch axes before them. */
+function withBatchPlaces(x: Value, indices: Value, batch: number): Value {
+  const rank = indices.shape.length
+  const column = apply1(Shape_, [indices], { start: 0, end: rank - 1 })
+  const target = concat([column, int64([1])], 0)
+  const parts = Array.from({ length: batch }, (_, axis) => {
+    const shape = Array.from({ length: rank }, (_, i) => (i === axis ? -1 : 1))
+    return apply1(Expand, [reshape(placesAlong(x, axis), shape), target])
+  })
+  return concat([...parts, cast(indices, 'int64')], rank - 1)
+}
+
+/** y[i…] = x[indices[i…]], where the last axis of the indices holds an index tuple; batch axes go side by side. */
+export const GatherND: Operator<typeof gatherNDAttributes> = operator({
+  name: 'GatherND',
   domain: ONNX_DOMAIN,
-  since: 16,
-  before: {
-    lacks: ['reduction'],
-    instead([x, indices, updates], { axis, reduction }) {
-      return reduction === 'add' ? [addBySlices(x!, indices!, updates!, axis)] : undefined
-    },
-  },
-  attributes: { axis: int(0), reduction: string('none') },
-  arity: [3, 3],
-  infer([x, indices, updates], { axis, reduction }) {
+  since: 13,
+  attributes: gatherNDAttributes,
+  arity: [2, 2],
+  infer([x, indices], { batch_dims }) {
     requireIndices(indices!)
-    requireAxes([axis], x!.shape.length)
-    if (reduction !== 'add' && reduction !== 'none')
-      throw new GraphError(`reduction '${reduction}' is not supported; use 'add' or 'none'`)
-    if (!sameShape(indices!.shape, updates!.shape)) throw new GraphError('indices and updates need the same shape')
-    return [x!]
+    const length = tupleLength(indices!)
+    const [rank, places] = [x!.shape.length, indices!.shape]
+    if (batch_dims < 0 || batch_dims >= places.length || batch_dims + length > rank)
+      throw new GraphError(`index tuples of ${length} after ${batch_dims} batch axes do not fit ${rank} dimensions`)
+    const batch = places.slice(0, batch_dims).map((dim, axis) => unifyDims(dim, x!.shape[axis]!))
+    if (batch.includes(undefined)) throw new GraphError('the batch axes of the data and of the indices differ')
+    return [
+      {
+        dtype: x!.dtype,
+        shape: [...(batch as Shape), ...places.slice(batch_dims, -1), ...x!.shape.slice(batch_dims + length)],
+      },
+    ]
   },
   gradient: {
-    rule: ({ grad, inputs: [, indices, updates], attributes: { axis, reduction } }) => [
-      reduction === 'add' ? grad : scatterInto(grad, indices!, fillAs(0, updates!), axis),
-      undefined,
-      gatherElements(grad, indices!, axis),
-    ],
+    rule({ grad, inputs: [x, indices], attributes: { batch_dims } }) {
+      const places = batch_dims > 0 ? withBatchPlaces(x!, indices!, batch_dims) : cast(indices!, 'int64')
+      return [apply1(ScatterND, [fillAs(0, x!), places, grad], { reduction: 'add' }), undefined]
+    },
   },
-  evaluate: ([x, indices, updates], { axis, reduction }) => [
-    scatter(x!, indices!, updates!, requireAxes([axis], x!.shape.length)[0]!, reduction === 'add'),
-  ],
+  evaluate([x, indices], { batch_dims }) {
+    const places = indices!.shape
+    const length = places.at(-1)!
+    const outer = places.length - 1
+    const shape = [...places.slice(0, -1), ...x!.shape.slice(batch_dims + length)]
+    return [
+      select(x!, shape, (index) => {
+        const at = positionOf([...index.slice(0, outer), 0], [...places.slice(0, -1), 1]) * length
+        const tuple = [...indices!.data.subarray(at, at + length)]
+        return [
+          ...index.slice(0, batch_dims),
+          ...tuple.map((place, i) => indexAt(place, x!.shape[batch_dims + i]!)),
+          ...index.slice(outer),
+        ]
+      }),
+    ]
+  },
   samples: [
-    {
-      inputs: [normal(3, 3), fixed('int64', [2, 3], [0, 1, 2, 0, 2, 2]), normal(2, 3)],
-      attributes: { reduction: 'add' },
+    { inputs: [normal(3, 4), fixed('int64', [3, 2], [0, 1, 2, -1, 0, 1])] },
+    { inputs: [normal(3, 4), fixed('int64', [2, 2, 1], [0, 1, 2, -1])] },
+    { inputs: [normal(2, 3, 2), fixed('int64', [2, 1], [2, 0])], attributes: { batch_dims: 1 } },
+  ],
+})
+
+const oneHotAttributes = { axis: int(-1) }
+
+/**
+ * values[1] where the new axis equals the index, values[0] elsewhere; negative indices count from the back, and those out of
+ * range are nowhere. Linear in the two values.
+ */
+export const OneHot: Operator<typeof oneHotAttributes> = operator({
+  name: 'OneHot',
+  domain: ONNX_DOMAIN,
+  since: 11,
+  attributes: oneHotAttributes,
+  arity: [3, 3],
+  differentiable: { inputs: [2] },
+  infer([indices, depth, values], { axis }) {
+    const [along] = requireAxes([axis], indices!.shape.length + 1)
+    const known = dimsIn(depth)
+    const count = sizeOf(depth!.shape)
+    if ((isKnown(count) && count !== 1) || (known && known.length !== 1))
+      throw new GraphError('depth must be one whole number')
+    const length = known ? known[0]! : unknownDim()
+    const { shape } = indices!
+    return [{ dtype: values!.dtype, shape: [...shape.slice(0, along), length, ...shape.slice(along)] }]
+  },
+  gradient: {
+    rule({ grad, inputs: [indices, depth], attributes: { axis } }) {
+      const hot = apply1(OneHot, [indices, depth, constant(grad.dtype, [0, 1])], { axis })
+      const sum = (part: Value) => reshape(reduceSum(part, undefined, { keepdims: 0 }), [1])
+      const on = sum(mul(grad, hot))
+      return [undefined, undefined, concat([sub(sum(grad), on), on], 0)]
     },
+  },
+  evaluate([indices, depth, values], { axis }) {
+    const count = Math.trunc(depth!.data[0]!)
+    const [along] = requireAxes([axis], indices!.shape.length + 1)
+    const shape = [...indices!.shape.slice(0, along), count, ...indices!.shape.slice(along)]
+    const inner = indices!.shape.slice(along).reduce((size, dim) => size * dim, 1)
+    const data = new Float64Array(indices!.data.length * count).fill(values!.data[0]!)
+    indices!.data.forEach((index, i) => {
+      const whole = Math.trunc(index)
+      const place = whole < 0 ? whole + count : whole
+      if (place >= 0 && place < count)
+        data[(Math.floor(i / inner) * count + place) * inner + (i % inner)] = values!.data[1]!
+    })
+    return [numbers(values!.dtype, shape, data)]
+  },
+  samples: [
+    { inputs: [fixed('int64', [4], [0, 2, -1, 1]), fixed('int64', [], [3]), fixed('float32', [2], [0, 1])] },
     {
-      inputs: [normal(2, 4), fixed('int64', [2, 2], [3, 3, 0, -1]), normal(2, 2)],
-      attributes: { axis: 1, reduction: 'add' },
-    },
-    {
-      inputs: [normal(2, 4), fixed('int64', [2, 2], [3, 1, 0, -1]), normal(2, 2)],
+      inputs: [fixed('int64', [2, 2], [0, 2, -1, 7]), scalarInt(3), fixed('float32', [2], [0.5, 2])],
       attributes: { axis: 1 },
     },
   ],
 })
-const scatterInto = (x: Value, indices: Value, updates: Value, axis: number): Value =>
-  apply1(ScatterElements, [x, indices, updates], { axis })
-export const scatterAdd = (x: Value, indices: Value, updates: Value, axis: number): Value =>
-  apply1(ScatterElements, [x, indices, updates], { axis, reduction: 'add' })
-
-/** The sum without `add`: one slice of the updates after another, in each of which no place comes twice. */
-function addBySlices(x: Value, indices: Value, updates: Value, axis: number): Value {
-  const [along] = requireAxes([axis], x.shape.length)
-  const length = indices.shape[along!]!
-  const count = isKnown(length) ? constant('int64', length) : gather(shapeOf(indices), constant('int64', along!))
-  const { carried } = loop(count, { sum: x }, (i, { sum }) => {
-    const [places, added] = [indices, updates].map((value) => gather(value, unsqueeze(i, 0), along!))
-    const next = add(gatherElements(sum, places!, along!), added!)
-    return { carried: { sum: scatterInto(sum, places!, next, along!) }, stacked: {} }
-  })
-  return carried.sum
-}
-
-/** values[1] where the new last axis equals the index, values[0] elsewhere; negative indices count from the back. */
-export const OneHot = operator({
-  name: 'OneHot',
-  domain: ONNX_DOMAIN,
-  since: 11,
-  attributes: { axis: int(-1) },
-  arity: [3, 3],
-  infer([indices, depth, values], { axis }) {
-    requireIndices(indices!)
-    if (axis !== -1) throw new GraphError('only axis=-1 is supported')
-    const known = constantOf(depth!)
-    if (isFloat(depth!.dtype) || (known && known.length !== 1)) throw new GraphError('depth must be one whole number')
-    return [{ dtype: values!.dtype, shape: [...indices!.shape, known?.[0] ?? 'depth'] }]
-  },
-  gradient: 'zero',
-  evaluate([indices, depth, values]) {
-    const count = depth!.data[0]!
-    const data = new Float64Array(indices!.data.length * count).fill(values!.data[0]!)
-    indices!.data.forEach((index, i) => {
-      const place = index < 0 ? index + count : index
-      if (place >= 0 && place < count) data[i * count + place] = values!.data[1]!
-    })
-    return [numbers(values!.dtype, [...indices!.shape, count], data)]
-  },
-  samples: [{ inputs: [fixed('int64', [4], [0, 2, -1, 1]), fixed('int64', [], [3]), fixed('float32', [2], [0, 1])] }],
-})
 export const oneHot = (indices: Value, depth: Value, dtype: DType = 'float32'): Value =>
   apply1(OneHot, [indices, depth, constant(dtype, [0, 1])])
+
+export { scatterAdd } from './scatter.js'

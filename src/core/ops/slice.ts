@@ -1,13 +1,18 @@
-// Operators that cut, frame and join: Slice, Pad, Concat, Split.
+// Operators that cut and join: Slice, Concat, Split.
 
-import { int, ONNX_DOMAIN, operator, required, string } from '../graph/operator.js'
-import { fixed, ints, normal, scalar } from '../graph/sample.js'
-import { addDims, type Dim, isKnown, type Shape, unifyDims } from '../graph/shape.js'
-import { apply, apply1, constant, constantOf, GraphError, requireConstant, type Value } from '../graph/value.js'
-import { sub } from './elementwise.js'
-import { reduceSum } from './reduction.js'
+import { dimsIn, knownIn } from '../graph/dims.js'
+import { int, ONNX_DOMAIN, type Operator, older, operator, optional, required } from '../graph/operator.js'
+import { fixed, held, ints, normal } from '../graph/sample.js'
+import { addDims, type Dim, divideDim, isKnown, isUnknown, type Shape, unifyDims, unknownDim } from '../graph/shape.js'
+import { isInteger, type Numbers, numbers } from '../graph/tensor.js'
+import { apply, apply1, constant, GraphError, type Value } from '../graph/value.js'
+import { add, cast, div, less, max, min, mul, sub, where } from './elementwise.js'
+import { range } from './generate.js'
+import { gather } from './indexing.js'
+import { pad, padBy } from './pad.js'
 import { select } from './reference.js'
-import { fillAs, int64, requireAxes, reshapeTo, unsqueeze } from './shape.js'
+import { scatterInto } from './scatter.js'
+import { Expand, fillAs, int64, Reshape, requireAxes, reshape, reshapeTo, shapeOf, size, unsqueeze } from './shape.js'
 
 interface AxisSlice {
   start: number
@@ -17,8 +22,10 @@ interface AxisSlice {
   less: number
 }
 
-/** One axis of a Slice by ONNX's clamping rules. A symbolic axis allows only what does not depend on its length. */
-function sliceAxis(dim: Dim, start: number, end: number, step: number): AxisSlice {
+const whole: AxisSlice = { start: 0, step: 1, count: undefined, less: 0 }
+
+/** One axis of a Slice by ONNX's clamping rules; undefined where the length of a symbolic axis says what it is. */
+function sliceAxis(dim: Dim, start: number, end: number, step: number): AxisSlice | undefined {
   if (step === 0 || !Number.isInteger(step)) throw new GraphError(`step ${step} must be a whole number other than 0`)
   if (isKnown(dim)) {
     const clamp = (value: number, low: number, high: number) => Math.max(low, Math.min(high, value))
@@ -31,53 +38,112 @@ function sliceAxis(dim: Dim, start: number, end: number, step: number): AxisSlic
   const toEnd = end >= WHOLE
   if (step === 1 && start >= 0 && (toEnd || end < 0))
     return { start, step, count: undefined, less: start - (toEnd ? 0 : end) }
-  throw new GraphError(`the axis '${dim}' is symbolic: only start ≥ 0 with an end counted from the back can be sliced`)
+  return step === -1 && start === -1 && end <= -WHOLE ? { ...whole, step } : undefined
 }
 
 /** "To the end of the axis" for Slice's ends, and its mirror for negative steps. */
 export const WHOLE = 2 ** 31 - 1
 
-function sliceAxes(shape: Shape, [starts, ends, axes, steps]: readonly (readonly number[] | undefined)[]) {
-  const along = requireAxes(axes ?? starts!.map((_, i) => i), shape.length)
-  return shape.map((dim, axis): AxisSlice => {
+/** The places at which each axis is sliced, undefined where it is not. */
+function sliceAxes<T>(
+  shape: Shape,
+  [starts, ends, axes, steps]: readonly (readonly (T | number)[] | undefined)[],
+  each: (dim: Dim, start: T | number, end: T | number, step: T | number) => AxisSlice | undefined,
+) {
+  const along = requireAxes((axes as readonly number[] | undefined) ?? starts!.map((_, i) => i), shape.length)
+  return shape.map((dim, axis) => {
     const i = along.indexOf(axis)
-    return i < 0
-      ? { start: 0, step: 1, count: undefined, less: 0 }
-      : sliceAxis(dim, starts![i]!, ends![i]!, steps?.[i] ?? 1)
+    return i < 0 ? whole : each(dim, starts![i]!, ends![i]!, steps?.[i] ?? 1)
   })
 }
 
+/** The length of a slice of which not all may be known. An end that is a symbol is taken to lie within the axis. */
+function slicedLength(dim: Dim, start: Dim, end: Dim, step: Dim): Dim {
+  if (isKnown(start) && isKnown(end) && isKnown(step)) {
+    const exact = sliceAxis(dim, start, end, step)
+    if (exact) return exact.count ?? addDims(dim, -exact.less)
+    // An axis has one element at least.
+    return step === 1 && ((start === -1 && end >= WHOLE) || (start === 0 && end === 1)) ? 1 : unknownDim()
+  }
+  if (start !== 0 || step !== 1 || isKnown(end)) return unknownDim()
+  return end === dim || (isKnown(dim) && dim > 1 && !isUnknown(end)) ? end : unknownDim()
+}
+
+const open = '?'
+/** What is known of starts, ends, axes and steps; undefined for the axes where they are not known. */
+function partsOf(operands: readonly (Value | undefined)[]): readonly (readonly Dim[] | undefined)[] {
+  const lengths = operands.flatMap((operand) => (operand ? [operand.shape[0] ?? 0] : []))
+  const [length] = lengths.filter(isKnown)
+  if (
+    operands.some((operand) => operand && operand.shape.length !== 1) ||
+    lengths.some((n) => isKnown(n) && n !== length)
+  )
+    throw new GraphError('starts, ends, axes and steps need one number each for the same axes')
+  return operands.map((operand, i) => {
+    const known = i === 2 ? knownIn(operand) : dimsIn(operand)
+    return known ?? (operand && i !== 2 && length !== undefined ? new Array<Dim>(length).fill(open) : undefined)
+  })
+}
+
+const none = {}
 /** x[starts : ends : steps] along axes, by ONNX's rules: ends are exclusive, negative places count from the back. */
-export const Slice = operator({
+export const Slice: Operator<typeof none> = operator({
   name: 'Slice',
   domain: ONNX_DOMAIN,
   since: 13,
-  attributes: {},
+  older: [
+    older({
+      until: 9,
+      attributes: { starts: required('ints'), ends: required('ints'), axes: optional('ints') },
+      read: ([x], { starts, ends, axes }) => [slice(x!, axes ?? starts.map((_, i) => i), starts, ends)],
+    }),
+  ],
+  attributes: none,
   arity: [3, 5],
   infer([x, ...operands]) {
-    const parts = operands.map((operand) => operand && requireConstant(operand, 'starts, ends, axes and steps'))
-    if (parts.some((part) => part && part.length !== parts[0]!.length))
-      throw new GraphError('starts, ends, axes and steps need one number each for the same axes')
-    const shape = sliceAxes(x!.shape, parts).map(({ count, less }, axis) => count ?? addDims(x!.shape[axis]!, -less))
+    if (operands.some((operand) => operand && !isInteger(operand.dtype)))
+      throw new GraphError('starts, ends, axes and steps must be whole numbers')
+    const parts = partsOf(operands)
+    if (!parts[0] || !parts[1] || (operands[2] && !parts[2])) {
+      // Any of the axes may be sliced.
+      return [{ dtype: x!.dtype, shape: x!.shape.map(unknownDim) }]
+    }
+    const along = requireAxes((parts[2] as readonly number[] | undefined) ?? parts[0].map((_, i) => i), x!.shape.length)
+    const shape = x!.shape.map((dim, axis) => {
+      const i = along.indexOf(axis)
+      return i < 0 ? dim : slicedLength(dim, parts[0]![i]!, parts[1]![i]!, parts[3]?.[i] ?? 1)
+    })
     return [{ dtype: x!.dtype, shape }]
   },
-  gradient: {
-    rule: ({ grad, inputs: [x, ...operands] }) => [
-      unslice(grad, x!.shape, sliceAxes(x!.shape, operands.map(constantOf))),
-    ],
+  dims([x, ...operands], _, known) {
+    const from = known(x)
+    const parts = operands.map((operand) => operand && knownIn(operand))
+    if (!from || x!.shape.length !== 1 || operands.some((operand, i) => operand && !parts[i])) return [undefined]
+    const [axis] = sliceAxes<number>([from.length], parts, sliceAxis)
+    return [Array.from({ length: axis!.count ?? from.length }, (_, i) => from[axis!.start + i * axis!.step]!)]
   },
+  gradient: { rule: ({ grad, inputs: [x, ...operands] }) => [unslice(grad, x!, operands)] },
   evaluate([x, ...operands]) {
-    const axes = sliceAxes(
-      x!.shape,
-      operands.map((operand) => operand && [...operand.data]),
-    )
-    const shape = axes.map(({ count }, axis) => count ?? x!.shape[axis]!)
+    const parts = operands.map((operand) => operand && [...operand.data])
+    const axes = sliceAxes<number>(x!.shape, parts, sliceAxis)
+    const shape = axes.map((axis, i) => axis!.count ?? x!.shape[i]!)
     return [select(x!, shape, (index) => index.map((i, axis) => axes[axis]!.start + i * axes[axis]!.step))]
   },
   samples: [
     { inputs: [normal(4, 5), ints(1, -3), ints(4, WHOLE)] },
     { inputs: [normal(2, 7), ints(1), ints(6), ints(1), ints(2)] },
     { inputs: [normal(3, 7), ints(-1, 5), ints(-WHOLE, 0), ints(0, -1), ints(-1, -2)] },
+    { inputs: [normal(4, 5), fixed('int64', [2], [1, -3]), fixed('int64', [2], [9, -1])] },
+    {
+      inputs: [
+        normal(3, 5),
+        fixed('int32', [1], [-2]),
+        fixed('int32', [1], [-9]),
+        held('int32', [1], [1]),
+        fixed('int32', [1], [-2]),
+      ],
+    },
+    { inputs: [normal(3, 5), ints(1), ints(3), fixed('int64', [1], [-1])] },
   ],
 })
 
@@ -101,24 +167,40 @@ export const flip = (x: Value, ...axes: number[]): Value =>
   )
 
 /** The adjoint of Slice: each element goes back to its place in a tensor of zeros. */
-function unslice(grad: Value, shape: Shape, axes: readonly AxisSlice[]): Value {
+function unslice(grad: Value, x: Value, operands: readonly (Value | undefined)[]): Value {
+  const parts = operands.map((operand) => operand && knownIn(operand))
+  if (operands.every((operand, i) => !operand || parts[i])) {
+    const axes = sliceAxes<number>(x.shape, parts, sliceAxis)
+    if (axes.every((axis) => axis !== undefined)) return framed(grad, x.shape, axes)
+  }
+  const [starts] = operands
+  const length = starts!.shape[0]!
+  const along = operands[2] ? parts[2] : isKnown(length) ? Array.from({ length }, (_, i) => i) : undefined
+  if (along && (!operands[3] || parts[3]?.every((step) => step === 1)))
+    return framedAtRun(grad, x, starts!, requireAxes(along, x.shape.length))
+  return scattered(grad, x, operands)
+}
+
+/** Zeros between and around the elements, where all is known. */
+function framed(grad: Value, shape: Shape, axes: readonly AxisSlice[]): Value {
   let result = grad
   const before = shape.map(() => 0)
   const after = shape.map(() => 0)
   axes.forEach(({ start, step, count, less }, axis) => {
+    if (step < 0) result = flip(result, axis)
     if (count === undefined) {
       before[axis] = start
       after[axis] = less - start
       return
     }
     const length = shape[axis] as number
-    if (step < 0) result = flip(result, axis)
     const stride = Math.abs(step)
     const first = step < 0 ? start + (count - 1) * step : start
     // Zeros between neighbours: [n] → [n, 1] → [n, stride] → [n · stride].
     if (stride > 1) {
       const padded = pad(unsqueeze(result, axis + 1), [axis + 1], [0], [stride - 1])
-      result = reshapeTo(padded, [...result.shape.slice(0, axis), count * stride, ...result.shape.slice(axis + 1)])
+      const spread = [...result.shape.slice(0, axis), count * stride, ...result.shape.slice(axis + 1)]
+      result = reshapeTo(padded, spread, grad)
     }
     before[axis] = first
     after[axis] = length - first - count * stride
@@ -133,78 +215,22 @@ function unslice(grad: Value, shape: Shape, axes: readonly AxisSlice[]): Value {
   )
 }
 
-function padding(rank: number, pads: readonly number[], axes: readonly number[] | undefined) {
-  const along = requireAxes(axes ?? Array.from({ length: rank }, (_, i) => i), rank)
-  if (pads.length !== 2 * along.length)
-    throw new GraphError(`needs two pads an axis, got ${pads.length} for ${along.length} axes`)
-  const at = (axis: number, side: 0 | 1) => pads[along.indexOf(axis) + side * along.length] ?? 0
-  return Array.from({ length: rank }, (_, axis) =>
-    along.includes(axis) ? ([at(axis, 0), at(axis, 1)] as const) : ([0, 0] as const),
-  )
+/** Zeros around the elements, as many as the run says, for steps of 1. */
+function framedAtRun(grad: Value, x: Value, starts: Value, axes: readonly number[]): Value {
+  const lengths = gather(shapeOf(x), int64(axes))
+  const given = cast(starts, 'int64')
+  const first = min(max(where(less(given, 0), add(given, lengths), given), 0), lengths)
+  const rest = sub(sub(lengths, first), gather(shapeOf(grad), int64(axes)))
+  return padBy(grad, concat([first, rest], 0), int64(axes))
 }
 
-/** A frame of one number around x; negative pads crop. */
-export const Pad = operator({
-  name: 'Pad',
-  domain: ONNX_DOMAIN,
-  since: 18,
-  before: {
-    mostInputs: 3,
-    instead([x, pads, value, axes]) {
-      if (!axes) return undefined
-      const frame = padding(x!.shape.length, constantOf(pads)!, constantOf(axes))
-      return [padWith(x!, int64([...frame.map(([before]) => before), ...frame.map(([, after]) => after)]), value)]
-    },
-  },
-  attributes: { mode: string('constant') },
-  arity: [2, 4],
-  infer([x, pads, , axes], { mode }) {
-    if (mode !== 'constant') throw new GraphError(`mode '${mode}' is not supported; use 'constant'`)
-    const frame = padding(x!.shape.length, requireConstant(pads!, 'pads'), axes && requireConstant(axes, 'axes'))
-    const shape = x!.shape.map((dim, axis) => addDims(dim, frame[axis]![0] + frame[axis]![1]))
-    const lost = shape.findIndex((dim) => isKnown(dim) && dim < 0)
-    if (lost >= 0) throw new GraphError(`negative pads crop more of axis ${lost} than its ${x!.shape[lost]}`)
-    return [{ dtype: x!.dtype, shape }]
-  },
-  gradient: {
-    rule({ grad, inputs: [, pads, value, axes] }) {
-      const back = constant(
-        'int64',
-        constantOf(pads)!.map((amount) => -amount),
-      )
-      const dx = padWith(grad, back, undefined, axes)
-      const total = (part: Value) => reduceSum(part, undefined, { keepdims: 0 })
-      // What does not come from x comes from the number around it.
-      return [dx, undefined, value && sub(total(grad), total(dx))]
-    },
-  },
-  evaluate([x, pads, value, axes]) {
-    const frame = padding(x!.shape.length, [...pads!.data], axes && [...axes.data])
-    const shape = x!.shape.map((dim, axis) => dim + frame[axis]![0] + frame[axis]![1])
-    const inside = (index: readonly number[]) => index.every((i, axis) => i >= 0 && i < x!.shape[axis]!)
-    const source = (index: readonly number[]) => {
-      const from = index.map((i, axis) => i - frame[axis]![0])
-      return inside(from) ? from : undefined
-    }
-    return [select(x!, shape, source, value?.data[0] ?? 0)]
-  },
-  samples: [
-    { inputs: [normal(2, 3), ints(1, 0, 0, 2)] },
-    { inputs: [normal(2, 4), ints(-1, 2), scalar(0.5), ints(1)] },
-    { inputs: [normal(2, 4), ints(1, -1, 0, 2), normal()] },
-  ],
-})
-/**
- * Zeros around x: so many before and after along each of the axes. Written with a pad for every axis: the operand `axes` is
- * new in opset 18, and ONNX Runtime for WebGPU refuses it where it moves channels last.
- */
-export function pad(x: Value, axes: readonly number[], before: readonly number[], after: readonly number[]): Value {
-  const everywhere = (amounts: readonly number[]) => x.shape.map((_, axis) => amounts[axes.indexOf(axis)] ?? 0)
-  return padWith(x, int64([...everywhere(before), ...everywhere(after)]), undefined)
-}
-
-function padWith(x: Value, pads: Value, value: Value | undefined, axes?: Value): Value {
-  return apply1(Pad, axes ? [x, pads, value, axes] : value ? [x, pads, value] : [x, pads])
+/** The places of the elements are sliced likewise, and say where each goes. */
+function scattered(grad: Value, x: Value, operands: readonly (Value | undefined)[]): Value {
+  const count = size(x)
+  const places = apply1(Reshape, [range(constant('int64', 0), count, constant('int64', 1)), shapeOf(x)])
+  const taken = reshape(apply1(Slice, [places, ...operands]), [-1])
+  const zeros = apply1(Expand, [constant(grad.dtype, 0), reshape(count, [1])])
+  return apply1(Reshape, [scatterInto(zeros, taken, reshape(grad, [-1]), 0), shapeOf(x)])
 }
 
 /** Joins values along an axis; all other dimensions agree. */
@@ -237,12 +263,12 @@ export const Concat = operator({
   gradient: {
     rule({ grad, inputs, attributes: { axis } }) {
       const [along] = requireAxes([axis], grad.shape.length)
+      const lengths = inputs.map((part) => part.shape[along!]!)
+      if (!lengths.every(isKnown)) return apply(Split, [grad, lengthsAlong(inputs, along!)], { axis })
       let start = 0
-      return inputs.map((part) => {
-        const dim = part.shape[along!]!
-        if (!isKnown(dim)) throw new GraphError(`no gradient along the symbolic axis '${dim}'; fix its size`)
-        start += dim
-        return slice(grad, [along!], [start - dim], [start])
+      return lengths.map((length) => {
+        start += length
+        return slice(grad, [along!], [start - length], [start])
       })
     },
   },
@@ -250,46 +276,117 @@ export const Concat = operator({
     const [along] = requireAxes([axis], parts[0]!.shape.length)
     const total = parts.reduce((sum, part) => sum + part.shape[along!]!, 0)
     const shape = parts[0]!.shape.map((dim, i) => (i === along ? total : dim))
-    const joined = select(parts[0]!, shape, () => undefined)
+    const blocks = parts[0]!.shape.slice(0, along).reduce((count, dim) => count * dim, 1)
+    const inner = parts[0]!.shape.slice(along! + 1).reduce((count, dim) => count * dim, 1)
+    const data = new Float64Array(blocks * total * inner)
     let start = 0
     for (const part of parts) {
-      const offset = start
-      const copy = select(part, shape, (index) => {
-        const from = index.map((i, k) => (k === along ? i - offset : i))
-        return from[along!]! >= 0 && from[along!]! < part.shape[along!]! ? from : undefined
-      })
-      copy.data.forEach((value, i) => {
-        joined.data[i]! += value
-      })
-      start += part.shape[along!]!
+      const width = part.shape[along!]! * inner
+      for (let block = 0; block < blocks; block++)
+        data.set(part.data.subarray(block * width, (block + 1) * width), block * total * inner + start)
+      start += width
     }
-    return [joined]
+    return [numbers(parts[0]!.dtype, shape, data)]
   },
   samples: [
     { inputs: [normal(2, 3), normal(2, 1), normal(2, 2)], attributes: { axis: 1 } },
     { inputs: [normal(2, 3), normal(1, 3)], attributes: { axis: -2 } },
+    { inputs: [normal(2, 3)], attributes: { axis: 0 } },
     { inputs: [fixed('int64', [2], [1, 2]), fixed('int64', [1], [3])], attributes: { axis: 0 } },
   ],
 })
 export const concat = (parts: readonly Value[], axis: number): Value => apply1(Concat, parts, { axis })
 
-/** Consecutive parts of x along an axis; the second input says how long each is. */
-export const Split = operator({
+/** How long each value is along an axis, an int64 vector. */
+function lengthsAlong(values: readonly Value[], axis: number): Value {
+  return concat(
+    values.map((value) => {
+      const dim = value.shape[axis]!
+      return isKnown(dim) ? int64([dim]) : gather(shapeOf(value), int64([axis]))
+    }),
+    0,
+  )
+}
+
+/** The lengths of so many equal parts, of which the last may be shorter. */
+function equalLengths(length: number, parts: number): number[] {
+  const each = Math.ceil(length / parts)
+  const last = length - each * (parts - 1)
+  if (last < 0) throw new GraphError(`an axis of ${length} does not make ${parts} parts of ${each}`)
+  return [...new Array<number>(parts - 1).fill(each), last]
+}
+
+function partLengths(dim: Dim, lengths: Value | undefined, parts: number | undefined): readonly Dim[] {
+  if (!lengths === (parts === undefined))
+    throw new GraphError('needs the lengths of the parts or num_outputs, and not both')
+  if (!lengths) {
+    if (parts! < 1) throw new GraphError(`num_outputs=${parts} must be at least 1`)
+    return isKnown(dim)
+      ? equalLengths(dim, parts!)
+      : Array.from({ length: parts! }, () => divideDim(dim, parts!) ?? unknownDim())
+  }
+  const count = lengths.shape[0]
+  const known =
+    dimsIn(lengths) ?? (count !== undefined && isKnown(count) ? Array.from({ length: count }, unknownDim) : undefined)
+  if (!known) throw new GraphError('the lengths of the parts must be known, or at least how many they are')
+  const total = known.reduce(addDims, 0)
+  if ((isKnown(total) && isKnown(dim) && total !== dim) || known.some((part) => isKnown(part) && part < 0))
+    throw new GraphError(`parts of ${known} do not make up an axis of ${dim}`)
+  return known
+}
+
+const splitAttributes = { axis: int(0), num_outputs: optional('int') }
+
+/** Consecutive parts of x along an axis: the second input says how long each is, or num_outputs how many there are. */
+export const Split: Operator<typeof splitAttributes> = operator({
   name: 'Split',
   domain: ONNX_DOMAIN,
-  since: 13,
-  attributes: { axis: int(0) },
-  arity: [2, 2],
-  infer([x, lengths], { axis }) {
+  since: 18,
+  before: {
+    lacks: ['num_outputs'],
+    instead([x], { axis, num_outputs }) {
+      if (num_outputs === undefined) return undefined
+      const [along] = requireAxes([axis], x!.shape.length)
+      const dim = x!.shape[along!]!
+      if (isKnown(dim)) return split(x!, equalLengths(dim, num_outputs), axis)
+      const length = gather(shapeOf(x!), int64([along!]))
+      const each = div(add(length, num_outputs - 1), num_outputs)
+      const last = sub(length, mul(each, num_outputs - 1))
+      return apply(Split, [x, concat([...new Array<Value>(num_outputs - 1).fill(each), last], 0)], { axis })
+    },
+  },
+  older: [
+    older({
+      until: 12,
+      attributes: { axis: int(0), split: optional('ints') },
+      read: ([x], { axis, split: lengths }, outputs) =>
+        lengths ? split(x!, lengths, axis) : apply(Split, [x], { axis, num_outputs: outputs }),
+    }),
+    older({
+      until: 17,
+      attributes: { axis: int(0) },
+      read: ([x, lengths], { axis }, outputs) =>
+        lengths ? undefined : apply(Split, [x], { axis, num_outputs: outputs }),
+    }),
+  ],
+  attributes: splitAttributes,
+  arity: [1, 2],
+  infer([x, lengths], { axis, num_outputs }) {
     const [along] = requireAxes([axis], x!.shape.length)
-    const counts = requireConstant(lengths!, 'the lengths of the parts')
-    const total = counts.reduce((sum, count) => sum + count, 0)
-    if (total !== x!.shape[along!] || counts.some((count) => count < 0))
-      throw new GraphError(`parts of ${counts} do not make up an axis of ${x!.shape[along!]}`)
-    return counts.map((count) => ({
+    return partLengths(x!.shape[along!]!, lengths, num_outputs).map((length) => ({
       dtype: x!.dtype,
-      shape: x!.shape.map((dim, i) => (i === along ? count : dim)),
+      shape: x!.shape.map((dim, i) => (i === along ? length : dim)),
     }))
+  },
+  dims([x, lengths], { num_outputs }, known) {
+    const [from, counts] = [known(x), lengths && knownIn(lengths)]
+    const parts = from && (lengths ? counts : equalLengths(from.length, num_outputs!))
+    if (!parts || x!.shape.length !== 1) return [undefined]
+    let start = 0
+    return parts.map((count) => {
+      start += count
+      return from.slice(start - count, start)
+    })
   },
   gradient: {
     rule: ({ grads, outputs, attributes: { axis } }) => [
@@ -300,17 +397,28 @@ export const Split = operator({
       undefined,
     ],
   },
-  evaluate([x, lengths], { axis }) {
+  evaluate([x, lengths], { axis, num_outputs }) {
     const [along] = requireAxes([axis], x!.shape.length)
+    const length = x!.shape[along!]!
+    const counts = lengths ? [...lengths.data] : equalLengths(length, num_outputs!)
+    if (counts.reduce((sum, count) => sum + count, 0) !== length)
+      throw new GraphError(`parts of ${counts} do not make up an axis of ${length}`)
     let start = 0
-    return [...lengths!.data].map((count) => {
+    return counts.map((count): Numbers => {
       const first = start
       start += count
       const shape = x!.shape.map((dim, i) => (i === along ? count : dim))
       return select(x!, shape, (index) => index.map((i, k) => (k === along ? i + first : i)))
     })
   },
-  samples: [{ inputs: [normal(6, 2), ints(1, 3, 2)] }, { inputs: [normal(2, 5), ints(5)], attributes: { axis: -1 } }],
+  samples: [
+    { inputs: [normal(6, 2), ints(1, 3, 2)] },
+    { inputs: [normal(2, 5), ints(5)], attributes: { axis: -1 } },
+    { inputs: [normal(2, 5)], attributes: { axis: 1, num_outputs: 3 } },
+    { inputs: [normal(6, 2), fixed('int64', [3], [1, 3, 2])] },
+  ],
 })
 export const split = (x: Value, lengths: readonly number[], axis = 0): readonly Value[] =>
   apply(Split, [x, int64(lengths)], { axis })
+
+export { pad } from './pad.js'

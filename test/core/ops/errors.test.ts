@@ -44,23 +44,28 @@ const rows: readonly Row[] = [
   ['x has 3 channels, the weights take 2 in 2 groups', ops.Conv, [image, x(4, 2, 3, 3)], { group: 2 }],
   ['Conv: 5 output channels do not divide into 3 groups', ops.Conv, [image, x(5, 1, 3, 3)], { group: 3 }],
   ['Conv: group must be a whole number from 1', ops.Conv, [image, kernel], { group: 0 }],
-  ['Conv: kernel_shape must be two whole numbers from 1', ops.Conv, [image, kernel], { kernel_shape: [3] }],
+  ['Conv: kernel_shape must be 2 whole numbers from 1', ops.Conv, [image, kernel], { kernel_shape: [3] }],
   ['Conv: kernel_shape says 5×5, the weights are 3×3', ops.Conv, [image, kernel], { kernel_shape: [5, 5] }],
   [
-    'Conv: strides must be two whole numbers from 1 (inputs float32[2, 3, 6, 6], float32[4, 3, 3, 3]; strides=[0,1])',
+    'Conv: strides must be 2 whole numbers from 1 (inputs float32[2, 3, 6, 6], float32[4, 3, 3, 3]; strides=[0,1])',
     ops.Conv,
     [image, kernel],
     { strides: [0, 1] },
   ],
-  ['Conv: dilations must be two whole numbers from 1', ops.Conv, [image, kernel], { dilations: [1.5, 1] }],
+  ['Conv: dilations must be 2 whole numbers from 1', ops.Conv, [image, kernel], { dilations: [1.5, 1] }],
   [
-    'Conv: pads must be four whole numbers from 0: top, left, bottom, right',
+    'Conv: pads must be 4 whole numbers from 0: those at the start of each axis, then those at the end',
     ops.Conv,
     [image, kernel],
     { pads: [1, 1] },
   ],
-  ['Conv: pads must be four whole numbers from 0', ops.Conv, [image, kernel], { pads: [1, 1, -1, 1] }],
-  ["Conv: needs known height and width, got 'h'", ops.Conv, [x(2, 3, 'h', 6), kernel]],
+  ['Conv: pads must be 4 whole numbers from 0', ops.Conv, [image, kernel], { pads: [1, 1, -1, 1] }],
+  [
+    "auto_pad 'SAME' is not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER",
+    ops.Conv,
+    [image, kernel],
+    { auto_pad: 'SAME' },
+  ],
   ['Conv: needs a known kernel size', ops.Conv, [image, x(4, 3, 'k', 3)]],
   [
     'Conv: a window that spans 7 does not fit an axis of 6 with these pads',
@@ -68,7 +73,11 @@ const rows: readonly Row[] = [
     [image, kernel],
     { dilations: [3, 1] },
   ],
-  ['Conv: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw]', ops.Conv, [x(2, 3, 6), kernel]],
+  [
+    'Conv: needs inputs [N, C, …] and [O, C/group, …] with as many spatial axes, one at least',
+    ops.Conv,
+    [x(2, 3, 6), kernel],
+  ],
   ['Conv: needs floating-point inputs of one dtype', ops.Conv, [image, of('float64', 4, 3, 3, 3)]],
   ['Conv: needs floating-point inputs of one dtype', ops.Conv, [of('uint8', 2, 3, 6, 6), of('uint8', 4, 3, 3, 3)]],
   ['Conv: the bias needs one number an output channel', ops.Conv, [image, kernel, x(3)]],
@@ -81,14 +90,20 @@ const rows: readonly Row[] = [
     { group: 3 },
   ],
   [
-    'output_padding must be two whole numbers from 0',
+    'output_padding must be 2 whole numbers from 0',
     ops.ConvTranspose,
     [x(2, 4, 6, 6), kernel],
     { output_padding: [1] },
   ],
-  ["ConvTranspose: needs known height and width, got 'w'", ops.ConvTranspose, [x(2, 4, 6, 'w'), kernel]],
+  ["ConvInputGrad: needs known height and width, got 'w'", ops.ConvInputGrad, [x(2, 4, 6, 'w'), kernel]],
+  [
+    'ConvTranspose: output_shape must be 2 whole numbers from 1',
+    ops.ConvTranspose,
+    [x(2, 4, 6, 6), kernel],
+    { output_shape: [12] },
+  ],
   ['the pads leave nothing of an axis of 1', ops.ConvInputGrad, [x(2, 4, 1, 1), kernel], { pads: [2, 2, 2, 2] }],
-  ['ConvWeightGrad: needs kernel_shape, two whole numbers from 1', ops.ConvWeightGrad, [image, x(2, 4, 4, 4)]],
+  ['ConvWeightGrad: needs kernel_shape, 2 whole numbers from 1', ops.ConvWeightGrad, [image, x(2, 4, 4, 4)]],
   [
     'ConvWeightGrad: 3 channels do not divide into 2 groups',
     ops.ConvWeightGrad,
@@ -102,22 +117,21 @@ const rows: readonly Row[] = [
     { kernel_shape: [3, 3] },
   ],
   // Pooling
-  ['MaxPool: needs a four-dimensional input [N, C, H, W]', ops.MaxPool, [x(2, 3)], { kernel_shape: [2, 2] }],
-  ['MaxPool: needs kernel_shape, two whole numbers from 1', ops.MaxPool, [image]],
-  ['AveragePool: kernel_shape must be two whole numbers from 1', ops.AveragePool, [image], { kernel_shape: [0, 2] }],
+  [
+    'MaxPool: needs an input [N, C, …] with one spatial axis at least',
+    ops.MaxPool,
+    [x(2, 3)],
+    { kernel_shape: [2, 2] },
+  ],
+  ['MaxPool: needs kernel_shape, 2 whole numbers from 1', ops.MaxPool, [image]],
+  ['AveragePool: kernel_shape must be 2 whole numbers from 1', ops.AveragePool, [image], { kernel_shape: [0, 2] }],
   [
     'AveragePool: pads must be smaller than the kernel',
     ops.AveragePool,
     [image],
     { kernel_shape: [2, 3], pads: [0, 0, 2, 0] },
   ],
-  [
-    'MaxPool: ceil_mode=1 is not supported; pad the input instead',
-    ops.MaxPool,
-    [image],
-    { kernel_shape: [2, 2], ceil_mode: 1 },
-  ],
-  ['GlobalAveragePool: needs a four-dimensional input [N, C, H, W]', ops.GlobalAveragePool, [x(2, 3)]],
+  ['GlobalAveragePool: needs an input [N, C, …] with one spatial axis at least', ops.GlobalAveragePool, [x(2, 3)]],
   // Matrix products
   ['MatMul: operands need at least one dimension', ops.MatMul, [x(), x(2)]],
   ['MatMul: inner dimensions differ: 3 columns meet 4 rows', ops.MatMul, [x(2, 3), x(4, 2)]],
@@ -156,7 +170,7 @@ const rows: readonly Row[] = [
   ['Gate: needs a scalar gate of the dtype of x', ops.Gate, [x(2), of('float64')]],
   // Random
   [
-    'RandomNormal: dtype=7 must be 1 (float32) or 11 (float64)',
+    'RandomNormal: dtype=7 must be 1 (float32), 10 (float16), 11 (float64) or 16 (bfloat16)',
     ops.RandomNormal,
     [],
     { shape: [2], seed: 1, dtype: 7 },
@@ -167,10 +181,10 @@ const rows: readonly Row[] = [
   ['Gather: axis 2 is out of range for 2 dimensions', ops.Gather, [x(2, 3), flowing], { axis: 2 }],
   ['GatherElements: indices need as many dimensions as the data', ops.GatherElements, [x(2, 3), flowing]],
   [
-    "ScatterElements: reduction 'max' is not supported; use 'add' or 'none'",
+    "ScatterElements: reduction 'mean' is not supported; use one of none, add, mul, max, min",
     ops.ScatterElements,
     [x(3), flowing, x(2)],
-    { reduction: 'max' },
+    { reduction: 'mean' },
   ],
   [
     'ScatterElements: indices and updates need the same shape',
@@ -178,35 +192,31 @@ const rows: readonly Row[] = [
     [x(3), flowing, x(1)],
     { reduction: 'add' },
   ],
-  ['OneHot: only axis=-1 is supported', ops.OneHot, [flowing, constant('int64', 3), x(2)], { axis: 0 }],
+  ['OneHot: axis 2 is out of range for 2 dimensions', ops.OneHot, [flowing, constant('int64', 3), x(2)], { axis: 2 }],
   ['OneHot: depth must be one whole number', ops.OneHot, [flowing, ints(3, 4), x(2)]],
-  ['OneHot: depth must be one whole number', ops.OneHot, [flowing, x(), x(2)]],
   // Moving elements
-  ['Reshape: the target shape must be a constant or the Shape of a value', ops.Reshape, [x(4), flowing]],
   ['Reshape: 0 at position 1 copies a dimension that the input does not have', ops.Reshape, [x(4), ints(4, 0)]],
   ['Reshape: at most one dimension of the target may be −1', ops.Reshape, [x(4), ints(-1, -1)]],
   ['Reshape: target of 6 elements for an input of 4', ops.Reshape, [x(4), ints(2, 3)]],
-  ['Reshape: target of 6 elements for an input of 2*batch', ops.Reshape, [x('batch', 2), ints(2, 3)]],
   ['Reshape: 4 elements do not divide by 3 to fill the −1', ops.Reshape, [x(4), ints(3, -1)]],
   ['Flatten: axis 3 is out of range for 2 dimensions', ops.Flatten, [x(2, 3)], { axis: 3 }],
   ['Transpose: perm must hold each axis 0 … 1 once', ops.Transpose, [x(2, 3)], { perm: [0, 0] }],
   ['Transpose: perm must hold each axis 0 … 1 once', ops.Transpose, [x(2, 3)], { perm: [-1, 0] }],
   ['Transpose: perm must hold each axis 0 … 1 once', ops.Transpose, [x(2, 3)], { perm: [0] }],
-  [
-    "Unsqueeze: axes must be a constant of the graph, because the output's shape depends on it",
-    ops.Unsqueeze,
-    [x(2), flowing],
-  ],
   ['Unsqueeze: axis 0 is given twice', ops.Unsqueeze, [x(2), ints(0, -3)]],
   ['Squeeze: axis 1 has size 3, only size 1 can be dropped', ops.Squeeze, [x(1, 3), ints(1)]],
   ['Expand: cannot be expanded to [2,3] (inputs float32[4], int64[2])', ops.Expand, [x(4), ints(2, 3)]],
-  ['Slice: starts, ends, axes and steps must be a constant of the graph', ops.Slice, [x(4), of('int64', 1), ints(2)]],
+  ['Slice: starts, ends, axes and steps must be whole numbers', ops.Slice, [x(4), x(1), ints(2)]],
   ['starts, ends, axes and steps need one number each for the same axes', ops.Slice, [x(4), ints(1), ints(2, 3)]],
   ['Slice: step 0 must be a whole number other than 0', ops.Slice, [x(4), ints(1), ints(3), ints(0), ints(0)]],
-  ["Slice: the axis 'batch' is symbolic: only start ≥ 0 with", ops.Slice, [x('batch'), ints(1), ints(3)]],
   ['Slice: axis 0 is given twice', ops.Slice, [x(4), ints(1, 1), ints(3, 3), ints(0, -1)]],
   ['Pad: needs two pads an axis, got 3 for 2 axes', ops.Pad, [x(2, 3), ints(1, 1, 1)]],
-  ["Pad: mode 'reflect' is not supported; use 'constant'", ops.Pad, [x(2), ints(1, 1)], { mode: 'reflect' }],
+  [
+    "Pad: mode 'mirror' is not supported; use one of constant, reflect, edge, wrap",
+    ops.Pad,
+    [x(2), ints(1, 1)],
+    { mode: 'mirror' },
+  ],
   ['Pad: negative pads crop more of axis 0 than its 2', ops.Pad, [x(2), ints(-1, -2)]],
   [
     'Concat: all inputs must agree in dtype and in every dimension but axis 1',
@@ -217,7 +227,6 @@ const rows: readonly Row[] = [
   ['Concat: all inputs must agree', ops.Concat, [x(2), flowing], { axis: 0 }],
   ['Concat: all inputs must agree', ops.Concat, [x(2), x(2, 1)], { axis: 0 }],
   // Reductions
-  ['ReduceSum: axes must be a constant of the graph', ops.ReduceSum, [x(2), flowing]],
   ['ReduceMean: axis 1 is out of range for 1 dimensions', ops.ReduceMean, [x(2), ints(1)]],
   ['ReduceMax: needs numbers to fold, got bool; cast it first', ops.ReduceMax, [of('bool', 2)]],
   ['ReduceMean: axis 0 is given twice', ops.ReduceMean, [x(2), ints(0, -1)]],
@@ -245,12 +254,6 @@ describe('operators refuse what breaks their rules', () => {
   it('two numbers make no value', () => {
     expect(() => ops.add(1, 2)).toThrow(
       'both operands are numbers (1, 2); one must be a value of the graph, as constant() makes',
-    )
-  })
-
-  it('reshapeTo takes one symbol', () => {
-    expect(() => ops.reshapeTo(x('batch', 'time', 2), ['batch', 'time', 2])).toThrow(
-      'cannot reshape to [batch,time,2]: more than one dimension is symbolic',
     )
   })
 })
