@@ -12,6 +12,7 @@ import {
   formatType,
   GraphError,
   type Node,
+  nodeOf,
   rootScope,
   type Value,
 } from '../graph/value.js'
@@ -43,6 +44,9 @@ function unbroadcast(gradient: Value, value: Value): Value {
   const ones = reshape(nonZero(equal(shapeOf(value), 1)), [-1])
   return apply1(Reshape, [apply1(ReduceSum, [known, ones], { noop_with_empty_axes: 1 }), shapeOf(value)])
 }
+
+/** Whether a gradient flows through a value: floats have one, and whole numbers that stand for floats. */
+const carries = (value: Value): boolean => isFloat(value.dtype) || nodeOf(value)?.operator.straightThrough === true
 
 type SeenAs = (value: Value, after: Value) => Value
 
@@ -79,7 +83,7 @@ function inputGradients(
   })
   // A rule may leave out whole numbers at the end (axes, a shape), into which nothing flows, and has a place for each optional
   // input, given or not.
-  const fewest = inputs.findLastIndex((value) => value && isFloat(value.dtype)) + 1
+  const fewest = inputs.findLastIndex((value) => value && carries(value)) + 1
   if (found.length < fewest || found.slice(inputs.length).some((gradient) => gradient))
     throw new GraphError(`its rule gave ${found.length} gradients for ${inputs.length} inputs; mend the rule`)
   return found
@@ -91,7 +95,7 @@ function throughBody(
   inputs: readonly (Value | undefined)[],
   grads: readonly (Value | undefined)[],
 ): readonly (Value | undefined)[] {
-  const wrt = inputs.filter((value) => value !== undefined && isFloat(value.dtype)) as readonly Value[]
+  const wrt = inputs.filter((value) => value && carries(value)) as readonly Value[]
   const seeds = outputs.flatMap((output, i): [Value, Value][] => (grads[i] ? [[output, grads[i]]] : []))
   const found = backward(ancestors(outputs, new Set(wrt)), seeds, wrt)
   return inputs.map((value) => value && found.get(value))
@@ -163,9 +167,10 @@ function backward(
     const pass = () => {
       inputGradients(node, grads, seenAs).forEach((gradient, i) => {
         const value = node.inputs[i]
-        if (!gradient || !value || !active.has(value) || !isFloat(value.dtype)) return
+        if (!gradient || !value || !active.has(value) || !carries(value)) return
         const exact = unbroadcast(gradient, value)
-        if (exact.dtype !== value.dtype || !unifyShapes(exact.shape, value.shape)) {
+        const isOfType = isFloat(value.dtype) ? exact.dtype === value.dtype : isFloat(exact.dtype)
+        if (!isOfType || !unifyShapes(exact.shape, value.shape)) {
           throw new GraphError(
             `its rule gave ${formatType(exact)} for input ${i}, which is ${formatType(value)}; mend the rule`,
           )

@@ -162,6 +162,11 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly requiredOutputs?: number
   /** Places of the inputs and outputs between which a gradient flows; all that hold floating-point numbers unless given. */
   readonly differentiable?: { readonly inputs?: readonly number[]; readonly outputs?: readonly number[] }
+  /**
+   * Its outputs of whole numbers stand for floats, as quantized values do: they carry a gradient, a float of what they stand
+   * for (a straight-through estimate).
+   */
+  readonly straightThrough?: boolean
   /** Takes each number for itself, wherever it stands: a target may lay its operands out otherwise, or put them together. */
   readonly elementwise?: boolean
   /** Draws at random: every runtime has numbers of its own, and each node draws for itself. */

@@ -52,6 +52,7 @@ const limits = { depth: 32, inlined: 100_000, bodies: 100 }
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
   auto_pad: 'NOTSET',
+  output_dtype: '0',
   storage_order: '0',
 }
 

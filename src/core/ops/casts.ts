@@ -77,8 +77,9 @@ export const Cast = operator({
   infer: ([x], { to }) => [{ dtype: requireDType(to), shape: x!.shape }],
   dims: ([x], { to }, known) => [isInteger(dtypeOf(to)!) && isInteger(x!.dtype) ? known(x) : undefined],
   gradient: {
+    // Whole numbers have a gradient where they stand for floats.
     rule: ({ grad, inputs: [x], outputs: [y] }) => [
-      isFloat(x!.dtype) && isFloat(y!.dtype) ? cast(grad, x!.dtype) : undefined,
+      isFloat(y!.dtype) ? (isFloat(x!.dtype) ? cast(grad, x!.dtype) : grad) : undefined,
     ],
   },
   evaluate: ([x], { to }) => [map(x!, (value) => castNumber(value, dtypeOf(to)!), dtypeOf(to)!)],

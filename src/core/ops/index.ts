@@ -27,6 +27,7 @@ import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
 import * as product from './product.js'
+import * as quantize from './quantize.js'
 import * as random from './random.js'
 import * as rearrange from './rearrange.js'
 import * as recurrence from './recurrence.js'
@@ -68,6 +69,7 @@ const families = [
   pad,
   pool,
   product,
+  quantize,
   random,
   rearrange,
   recurrence,
@@ -129,6 +131,7 @@ export * from './normalization.js'
 export * from './pad.js'
 export * from './pool.js'
 export * from './product.js'
+export * from './quantize.js'
 export * from './random.js'
 export * from './rearrange.js'
 export * from './recurrence.js'

@@ -1,20 +1,21 @@
 // Matrix products.
 
 import { float, int, ONNX_DOMAIN, operator } from '../graph/operator.js'
-import { normal } from '../graph/sample.js'
-import { broadcastShapes, type Shape, sizeOf } from '../graph/shape.js'
-import { isFloat, type Numbers, numbers } from '../graph/tensor.js'
+import { fixed, normal } from '../graph/sample.js'
+import { broadcastShapes, type Shape, sizeOf, unifyDims, unifyShapes } from '../graph/shape.js'
+import { type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, GraphError, type Value } from '../graph/value.js'
 import { mul } from './elementwise.js'
-import { indices, positionOf } from './reference.js'
-import { reshapeTo, transpose } from './shape.js'
+import { roundedTo } from './pointwise.js'
+import { indices, map, positionOf } from './reference.js'
+import { squeeze, transpose, unsqueeze } from './shape.js'
 
 /** numpy's rule: the last two axes multiply, those before broadcast, one-dimensional operands gain an axis and lose it. */
 function matmulShape(a: Shape, b: Shape): { left: Shape; right: Shape; batch: Shape; result: Shape } {
   if (a.length === 0 || b.length === 0) throw new GraphError('operands need at least one dimension')
   const left = a.length === 1 ? [1, ...a] : a
   const right = b.length === 1 ? [...b, 1] : b
-  if (left.at(-1) !== right.at(-2)) {
+  if (unifyDims(left.at(-1)!, right.at(-2)!) === undefined) {
     throw new GraphError(`inner dimensions differ: ${left.at(-1)} columns meet ${right.at(-2)} rows`)
   }
   const batch = broadcastShapes(left.slice(0, -2), right.slice(0, -2))
@@ -41,15 +42,13 @@ export const MatMul = operator({
   },
   gradient: {
     rule({ grad, inputs: [a, b] }) {
-      const { left, right, batch } = matmulShape(a!.shape, b!.shape)
-      const full = reshapeTo(grad, [...batch, left.at(-2)!, right.at(-1)!])
-      const da = matmul(full, transposeLast(reshapeTo(b!, right)))
-      const db = matmul(transposeLast(reshapeTo(a!, left)), full)
-      // A vector's extra axis goes again; broadcast batch axes are the engine's to sum.
-      return [
-        a!.shape.length === 1 ? reshapeTo(da, [...batch, ...a!.shape]) : da,
-        b!.shape.length === 1 ? reshapeTo(db, [...batch, ...b!.shape]) : db,
-      ]
+      const [isRow, isColumn] = [a!.shape.length === 1, b!.shape.length === 1]
+      // A vector gains an axis, and its gradient loses it again; broadcast batch axes are the engine's to sum.
+      const tall = isColumn ? unsqueeze(grad, -1) : grad
+      const full = isRow ? unsqueeze(tall, -2) : tall
+      const da = matmul(full, transposeLast(isColumn ? unsqueeze(b!, -1) : b!))
+      const db = matmul(transposeLast(isRow ? unsqueeze(a!, 0) : a!), full)
+      return [isRow ? squeeze(da, -2) : da, isColumn ? squeeze(db, -1) : db]
     },
   },
   evaluate([a, b]) {
@@ -66,13 +65,15 @@ export const MatMul = operator({
           for (let j = 0; j < n; j++) data[start + i * n + j]! += a!.data[at + i * k + p]! * b!.data[bt + p * n + j]!
       start += m * n
     }
-    return [numbers(a!.dtype, shapes.result as readonly number[], data)]
+    return [map(numbers(a!.dtype, shapes.result as readonly number[], data), (value) => roundedTo(a!.dtype, value))]
   },
   samples: [
     { inputs: [normal(2, 3), normal(3, 4)] },
     { inputs: [normal(2, 1, 2, 3), normal(3, 3, 2)] },
     { inputs: [normal(3), normal(2, 3, 2)] },
     { inputs: [normal(2, 3), normal(3)] },
+    { inputs: [normal(3), normal(3)] },
+    { inputs: [fixed('int32', [1, 2], [2, -3]), fixed('int32', [2, 1], [5, 7])] },
   ],
 })
 export const matmul = (a: Value, b: Value): Value => apply1(MatMul, [a, b])
@@ -91,14 +92,15 @@ export const Gemm = operator({
   attributes: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
   arity: [2, 3],
   infer([a, b, c], { transA, transB }) {
-    if (!isFloat(a!.dtype) || a!.dtype !== b!.dtype) throw new GraphError('needs floating-point operands of one dtype')
+    if (a!.dtype !== b!.dtype || (c && c.dtype !== a!.dtype)) throw new GraphError('needs operands of one dtype')
     if (a!.shape.length !== 2 || b!.shape.length !== 2) throw new GraphError('needs two-dimensional A and B')
     const [m, k] = transA ? [a!.shape[1]!, a!.shape[0]!] : [a!.shape[0]!, a!.shape[1]!]
     const [rows, n] = transB ? [b!.shape[1]!, b!.shape[0]!] : [b!.shape[0]!, b!.shape[1]!]
-    if (k !== rows) throw new GraphError(`inner dimensions differ: ${k} columns meet ${rows} rows`)
+    if (unifyDims(k, rows) === undefined)
+      throw new GraphError(`inner dimensions differ: ${k} columns meet ${rows} rows`)
     const shape = [m, n]
-    if (c && broadcastShapes(c.shape, shape)?.join() !== shape.join())
-      throw new GraphError(`C does not broadcast to [${shape}]`)
+    const met = c ? broadcastShapes(c.shape, shape) : shape
+    if (!met || !unifyShapes(met, shape)) throw new GraphError(`C does not broadcast to [${shape}]`)
     return [{ dtype: a!.dtype, shape }]
   },
   gradient: {
@@ -116,7 +118,8 @@ export const Gemm = operator({
     const data = new Float64Array(product.data.length)
     let i = 0
     for (const index of indices(product.shape)) {
-      data[i] = alpha * product.data[i]! + (c ? beta * c.data[positionOf(index, c.shape)]! : 0)
+      const sum = alpha * product.data[i]! + (c ? beta * c.data[positionOf(index, c.shape)]! : 0)
+      data[i] = roundedTo(a!.dtype, sum)
       i++
     }
     return [numbers(a!.dtype, product.shape, data)]

@@ -1,0 +1,49 @@
+// The straight-through estimate: a gradient through whole numbers.
+import { expect, it } from 'vitest'
+import { gradients } from '../../../src/core/autodiff/gradients.js'
+import { evaluateValues } from '../../../src/core/graph/evaluate.js'
+import { numbers } from '../../../src/core/graph/tensor.js'
+import { apply, apply1, constant, input, type Value } from '../../../src/core/graph/value.js'
+import {
+  DequantizeLinear,
+  DynamicQuantizeLinear,
+  mul,
+  QLinearMatMul,
+  QuantizeLinear,
+  reduceSum,
+} from '../../../src/core/ops/index.js'
+
+const x = input('x', 'float32', [4])
+const weights = constant('float32', [1, 2, 3, 4])
+const zero = constant('uint8', 128)
+const total = (y: Value) => reduceSum(mul(y, weights), undefined, { keepdims: 0 })
+const at = (values: readonly Value[], fed: readonly number[], ...scale: readonly Value[]) =>
+  evaluateValues(
+    values,
+    new Map([[x, numbers('float32', [4], fed)], ...scale.map((s) => [s, numbers('float32', [], [0.1])] as const)]),
+  ).map(({ data }) => [...data])
+
+it('passes what is not clipped, and the scale has the gradient of learned step sizes', () => {
+  const scale = input('scale', 'float32', [])
+  const y = apply1(DequantizeLinear, [apply1(QuantizeLinear, [x, scale, zero]), scale, zero])
+  const [dx, ds] = at(gradients(total(y), [x, scale]), [0.52, -0.23, 100, -100], scale)
+  expect(dx).toEqual([1, 2, 0, 0])
+  // round(x/s) − x/s inside, the end of the range outside.
+  expect(ds![0]).toBeCloseTo(1 * (5 - 5.2) + 2 * (-2 + 2.3) + 3 * 127 + 4 * -128)
+})
+
+it('goes through a quantized product and a range that follows the data', () => {
+  const [q, scale, middle] = apply(DynamicQuantizeLinear, [x])
+  const [dx] = at(gradients(total(apply1(DequantizeLinear, [q!, scale!, middle!])), [x]), [0.5, 0.1, -0.2, 0.3])
+  expect(dx!.every(Number.isFinite)).toBe(true)
+  expect(dx![1]).toBeCloseTo(2)
+  expect(dx![3]).toBeCloseTo(4)
+  const one = constant('float32', 1)
+  const step = constant('float32', 0.1)
+  const w = constant('uint8', [130, 129, 128, 127], [4, 1])
+  const product = apply1(QLinearMatMul, [apply1(QuantizeLinear, [x, step, zero]), step, zero, w, one, zero, step, zero])
+  const y = apply1(DequantizeLinear, [product, step, zero])
+  expect(
+    at(gradients(reduceSum(y, undefined, { keepdims: 0 }), [x]), [0.5, 0.1, -0.2, 0.3])[0]!.map(Math.round),
+  ).toEqual([2, 1, 0, -1])
+})
