@@ -10,6 +10,7 @@ import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as globalPool from './globalPool.js'
+import * as gridSample from './gridSample.js'
 import * as indexing from './indexing.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
@@ -47,6 +48,7 @@ const families = [
   rearrange,
   unpool,
   signal,
+  gridSample,
   shape,
   slice,
 ]
@@ -80,6 +82,7 @@ export * from './elementwise.js'
 export * from './gate.js'
 export * from './gelu.js'
 export * from './globalPool.js'
+export * from './gridSample.js'
 export * from './indexing.js'
 export * from './loop.js'
 export * from './loss.js'
