@@ -21,6 +21,7 @@ import * as random from './random.js'
 import * as rearrange from './rearrange.js'
 import * as reduction from './reduction.js'
 import * as resize from './resize.js'
+import * as roi from './roi.js'
 import * as shape from './shape.js'
 import * as signal from './signal.js'
 import * as slice from './slice.js'
@@ -49,6 +50,7 @@ const families = [
   unpool,
   signal,
   gridSample,
+  roi,
   shape,
   slice,
 ]
@@ -93,6 +95,7 @@ export * from './random.js'
 export * from './rearrange.js'
 export * from './reduction.js'
 export * from './resize.js'
+export * from './roi.js'
 export * from './shape.js'
 export * from './signal.js'
 export * from './slice.js'
