@@ -8,6 +8,7 @@ import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as indexing from './indexing.js'
+import * as layerNorm from './layerNorm.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
@@ -15,6 +16,7 @@ import * as normalization from './normalization.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
+import * as responseNorm from './responseNorm.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
 
@@ -26,6 +28,7 @@ const families = [
   gate,
   gelu,
   indexing,
+  layerNorm,
   loop,
   loss,
   matmul,
@@ -33,6 +36,7 @@ const families = [
   pool,
   random,
   reduction,
+  responseNorm,
   shape,
   slice,
 ]
@@ -63,6 +67,7 @@ export * from './elementwise.js'
 export * from './gate.js'
 export * from './gelu.js'
 export * from './indexing.js'
+export * from './layerNorm.js'
 export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
@@ -70,5 +75,6 @@ export * from './normalization.js'
 export * from './pool.js'
 export * from './random.js'
 export * from './reduction.js'
+export * from './responseNorm.js'
 export * from './shape.js'
 export * from './slice.js'
