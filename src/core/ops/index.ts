@@ -9,6 +9,7 @@ import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as indexing from './indexing.js'
 import * as layerNorm from './layerNorm.js'
+import * as likelihood from './likelihood.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
@@ -29,6 +30,7 @@ const families = [
   gelu,
   indexing,
   layerNorm,
+  likelihood,
   loop,
   loss,
   matmul,
@@ -68,6 +70,7 @@ export * from './gate.js'
 export * from './gelu.js'
 export * from './indexing.js'
 export * from './layerNorm.js'
+export * from './likelihood.js'
 export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
