@@ -1,6 +1,7 @@
 // The registry: every operator there is. A family's file holds its records; nothing else lists them.
 
 import type { Doc, Operator } from '../graph/operator.js'
+import * as attention from './attention.js'
 import * as backward from './backward.js'
 import * as conv from './conv.js'
 import * as dropout from './dropout.js'
@@ -18,10 +19,12 @@ import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
 import * as responseNorm from './responseNorm.js'
+import * as rotary from './rotary.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
 
 const families = [
+  attention,
   backward,
   conv,
   dropout,
@@ -39,6 +42,7 @@ const families = [
   random,
   reduction,
   responseNorm,
+  rotary,
   shape,
   slice,
 ]
@@ -62,6 +66,7 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
+export * from './attention.js'
 export * from './backward.js'
 export * from './conv.js'
 export * from './dropout.js'
@@ -79,5 +84,6 @@ export * from './pool.js'
 export * from './random.js'
 export * from './reduction.js'
 export * from './responseNorm.js'
+export * from './rotary.js'
 export * from './shape.js'
 export * from './slice.js'
