@@ -17,6 +17,7 @@ import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
+import * as recurrence from './recurrence.js'
 import * as reduction from './reduction.js'
 import * as responseNorm from './responseNorm.js'
 import * as rotary from './rotary.js'
@@ -40,6 +41,7 @@ const families = [
   normalization,
   pool,
   random,
+  recurrence,
   reduction,
   responseNorm,
   rotary,
@@ -82,6 +84,7 @@ export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
 export * from './random.js'
+export * from './recurrence.js'
 export * from './reduction.js'
 export * from './responseNorm.js'
 export * from './rotary.js'
