@@ -54,6 +54,8 @@ export type AttributesOf<S extends AttributeSpecs> = {
 /** The domain of ONNX's own operators, and the one of the training primitives that ONNX lacks. */
 export const ONNX_DOMAIN = ''
 export const TRAINING_DOMAIN = 'rdm.training'
+/** Operators that ONNX tries out: composites here, whose bodies are what is written. */
+export const PREVIEW_DOMAIN = 'ai.onnx.preview'
 
 export interface GradientContext<A> {
   readonly inputs: readonly Value[]

@@ -111,8 +111,8 @@ function biasOf(mask: Value | undefined, seen: Value | undefined, like: Value): 
 /** x in the shape that it is known to have. */
 const shapedAs = (x: Value, like: Value): Value => (sameShape(x.shape, like.shape) ? x : reshapeAs(x, like))
 
-/** Queries a key: those of the heads that share it stand one behind the other, [batch, key heads, group · queries, …]. */
-function sharing(q: Value, k: Value) {
+/** The queries of the heads that share a head of keys, one behind the other: [batch, key heads, group · queries, …]. */
+export function sharing(q: Value, k: Value) {
   const [heads, shared] = [q.shape[1]!, k.shape[1]!]
   if (heads === shared) return { fold: (x: Value) => x, unfold: (x: Value) => x }
   if (!isKnown(heads) || !isKnown(shared) || heads % shared !== 0)

@@ -6,6 +6,7 @@ import * as backward from './backward.js'
 import * as conv from './conv.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
+import * as flexAttention from './flexAttention.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as indexing from './indexing.js'
@@ -30,6 +31,7 @@ const families = [
   conv,
   dropout,
   elementwise,
+  flexAttention,
   gate,
   gelu,
   indexing,
@@ -73,6 +75,7 @@ export * from './backward.js'
 export * from './conv.js'
 export * from './dropout.js'
 export * from './elementwise.js'
+export * from './flexAttention.js'
 export * from './gate.js'
 export * from './gelu.js'
 export * from './indexing.js'
