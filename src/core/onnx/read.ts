@@ -260,7 +260,8 @@ export class GraphReader {
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
-      const earlier = readOlder(record, frame.version, inputs, attributes)
+      const named = (node.output ?? []).filter((output) => output !== '').length
+      const earlier = readOlder(record, frame.version, inputs, attributes, named)
       if (earlier) return earlier.map(folded)
       const captured: Value[] = []
       const today = fromVersion(frame.version, record, { inputs, attributes })
@@ -362,6 +363,7 @@ function readOlder(
   version: number,
   inputs: readonly (Value | undefined)[],
   protos: readonly AttributeProto[],
+  outputs: number,
 ): readonly Value[] | undefined {
   if (record.domain !== ONNX_DOMAIN) return undefined
   const form = record.older?.find(({ until }) => version <= until)
@@ -370,7 +372,7 @@ function readOlder(
   const given = readAttributes(protos, { name, attributes: form.attributes }, () => {
     throw new UserError('holds a graph that it should not hold')
   })
-  return form.read(inputs, withDefaults(form, given) as never)
+  return form.read(inputs, withDefaults(form, given) as never, outputs)
 }
 
 function readAttributes(

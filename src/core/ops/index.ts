@@ -2,38 +2,52 @@
 // operators, so that the families import each other in circles: nothing of another family is used while a file loads.
 
 import type { Doc, Operator } from '../graph/operator.js'
+import * as attention from './attention.js'
 import * as backward from './backward.js'
 import * as conv from './conv.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
+import * as flexAttention from './flexAttention.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as indexing from './indexing.js'
+import * as layerNorm from './layerNorm.js'
+import * as likelihood from './likelihood.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
+import * as recurrence from './recurrence.js'
 import * as reduction from './reduction.js'
+import * as responseNorm from './responseNorm.js'
+import * as rotary from './rotary.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
 
 const families = [
+  attention,
   backward,
   conv,
   dropout,
   elementwise,
+  flexAttention,
   gate,
   gelu,
   indexing,
+  layerNorm,
+  likelihood,
   loop,
   loss,
   matmul,
   normalization,
   pool,
   random,
+  recurrence,
   reduction,
+  responseNorm,
+  rotary,
   shape,
   slice,
 ]
@@ -57,19 +71,26 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
+export * from './attention.js'
 export * from './backward.js'
 export * from './conv.js'
 export * from './dropout.js'
 export * from './elementwise.js'
+export * from './flexAttention.js'
 export * from './gate.js'
 export * from './gelu.js'
 export * from './indexing.js'
+export * from './layerNorm.js'
+export * from './likelihood.js'
 export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
 export * from './random.js'
+export * from './recurrence.js'
 export * from './reduction.js'
+export * from './responseNorm.js'
+export * from './rotary.js'
 export * from './shape.js'
 export * from './slice.js'

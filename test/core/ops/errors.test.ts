@@ -156,7 +156,7 @@ const rows: readonly Row[] = [
   ['Gate: needs a scalar gate of the dtype of x', ops.Gate, [x(2), of('float64')]],
   // Random
   [
-    'RandomNormal: dtype=7 must be 1 (float32) or 11 (float64)',
+    'RandomNormal: dtype=7 must be 1 (float32), 10 (float16), 11 (float64) or 16 (bfloat16)',
     ops.RandomNormal,
     [],
     { shape: [2], seed: 1, dtype: 7 },
