@@ -52,10 +52,11 @@ const limits = { depth: 32, inlined: 100_000, bodies: 100 }
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
   auto_pad: 'NOTSET',
-  saturate: '1',
-  select_last_index: '0',
   storage_order: '0',
 }
+
+/** Attributes that say something of element types alone that are not known here, or of how exactly it is computed. */
+const idle: readonly string[] = ['precision', 'round_mode', 'saturate']
 
 function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => Body): AttributeValue | undefined {
   switch (proto.type) {
@@ -387,6 +388,7 @@ function readAttributes(
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
     const value = attributeValue(proto, readBody)
     if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
+    if (!spec && idle.includes(name)) continue
     if (!spec) {
       const known = Object.keys(specs).join(', ') || 'none'
       throw new UserError(`the attribute '${name}' (${String(value)}) is not supported; ${record.name} takes ${known}`)

@@ -3,8 +3,10 @@
 
 import type { Doc, Operator } from '../graph/operator.js'
 import * as attention from './attention.js'
+import * as argument from './argument.js'
 import * as backward from './backward.js'
 import * as conv from './conv.js'
+import * as cumulative from './cumulative.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
 import * as flexAttention from './flexAttention.js'
@@ -18,6 +20,7 @@ import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
+import * as product from './product.js'
 import * as random from './random.js'
 import * as recurrence from './recurrence.js'
 import * as reduction from './reduction.js'
@@ -25,11 +28,14 @@ import * as responseNorm from './responseNorm.js'
 import * as rotary from './rotary.js'
 import * as shape from './shape.js'
 import * as slice from './slice.js'
+import * as softmax from './softmax.js'
 
 const families = [
   attention,
+  argument,
   backward,
   conv,
+  cumulative,
   dropout,
   elementwise,
   flexAttention,
@@ -43,6 +49,7 @@ const families = [
   matmul,
   normalization,
   pool,
+  product,
   random,
   recurrence,
   reduction,
@@ -50,6 +57,7 @@ const families = [
   rotary,
   shape,
   slice,
+  softmax,
 ]
 
 const isOperator = (member: unknown): member is Operator =>
@@ -72,8 +80,10 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
 export * from './attention.js'
+export * from './argument.js'
 export * from './backward.js'
 export * from './conv.js'
+export * from './cumulative.js'
 export * from './dropout.js'
 export * from './elementwise.js'
 export * from './flexAttention.js'
@@ -87,6 +97,7 @@ export * from './loss.js'
 export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
+export * from './product.js'
 export * from './random.js'
 export * from './recurrence.js'
 export * from './reduction.js'
@@ -94,3 +105,4 @@ export * from './responseNorm.js'
 export * from './rotary.js'
 export * from './shape.js'
 export * from './slice.js'
+export * from './softmax.js'
