@@ -151,6 +151,13 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly random?: boolean
   /** What it does in other operators, for one that is made of them (graph/composite.ts): one Value an output. */
   body?(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
+  /**
+   * What its attributes come to beside its inputs, where a usual value depends on those: strides of as many axes, pads in the
+   * place of auto_pad.
+   * @param attributes with the usual values of the record
+   * @param given those alone that were given
+   */
+  complete?(inputs: readonly (Value | undefined)[], attributes: AttributesOf<S>, given: Attributes): AttributesOf<S>
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
   /**

@@ -193,7 +193,8 @@ export function apply<S extends AttributeSpecs>(
       const noun = expected.endsWith(' 1') || expected === '1' ? 'input' : 'inputs'
       throw new GraphError(`takes ${expected} ${noun}, got ${inputs.filter((value) => value).length}`)
     }
-    const complete = withDefaults(record, given)
+    const usual = withDefaults(record, given)
+    const complete: Attributes = record.complete?.(inputs, usual as never, given) ?? usual
     const types = record.infer(inputs as readonly Value[], complete as never)
     const outputs: Value[] = []
     const node: Node = {

@@ -15,7 +15,7 @@ export const OTHER_VERSION = 1
 
 /** Before 7 operators broadcast by other rules; the newest is that of the onnx package whose tests are run. */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
-  [ONNX_DOMAIN]: { from: 7, to: 27, advice: `convert the model to opset ${OPSET}` },
+  [ONNX_DOMAIN]: { from: 7, to: 28, advice: `convert the model to opset ${OPSET}` },
   [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
 
@@ -29,7 +29,7 @@ export function requireWritable(opset: number): number {
 /** The newest version, ours at most, that has every operator of a graph and of the bodies within. */
 export function newestOpset({ nodes }: Graph): number {
   const versions = nodes.flatMap(({ operator, attributes }) => [
-    operator.domain === ONNX_DOMAIN ? (operator.until ?? OPSET) : OPSET,
+    operator.domain === ONNX_DOMAIN && !operator.body ? (operator.until ?? OPSET) : OPSET,
     ...Object.values(attributes)
       .filter(isBody)
       .map((body) => newestOpset(body.graph)),

@@ -13,6 +13,10 @@ import { toNumber } from './tensors.js'
 const isLater = ({ domain, since }: Operator, version: number): boolean =>
   domain === PREVIEW_DOMAIN || (domain === ONNX_DOMAIN && version < since)
 
+/** Whether a version of ONNX's operators has no more what others make up. */
+const isGone = ({ domain, until, body }: Operator, version: number): boolean =>
+  domain === ONNX_DOMAIN && until !== undefined && version > until && body !== undefined
+
 /** What a version of ONNX's operators has in the place of a record; undefined where it has the record itself. */
 const olderForm = (operator: Operator, version: number): OlderForm<never> | undefined =>
   isLater(operator, version) ? operator.before : undefined
@@ -22,6 +26,7 @@ const needsLater = ({ nodes }: Graph, version: number): boolean =>
   nodes.some(
     ({ operator, attributes }) =>
       isLater(operator, version) ||
+      isGone(operator, version) ||
       Object.values(attributes).some((value) => isBody(value) && needsLater(value.graph, version)),
   )
 
@@ -48,8 +53,9 @@ export function atVersion(version: number): (source: Graph) => Graph {
       return outputs
     })
   const instead = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) => {
-    if (!isLater(operator, version)) return undefined
-    if (operator.before) return operator.before.instead(inputs, attributes as never)
+    const later = isLater(operator, version)
+    if (!later && !isGone(operator, version)) return undefined
+    if (later && operator.before) return operator.before.instead(inputs, attributes as never)
     // Its own operators may be later ones as well.
     return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
   }
@@ -58,7 +64,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
     const from = new Set(inputs.filter((value) => value !== undefined))
     const named = new Map(outputs.map((value, i) => [String(i), value]))
     const nodes = ancestors(outputs, from)
-    if (!nodes.some(({ operator }) => isLater(operator, version))) return outputs
+    if (!nodes.some(({ operator }) => isLater(operator, version) || isGone(operator, version))) return outputs
     return [...rewriteOutputs({ nodes, outputs: named }, (node, operands) => instead(node, operands)).values()]
   }
   return (source) => (needsLater(source, version) ? pass(source) : source)

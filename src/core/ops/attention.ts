@@ -6,6 +6,7 @@ import { fixed, held, normal } from '../graph/sample.js'
 import { isKnown, sameShape, sizeOf } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
 import { apply1, constant, GraphError, type Value } from '../graph/value.js'
+import { cumSum } from './cumulative.js'
 import {
   add,
   and,
@@ -25,9 +26,10 @@ import {
 import { gather } from './indexing.js'
 import { castTo, requireFloat } from './layerNorm.js'
 import { matmul } from './matmul.js'
-import { cumSum, reduceMax, softmax } from './reduction.js'
+import { reduceMax } from './reduction.js'
 import { Expand, int64, reshape, reshapeAs, reshapeTo, shapeOf, transpose, unsqueeze } from './shape.js'
 import { concat, Pad } from './slice.js'
+import { softmax } from './softmax.js'
 
 const attributes = {
   is_causal: int(0),

@@ -12,8 +12,8 @@ import { sharing } from './attention.js'
 import { dtypeOf, mul, tanh } from './elementwise.js'
 import { castTo, requireFloat } from './layerNorm.js'
 import { matmul } from './matmul.js'
-import { softmax } from './reduction.js'
 import { transpose } from './shape.js'
+import { softmax } from './softmax.js'
 
 /** What a graph of one input makes of a value, and of the values around it. */
 function through({ graph, captured }: Body, x: Value, around: readonly Value[]): Value {

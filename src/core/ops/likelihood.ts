@@ -8,8 +8,9 @@ import { apply, apply1, GraphError, type Value } from '../graph/value.js'
 import { cast, div, equal, mul, neg, sub, where } from './elementwise.js'
 import { gather, gatherElements } from './indexing.js'
 import { requireFloat } from './layerNorm.js'
-import { logSoftmax, reduceMean, reduceSum } from './reduction.js'
+import { reduceMean, reduceSum } from './reduction.js'
 import { squeeze, unsqueeze } from './shape.js'
+import { logSoftmax } from './softmax.js'
 
 const attributes = { ignore_index: optional('int'), reduction: string('mean') }
 interface Options {

@@ -1,66 +1,112 @@
-// Pooling over windows of the two spatial axes.
+// The largest of each window, and the gradient where the windows stand side by side.
 
 import { composite } from '../graph/composite.js'
-import { int, ONNX_DOMAIN, operator, required, TRAINING_DOMAIN } from '../graph/operator.js'
-import { distinct, held, normal } from '../graph/sample.js'
-import { type Dim, isKnown, type Shape, sizeOf } from '../graph/shape.js'
-import { type Numbers, numbers } from '../graph/tensor.js'
+import { type Attributes, int, ONNX_DOMAIN, operator, required, TRAINING_DOMAIN } from '../graph/operator.js'
+import { distinct, fixed, held, normal } from '../graph/sample.js'
+import { isKnown, type Shape, sizeOf } from '../graph/shape.js'
+import { numbers } from '../graph/tensor.js'
 import { apply, apply1, constant, GraphError, type Value } from '../graph/value.js'
-import { checkWindow, convInputGrad, type Window, windowAttributes, windowCount } from './conv.js'
 import { div, equal, max, mul, sub, where } from './elementwise.js'
 import { scatterAdd } from './indexing.js'
-import { expandAs, fillAs, reshape, reshapeTo, unsqueeze } from './shape.js'
+import { fillAs, reshape, reshapeTo, unsqueeze } from './shape.js'
 import { concat, pad, slice } from './slice.js'
+import {
+  areaOf,
+  autoPad,
+  checkWindow,
+  completeWindow,
+  meetings,
+  openPads,
+  requireSizes,
+  spanOf,
+  type Window,
+  type WindowAttributes,
+  windowAttributes,
+  windowCounts,
+  windowOver,
+} from './window.js'
 
-function pooledShape(x: Shape, attributes: Window & { readonly ceil_mode: number }): Shape {
-  const { kernel_shape: kernel } = attributes
-  checkWindow(attributes)
-  if (x.length !== 4) throw new GraphError('needs a four-dimensional input [N, C, H, W]')
-  if (kernel?.length !== 2) throw new GraphError('needs kernel_shape, two whole numbers from 1')
-  // A window that lies in the padding alone would have no mean and no maximum.
-  if (attributes.pads.some((amount, side) => amount >= kernel[side % 2]!))
-    throw new GraphError('pads must be smaller than the kernel')
-  if (attributes.ceil_mode !== 0) throw new GraphError('ceil_mode=1 is not supported; pad the input instead')
-  return [x[0]!, x[1]!, windowCount(x[2]!, kernel[0]!, 0, attributes), windowCount(x[3]!, kernel[1]!, 1, attributes)]
+export interface PoolAttributes extends WindowAttributes {
+  readonly ceil_mode: number
 }
+
+export const poolAttributes = { ...windowAttributes, pads: openPads, ceil_mode: int(0), auto_pad: autoPad } as const
+
+/** A pool's attributes with a whole window in them. auto_pad says how many places there are, whatever ceil_mode. */
+export function completePool<A extends PoolAttributes>(attributes: A, given: Attributes, x: Value | undefined): A {
+  const { ceil_mode, auto_pad, kernel_shape } = attributes
+  const counted = auto_pad && auto_pad !== 'NOTSET'
+  return completeWindow(
+    { ...attributes, ceil_mode: counted ? 0 : ceil_mode },
+    given,
+    x?.shape.slice(2) ?? [],
+    kernel_shape,
+  )
+}
+
+export function pooledShape(x: Shape, attributes: PoolAttributes): Shape {
+  const { kernel_shape: kernel, pads, dilations, ceil_mode } = attributes
+  const axes = x.length - 2
+  if (axes < 1) throw new GraphError('needs an input [N, C, …] with one spatial axis at least')
+  checkWindow(attributes, axes)
+  if (kernel?.length !== axes) throw new GraphError(`needs kernel_shape, ${axes} whole numbers from 1`)
+  // A window that lies in the padding alone would have no mean and no maximum.
+  if (pads?.some((amount, side) => amount >= spanOf(kernel[side % axes]!, dilations[side % axes]!)))
+    throw new GraphError('pads must be smaller than the kernel')
+  return [x[0]!, x[1]!, ...windowCounts(x.slice(2), kernel, attributes, ceil_mode === 1)]
+}
+
+/** The window of a pool over known sizes. */
+export const poolWindow = (x: Shape, attributes: WindowAttributes): Window =>
+  windowOver(requireSizes(x.slice(2)), attributes.kernel_shape!, attributes)
 
 /** Visits each place of the output with the places of x that its window covers; padding is left out. */
-function forEachWindow(
+export function forEachWindow(
   x: readonly number[],
   y: readonly number[],
-  { kernel_shape, strides, pads, dilations }: Window,
+  window: Window,
   visit: (yAt: number, covered: readonly number[]) => void,
 ): void {
-  const [, , height, width] = x as [number, number, number, number]
-  const [batch, channels, rows, columns] = y as [number, number, number, number]
-  let yAt = 0
-  for (let plane = 0; plane < batch * channels; plane++)
-    for (let p = 0; p < rows; p++)
-      for (let q = 0; q < columns; q++) {
-        const covered: number[] = []
-        for (let i = 0; i < kernel_shape![0]!; i++)
-          for (let j = 0; j < kernel_shape![1]!; j++) {
-            const row = p * strides[0]! - pads[0]! + i * dilations[0]!
-            const column = q * strides[1]! - pads[1]! + j * dilations[1]!
-            if (row >= 0 && row < height && column >= 0 && column < width) {
-              covered.push((plane * height + row) * width + column)
-            }
-          }
-        visit(yAt++, covered)
-      }
+  const taps = meetings(x.slice(2), y.slice(2), window)
+  const [from, to] = [areaOf(x.slice(2)), areaOf(y.slice(2))]
+  for (let plane = 0; plane < x[0]! * x[1]!; plane++)
+    for (let place = 0; place < to; place++) {
+      const covered = taps.flatMap((met) => (met[place]! < 0 ? [] : [plane * from + met[place]!]))
+      visit(plane * to + place, covered)
+    }
 }
 
-const poolAttributes = { ...windowAttributes, ceil_mode: int(0) } as const
+const attributes = { ...poolAttributes, storage_order: { kind: 'int', optional: true, default: 0 } } as const
 
-/** The largest of each window, and where in the whole of x it stands (row-major place, int64). */
+/** A place in the whole of x, row-major, with the places of its plane counted along the first axis first. */
+function columnMajor(place: number, spatial: readonly number[]): number {
+  const area = areaOf(spatial)
+  let rest = place % area
+  let at = 0
+  // From the last axis, which row-major order has next to each other, each adds its index times the sizes before it.
+  for (let axis = spatial.length - 1; axis >= 0; axis--) {
+    at += (rest % spatial[axis]!) * areaOf(spatial.slice(0, axis))
+    rest = Math.floor(rest / spatial[axis]!)
+  }
+  return place - (place % area) + at
+}
+
+/**
+ * The largest of each window (the first of equals, which the gradient goes to), and where in the whole of x it stands: an
+ * int64 place, counted row by row, or column by column with storage_order=1.
+ */
 export const MaxPool = operator({
   name: 'MaxPool',
   domain: ONNX_DOMAIN,
   since: 12,
-  attributes: poolAttributes,
+  attributes,
   arity: [1, 1],
   requiredOutputs: 1,
   differentiable: { outputs: [0] },
+  complete([x], attributes, given) {
+    const { storage_order, ...rest } = completePool(attributes, given, x)
+    return { ...rest, storage_order: storage_order || undefined }
+  },
   infer([x], attributes) {
     const shape = pooledShape(x!.shape, attributes)
     return [
@@ -70,26 +116,31 @@ export const MaxPool = operator({
   },
   gradient: {
     rule({ grad, inputs: [x], outputs: [y, places], attributes }) {
-      if (isTiling(x!, attributes)) {
-        const { kernel_shape } = attributes
-        return [apply1(MaxPoolGrad, [grad, x!, y!], { kernel_shape: kernel_shape! })]
-      }
+      const spatial = requireSizes(x!.shape.slice(2))
+      const { kernel_shape, storage_order, ...window } = attributes
+      if (isTiling(spatial, attributes)) return [apply1(MaxPoolGrad, [grad, x!, y!], { kernel_shape: kernel_shape! })]
       // Plane by plane: places in the whole of x become places in their plane.
-      const [, , height, width] = x!.shape as readonly [Dim, Dim, number, number]
-      const area = constant('int64', height * width)
-      const inPlane = sub(places!, mul(div(places!, area), area))
+      const byRows = storage_order ? apply(MaxPool, [x!], { kernel_shape, ...window })[1]! : places!
+      const area = constant('int64', areaOf(spatial))
+      const inPlane = sub(byRows, mul(div(byRows, area), area))
       const [zeros, at, added] = [fillAs(0, x!), inPlane, grad].map((value) => reshape(value, [0, 0, -1]))
-      return [reshapeTo(scatterAdd(zeros!, at!, added!, 2), x!.shape)]
+      return [reshapeTo(scatterAdd(zeros!, at!, added!, 2), x!.shape, x!)]
     },
   },
   evaluate([x], attributes) {
-    const shape = pooledShape(x!.shape, attributes) as readonly number[]
+    const window = poolWindow(x!.shape, attributes)
+    const shape = pooledShape(x!.shape, { ...attributes, ...window }) as readonly number[]
     const values = new Float64Array(Number(sizeOf(shape)))
     const places = new Float64Array(values.length)
-    forEachWindow(x!.shape, shape, attributes, (yAt, covered) => {
+    const spatial = x!.shape.slice(2)
+    forEachWindow(x!.shape, shape, window, (yAt, covered) => {
+      if (covered.length === 0) {
+        values[yAt] = Number.NEGATIVE_INFINITY
+        return
+      }
       const best = covered.reduce((a, b) => (x!.data[b]! > x!.data[a]! ? b : a))
       values[yAt] = x!.data[best]!
-      places[yAt] = best
+      places[yAt] = attributes.storage_order ? columnMajor(best, spatial) : best
     })
     return [numbers(x!.dtype, shape, values), numbers('int64', shape, places)]
   },
@@ -97,15 +148,25 @@ export const MaxPool = operator({
     { inputs: [distinct(2, 2, 4, 4)], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
     { inputs: [distinct(1, 2, 5, 7)], attributes: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1] } },
     { inputs: [distinct(1, 1, 7, 7)], attributes: { kernel_shape: [2, 2], dilations: [2, 3] } },
+    { inputs: [distinct(1, 2, 7)], attributes: { kernel_shape: [3], strides: [2], ceil_mode: 1, pads: [1, 0] } },
+    { inputs: [distinct(1, 2, 5, 6)], attributes: { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 } },
+    { inputs: [distinct(1, 2, 4, 5, 3)], attributes: { kernel_shape: [2, 3, 2], strides: [2, 1, 1] } },
+    { inputs: [distinct(1, 2, 5, 5)], attributes: { kernel_shape: [3, 3], strides: [2, 2], auto_pad: 'SAME_UPPER' } },
+    { inputs: [distinct(1, 2, 4, 5)], attributes: { kernel_shape: [2, 3], auto_pad: 'SAME_LOWER', storage_order: 1 } },
+    { inputs: [fixed('uint8', [1, 1, 2, 3], [3, 250, 1, 0, 7, 9])], attributes: { kernel_shape: [2, 2] } },
   ],
 })
 
-/** Whether the windows stand side by side, each place in one of them at most. */
-const isTiling = ({ shape }: Value, { kernel_shape, strides, pads, dilations }: Window): boolean =>
-  shape.slice(2).every(isKnown) &&
+/** Whether the windows stand side by side on two axes, each place in one of them at most. */
+const isTiling = (
+  spatial: readonly number[],
+  { kernel_shape, strides, pads, dilations, ceil_mode }: PoolAttributes,
+): boolean =>
+  spatial.length === 2 &&
   strides.join() === kernel_shape!.join() &&
-  pads.every((amount) => amount === 0) &&
-  dilations.every((dilation) => dilation === 1)
+  pads!.every((amount) => amount === 0) &&
+  dilations.every((dilation) => dilation === 1) &&
+  (ceil_mode === 0 || spatial.every((size, axis) => size % kernel_shape![axis]! === 0))
 
 /** The gradient of MaxPool where the windows stand side by side: without a scatter over all places. */
 export const MaxPoolGrad = composite({
@@ -194,103 +255,3 @@ function interleaved(parts: readonly Value[], axis: number): Value {
 
 export type PoolOptions = { readonly [K in keyof Window]?: Window[K] | undefined }
 export const maxPool = (x: Value, options: PoolOptions): Value => apply(MaxPool, [x], options)[0]!
-
-/** How many places of x each window covers, as [1, 1, rows, columns]. */
-function coverage(x: Shape, y: Shape, attributes: Window): Numbers {
-  const plane = [1, 1, y[2] as number, y[3] as number]
-  const counts = new Float64Array(Number(sizeOf(plane)))
-  forEachWindow([1, 1, x[2] as number, x[3] as number], plane, attributes, (yAt, covered) => {
-    counts[yAt] = covered.length
-  })
-  return numbers('float32', plane, counts)
-}
-
-// AveragePool has dilations only from opset 19 on.
-const { dilations: _, ...undilated } = poolAttributes
-
-/** The mean of each window; padding counts as zeros only with count_include_pad = 1. */
-export const AveragePool = operator({
-  name: 'AveragePool',
-  domain: ONNX_DOMAIN,
-  since: 11,
-  attributes: { ...undilated, count_include_pad: int(0) },
-  arity: [1, 1],
-  infer: ([x], attributes) => [{ dtype: x!.dtype, shape: pooledShape(x!.shape, { ...attributes, dilations: [1, 1] }) }],
-  gradient: {
-    // Each window hands its gradient, divided by its count, to all it covers: a depthwise input gradient with ones.
-    rule({ grad, inputs: [x], outputs: [y], attributes }) {
-      const { kernel_shape, strides, pads } = attributes
-      const [, channels, height, width] = x!.shape
-      if (!isKnown(channels!)) throw new GraphError('the gradient needs a known number of channels')
-      const window = { kernel_shape, strides, pads, dilations: [1, 1] }
-      const counts = attributes.count_include_pad
-        ? kernel_shape![0]! * kernel_shape![1]!
-        : constant(grad.dtype, coverage(x!.shape, y!.shape, window).data, [
-            1,
-            1,
-            y!.shape[2] as number,
-            y!.shape[3] as number,
-          ])
-      const ones = constant(grad.dtype, new Float64Array(channels * kernel_shape![0]! * kernel_shape![1]!).fill(1), [
-        channels,
-        1,
-        ...kernel_shape!,
-      ])
-      const output_padding = [height!, width!].map((size, axis) => {
-        const covered = ((y!.shape[axis + 2] as number) - 1) * strides[axis]! + kernel_shape![axis]!
-        return (size as number) + pads[axis]! + pads[axis + 2]! - covered
-      })
-      return [convInputGrad(div(grad, counts), ones, { strides, pads, group: channels, output_padding })]
-    },
-  },
-  evaluate([x], attributes) {
-    const window = { ...attributes, dilations: [1, 1] }
-    const shape = pooledShape(x!.shape, window) as readonly number[]
-    const values = new Float64Array(Number(sizeOf(shape)))
-    const [kh, kw] = attributes.kernel_shape as readonly [number, number]
-    forEachWindow(x!.shape, shape, window, (yAt, covered) => {
-      const total = covered.reduce((sum, at) => sum + x!.data[at]!, 0)
-      values[yAt] = total / (attributes.count_include_pad ? kh * kw : covered.length)
-    })
-    return [numbers(x!.dtype, shape, values)]
-  },
-  samples: [
-    { inputs: [normal(2, 3, 4, 4)], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
-    { inputs: [normal(1, 2, 5, 7)], attributes: { kernel_shape: [3, 2], strides: [2, 3], pads: [1, 0, 1, 1] } },
-    { inputs: [normal(1, 2, 5, 5)], attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 } },
-  ],
-})
-export const averagePool = (
-  x: Value,
-  options: Omit<PoolOptions, 'dilations'> & { readonly count_include_pad?: number },
-): Value => apply1(AveragePool, [x], options)
-
-/** The mean over height and width, which stay with size 1. */
-export const GlobalAveragePool = operator({
-  name: 'GlobalAveragePool',
-  domain: ONNX_DOMAIN,
-  since: 1,
-  attributes: {},
-  arity: [1, 1],
-  infer([x]) {
-    if (x!.shape.length !== 4) throw new GraphError('needs a four-dimensional input [N, C, H, W]')
-    return [{ dtype: x!.dtype, shape: [x!.shape[0]!, x!.shape[1]!, 1, 1] }]
-  },
-  gradient: {
-    rule({ grad, inputs: [x] }) {
-      const area = sizeOf(x!.shape.slice(2))
-      if (!isKnown(area)) throw new GraphError('the gradient needs a known height and width')
-      return [expandAs(div(grad, area), x!)]
-    },
-  },
-  evaluate([x]) {
-    const [n, c, h, w] = x!.shape as readonly [number, number, number, number]
-    const means = Float64Array.from({ length: n * c }, (_, plane) => {
-      const values = x!.data.subarray(plane * h * w, (plane + 1) * h * w)
-      return values.reduce((sum, value) => sum + value, 0) / (h * w)
-    })
-    return [numbers(x!.dtype, [n, c, 1, 1], means)]
-  },
-  samples: [{ inputs: [normal(2, 3, 4, 5)] }],
-})
-export const globalAveragePool = (x: Value): Value => apply1(GlobalAveragePool, [x])

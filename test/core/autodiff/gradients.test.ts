@@ -234,10 +234,10 @@ describe('errors', () => {
       },
     ],
     [
-      'gradient of GlobalAveragePool: the gradient needs a known height and width',
+      "gradient of Conv: needs known height and width, got 'h'",
       () => {
         const image = four(3, 'h', 4)
-        return gradients(total(ops.globalAveragePool(image)), [image])
+        return gradients(total(ops.conv(image, four(3, 2, 2))), [image])
       },
     ],
   ]

@@ -29,7 +29,7 @@ const calls: readonly (readonly [message: string, call: () => unknown])[] = [
   ['BatchNormalization: takes 5 inputs, got 1', () => apply(BatchNormalization, [x])],
   ['Concat: takes at least 1 input, got 0 (inputs (none); axis=0)', () => apply(Concat, [], { axis: 0 })],
   [
-    "Conv: has no attribute 'stride'; it takes kernel_shape, strides, pads, dilations, group (inputs float32[n, 2], float32[n, 2]; stride=2)",
+    "Conv: has no attribute 'stride'; it takes kernel_shape, strides, pads, dilations, group, auto_pad (inputs float32[n, 2], float32[n, 2]; stride=2)",
     () => apply(Conv, [x, x], { stride: 2 } as never),
   ],
   ["Relu: has no attribute 'alpha'; it takes none", () => apply(Relu, [x], { alpha: 1 } as never)],

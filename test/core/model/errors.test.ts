@@ -41,7 +41,7 @@ const roles: readonly Case[] = [
   [
     'images of another type',
     (m) => (inputOf(m, 'images').type = tensorType(2, 'batch', 3, 4, 'w')),
-    "node 'stem' (Conv): Conv in stem: needs known height and width, got 'w' (inputs float32[batch, 3, 4, w], float32[4, 3, 3, 3]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
+    "node 'train/stem.bn/again' (BatchNormAgain): BatchNormAgain in train/stem.bn/again: Slice in train/stem.bn/again.zero: the axis 'w' is symbolic: only start ≥ 0 with an end counted from the back can be sliced (inputs float32[batch, 4, 4, w], int64[3], int64[3], int64[3], int64[3]) (inputs float32[batch, 4, 4, w], float32[4], float32[4], float32[4], float32[4], float32[batch, 4, 4, w])",
   ],
   [
     'images that are labels',

@@ -147,7 +147,7 @@ const graphs: readonly Case[] = [
   [
     'shapes that do not meet',
     (m) => (nodeOf(m, 'stem').input![1] = 'classifier.weight'),
-    "node 'stem' (Conv): Conv in stem: needs four-dimensional inputs: [N, C, H, W] and [O, C/group, kh, kw] (inputs float32[batch, 3, 4, 4], float32[10, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
+    "node 'stem' (Conv): Conv in stem: needs inputs [N, C, …] and [O, C/group, …] with as many spatial axes, one at least (inputs float32[batch, 3, 4, 4], float32[10, 4]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1])",
   ],
   [
     'a name that is taken',
@@ -218,12 +218,12 @@ const graphs: readonly Case[] = [
   [
     'an attribute that is not known',
     (m) => nodeOf(m, 'stem').attribute!.push({ name: 'constructor', type: INT, i: 1 }),
-    "node 'stem' (Conv): the attribute 'constructor' (1) is not supported; Conv takes kernel_shape, strides, pads, dilations, group",
+    "node 'stem' (Conv): the attribute 'constructor' (1) is not supported; Conv takes kernel_shape, strides, pads, dilations, group, auto_pad",
   ],
   [
     'an attribute whose other values are not supported',
     (m) => nodeOf(m, 'stem').attribute!.push({ name: 'auto_pad', type: INTS, ints: [] }),
-    "node 'stem' (Conv): the attribute 'auto_pad' () is not supported; Conv takes kernel_shape, strides, pads, dilations, group",
+    "node 'stem' (Conv): the attribute 'auto_pad' should be of type string",
   ],
   [
     'a constant of another kind',

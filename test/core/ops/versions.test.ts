@@ -74,6 +74,7 @@ describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is
     for (const version of versions) {
       const there = inForce(operator, version)
       if (!there || (version < since && operator.body && !before)) continue
+      if (operator.until !== undefined && version > operator.until) continue
       const older = version < since ? before : undefined
       const moved = older?.inputsAsAttributes ?? {}
       const lacks = older?.lacks ?? []
@@ -102,7 +103,7 @@ describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is
     }
     // `since` is the version of a definition: the one that the oldest version has, or a later one that changed what counts.
     expect(inForce(operator, since)?.since).toBe(since)
-    if (since <= oldest) expect(inForce(operator, oldest)?.since).toBe(since)
+    if (since <= oldest) expect(inForce(operator, Math.min(oldest, operator.until ?? oldest))?.since).toBe(since)
     else {
       const [last, first] = [inForce(operator, since - 1), inForce(operator, since)!]
       if (!last) return

@@ -7,13 +7,18 @@ import type { Expansions } from '../target.js'
 
 export const convInputGrad: Expansions['ConvInputGrad'] = ([dy, w], attributes) => {
   const { strides, pads, dilations, group, output_padding } = attributes
+  const kernel = w!.shape.slice(2) as readonly number[]
+  const axes = kernel.map((_, axis) => axis + 2)
   // Full correlation pads by dilation·(kernel − 1); what the forward pass had padded is not asked for.
-  const reach = [0, 1].map((axis) => dilations[axis]! * ((w!.shape[axis + 2] as number) - 1))
-  const back = pads.map((amount, side) => reach[side % 2]! - amount)
+  const reach = kernel.map((size, axis) => dilations[axis]! * (size - 1))
+  const back = pads.map((amount, side) => reach[side % kernel.length]! - amount)
   const plain =
-    [...strides, ...output_padding].join() === '1,1,0,0' && group === 1 && back.every((amount) => amount >= 0)
+    group === 1 &&
+    strides.every((stride) => stride === 1) &&
+    output_padding.every((rest) => rest === 0) &&
+    back.every((amount) => amount >= 0)
   if (!plain) return [convTranspose(dy!, w!, attributes)]
-  const isPoint = w!.shape[2] === 1 && w!.shape[3] === 1
-  const turned = scope('turned', () => transpose(isPoint ? w! : flip(w!, 2, 3), [1, 0, 2, 3]))
+  const isPoint = kernel.every((size) => size === 1)
+  const turned = scope('turned', () => transpose(isPoint ? w! : flip(w!, ...axes), [1, 0, ...axes]))
   return [conv(dy!, turned, { pads: back, dilations })]
 }

@@ -2,7 +2,7 @@
 // as one matrix product over places of shifted copies, then a sum over the batch.
 
 import { scope, type Value } from '../../graph/value.js'
-import type { Window } from '../../ops/conv.js'
+import type { ConvAttributes } from '../../ops/convSum.js'
 import {
   concat,
   matmul,
@@ -15,19 +15,22 @@ import {
   unsqueeze,
   WHOLE,
 } from '../../ops/index.js'
+import { indices } from '../../ops/reference.js'
+import { areaOf, spanOf, type Window } from '../../ops/window.js'
 import type { Expansions } from '../target.js'
 
-/** [N, C, H, W] → [N, C, H·W] */
+/** [N, C, H, W] → [N, C, H·W], and likewise of other axes. */
 const places = (x: Value) => reshape(x, [0, 0, -1])
 /** Σ over the batch of a · bᵀ, with a [N, A, P] and b [N, B, P] → [1, A, B]. */
 const product = (a: Value, b: Value) => scope('sums', () => reduceSum(matmul(a, transpose(b, [0, 2, 1])), [0]))
 
 export const convWeightGrad: Expansions['ConvWeightGrad'] = ([x, dy], attributes) => {
   const { group, strides, dilations } = attributes
-  if (group !== 1) return [grouped(x!, dy!, attributes)]
-  const [kh, kw] = attributes.kernel_shape as readonly [number, number]
+  const kernel = attributes.kernel_shape!
+  if (group !== 1) return [grouped(x!, dy!, kernel, attributes)]
+  const [kh, kw] = kernel as readonly [number, number]
   const shifted = [...strides, ...dilations].join() === '1,1,1,1' && kh > 1 && kw > 1
-  return [shifted ? byShifts(x!, dy!, kh, kw, attributes.pads) : byTaps(x!, dy!, kh, kw, attributes)]
+  return [shifted ? byShifts(x!, dy!, kh, kw, attributes.pads) : byTaps(x!, dy!, kernel, attributes)]
 }
 
 /**
@@ -57,28 +60,29 @@ function byShifts(x: Value, dy: Value, kh: number, kw: number, pads: readonly nu
   return transpose(reshape(reshape(sums, [kh, -1, 0]), [0, 0, kw, -1]), [1, 3, 0, 2])
 }
 
-/** The places of x that tap (i, j) meets, [N, C, rows, columns], one for each tap. */
-function taps(x: Value, dy: Value, kh: number, kw: number, { strides, pads, dilations }: Window): readonly Value[] {
-  const [top, left, bottom, right] = pads as readonly [number, number, number, number]
-  const framed = pads.every((amount) => amount === 0) ? x : pad(x, [2, 3], [top, left], [bottom, right])
+/** The places of x that each tap of the kernel meets, [N, C, rows, columns]. */
+function taps(x: Value, dy: Value, kernel: readonly number[], { strides, pads, dilations }: Window): readonly Value[] {
+  const axes = kernel.map((_, axis) => axis + 2)
+  const [before, after] = [pads.slice(0, kernel.length), pads.slice(kernel.length)]
+  const framed = pads.every((amount) => amount === 0) ? x : pad(x, axes, before, after)
   const count = dy.shape.slice(2) as readonly number[]
   const size = framed.shape.slice(2) as readonly number[]
-  return Array.from({ length: kh * kw }, (_, tap) => {
-    const starts = [Math.floor(tap / kw) * dilations[0]!, (tap % kw) * dilations[1]!]
+  return Array.from(indices(kernel), (tap) => {
+    const starts = tap.map((at, axis) => at * dilations[axis]!)
     // Ends from the back: how many rows after the last one that is used.
     const ends = starts.map((start, axis) => {
-      const left = size[axis]! - (start + (count[axis]! - 1) * strides[axis]! + 1)
+      const left = size[axis]! - (start + spanOf(count[axis]!, strides[axis]!))
       return left === 0 ? WHOLE : -left
     })
-    const whole = starts.every((start) => start === 0) && ends.every((end) => end === WHOLE) && strides.join() === '1,1'
-    return whole ? framed : slice(framed, [2, 3], starts, ends, strides)
+    const whole = starts.every((start) => start === 0) && ends.every((end) => end === WHOLE)
+    return whole && strides.every((stride) => stride === 1) ? framed : slice(framed, axes, starts, ends, strides)
   })
 }
 
 /** Any stride or dilation, one group: the taps side by side as channels. */
-function byTaps(x: Value, dy: Value, kh: number, kw: number, window: Window): Value {
+function byTaps(x: Value, dy: Value, kernel: readonly number[], window: Window): Value {
   const stacked = scope('taps', () => {
-    const copies = taps(x, dy, kh, kw, window)
+    const copies = taps(x, dy, kernel, window)
     return places(copies.length === 1 ? copies[0]! : concat(copies, 1))
   })
   const sums = product(
@@ -86,22 +90,21 @@ function byTaps(x: Value, dy: Value, kh: number, kw: number, window: Window): Va
     stacked,
   )
   // [1, O, taps·C] → [O, taps·C] → [O, taps, C] → [O, C, taps] → [O, C, kh, kw]
-  const flat = reshape(squeeze(sums, 0), [0, kh * kw, -1])
-  return reshape(transpose(flat, [0, 2, 1]), [0, 0, kh, kw])
+  const flat = reshape(squeeze(sums, 0), [0, areaOf(kernel), -1])
+  return reshape(transpose(flat, [0, 2, 1]), [0, 0, ...kernel])
 }
 
 /** Groups: as byTaps, with the group as one more batch axis of the product. */
-function grouped(x: Value, dy: Value, { kernel_shape, group, ...window }: Window & { readonly group: number }): Value {
-  const [kh, kw] = kernel_shape as readonly [number, number]
-  const area = (dy.shape[2] as number) * (dy.shape[3] as number)
+function grouped(x: Value, dy: Value, kernel: readonly number[], { group, ...window }: ConvAttributes): Value {
+  const area = areaOf(dy.shape.slice(2) as readonly number[])
   const stacked = scope('taps', () =>
     concat(
-      taps(x, dy, kh, kw, window).map((copy) => unsqueeze(places(copy), 2)),
+      taps(x, dy, kernel, window).map((copy) => unsqueeze(places(copy), 2)),
       2,
     ),
   )
   const outputs = reshape(places(dy), [0, group, -1, area])
   const inputs = reshape(stacked, [0, group, -1, area])
   const sums = reduceSum(matmul(outputs, transpose(inputs, [0, 1, 3, 2])), [0], { keepdims: 0 })
-  return reshape(sums, [dy.shape[1] as number, (x.shape[1] as number) / group, kh, kw])
+  return reshape(sums, [dy.shape[1] as number, (x.shape[1] as number) / group, ...kernel])
 }

@@ -3,7 +3,8 @@
 
 import { isKnown, isStatic } from '../../../core/graph/shape.js'
 import { constant, type Value } from '../../../core/graph/value.js'
-import type { ConvAttributes, ConvOptions } from '../../../core/ops/conv.js'
+import type { ConvOptions } from '../../../core/ops/conv.js'
+import type { ConvAttributes } from '../../../core/ops/convSum.js'
 import { conv, convTranspose, gather, pad, reshape, transpose } from '../../../core/ops/index.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import type { Expansions } from '../../../core/targets/target.js'
@@ -24,6 +25,7 @@ export function convCandidates(layout: Layout): readonly Candidate<ConvAttribute
       name: 'blocked',
       fits: ([x, w], { group }) =>
         group === 1 &&
+        x!.shape.length === 4 &&
         w!.dtype === 'float32' &&
         isKnown(w!.shape[0]!) &&
         w!.shape[0] % block === 0 &&

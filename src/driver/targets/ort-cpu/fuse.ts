@@ -3,7 +3,7 @@
 import type { Graph } from '../../../core/graph/graph.js'
 import { rewrite } from '../../../core/graph/rewrite.js'
 import { type Node, nodeOf, type Value } from '../../../core/graph/value.js'
-import type { ConvAttributes } from '../../../core/ops/conv.js'
+import type { ConvAttributes } from '../../../core/ops/convSum.js'
 import { Add, Relu } from '../../../core/ops/index.js'
 import type { Nchwc } from './nchwc.js'
 

@@ -62,7 +62,7 @@ export interface Nchwc {
   /** Blocked [N, C, H, W] → [N, C, 1, 1], where blocked and plain are the same. */
   globalAveragePool(x: Value): Value
   /** Blocked [N, C, H, W] → blocked; ONNX's MaxPool without the places. */
-  maxPool(x: Value, window: Window): Value
+  maxPool(x: Value, window: Window & { readonly ceil_mode?: number }): Value
   /**
    * The gradient of a maximum over windows that stand side by side, of blocked dy, x and y (core/ops/pool.ts); blocked as well.
    */
@@ -171,7 +171,7 @@ function describe(block: number): Nchwc {
     attributes,
     arity: [2, 4],
     infer([x, w, bias, sum], { activation, ...window }) {
-      const types = Conv.infer(bias ? [x!, w!, bias] : [x!, w!], window)
+      const types = Conv.infer(bias ? [x!, w!, bias] : [x!, w!], { ...window, auto_pad: undefined })
       requireBlocks(w!.shape[0])
       if (!isNarrow(x!.shape[1] as number)) requireBlocks(x!.shape[1])
       if (!isNarrow(w!.shape[1] as number)) requireBlocks(w!.shape[1])
@@ -185,7 +185,9 @@ function describe(block: number): Nchwc {
     evaluate([x, w, bias, sum], { activation, ...window }) {
       const plain = isNarrow(x!.shape[1]!) ? x! : fromBlocks(x!)
       const filter = plainFilter(w!)
-      const y = toBlocks(Conv.evaluate(bias ? [plain, filter, bias] : [plain, filter], window)[0]!)
+      const y = toBlocks(
+        Conv.evaluate(bias ? [plain, filter, bias] : [plain, filter], { ...window, auto_pad: undefined })[0]!,
+      )
       const total = sum ? y.data.map((value, i) => value + sum.data[i]!) : y.data
       return [numbers(y.dtype, y.shape, activation ? total.map((value) => Math.max(0, value)) : total)]
     },
@@ -208,6 +210,7 @@ function describe(block: number): Nchwc {
     samples: [{ inputs: [normal(2, 2 * block, 3, 4)] }],
   })
 
+  const plainPool = { auto_pad: undefined, storage_order: undefined }
   const NchwcMaxPool = operator({
     name: 'MaxPool',
     domain: NCHWC_DOMAIN,
@@ -216,10 +219,10 @@ function describe(block: number): Nchwc {
     arity: [1, 1],
     infer([x], attributes) {
       requireBlocks(x!.shape[1])
-      return [MaxPool.infer([x!], attributes)[0]!]
+      return [MaxPool.infer([x!], { ...attributes, ...plainPool })[0]!]
     },
     gradient: { forbidden: 'differentiate the plain graph' },
-    evaluate: ([x], attributes) => [toBlocks(MaxPool.evaluate([fromBlocks(x!)], attributes)[0]!)],
+    evaluate: ([x], attributes) => [toBlocks(MaxPool.evaluate([fromBlocks(x!)], { ...attributes, ...plainPool })[0]!)],
     samples: [
       { inputs: [normal(2, 2 * block, 4, 6)], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
       { inputs: [normal(1, block, 5, 7)], attributes: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1] } },
@@ -254,14 +257,18 @@ function describe(block: number): Nchwc {
     reorderInput,
     reorderOutput: (x, { channelsLast = false } = {}) =>
       apply1(ReorderOutput, [x], { channels: x.shape[1] as number, channels_last: Number(channelsLast) }),
-    conv: (x, w, { bias, sum, ...rest } = {}) =>
+    conv: (x, w, { bias, sum, strides, pads, dilations, group, activation } = {}) =>
       apply1(NchwcConv, sum ? [x, w, bias, sum] : bias ? [x, w, bias] : [x, w], {
-        ...rest,
+        strides,
+        pads,
+        dilations,
+        group,
+        activation,
         kernel_shape: w.shape.slice(2) as number[],
       }),
     globalAveragePool: (x) => apply1(NchwcGlobalAveragePool, [x]),
-    maxPool: (x, { kernel_shape, strides, pads, dilations }) =>
-      apply1(NchwcMaxPool, [x], { kernel_shape, strides, pads, dilations }),
+    maxPool: (x, { kernel_shape, strides, pads, dilations, ceil_mode }) =>
+      apply1(NchwcMaxPool, [x], { kernel_shape, strides, pads, dilations, ceil_mode }),
     maxPoolGrad: ([dy, x, y], kernel) =>
       reshape(maxPoolGrad([lanes(dy), lanes(x), lanes(y)], kernel, [1, 2]), [...dims(x)]),
     filter(w) {

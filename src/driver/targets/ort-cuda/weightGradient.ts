@@ -4,8 +4,8 @@
 
 import { isStatic } from '../../../core/graph/shape.js'
 import { constant, type Value } from '../../../core/graph/value.js'
-import type { Window } from '../../../core/ops/conv.js'
 import { cast, gather, pad, reduceSum, reshape } from '../../../core/ops/index.js'
+import type { Window } from '../../../core/ops/window.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import type { Expansions } from '../../../core/targets/target.js'
 import { matmulTransposed } from './fusedMatMul.js'
@@ -39,7 +39,7 @@ function columns(x: Value, dy: Value, { kernel_shape, strides, pads, dilations }
 export const convWeightGrad: Expansions['ConvWeightGrad'] = ([x, dy], attributes) => {
   const [channels, outputs] = [x!.shape[1]!, dy!.shape[1]!]
   const known = isStatic([...x!.shape.slice(1), ...dy!.shape.slice(1)])
-  if (attributes.group !== 1 || !known) {
+  if (attributes.group !== 1 || !known || x!.shape.length !== 4) {
     const [sums] = portable.expansions.ConvWeightGrad([x!, dy!], attributes)
     return [sums!.dtype === 'float32' ? sums! : cast(sums!, 'float32')]
   }

@@ -16,7 +16,7 @@ type Pays = (weightGrad: Node) => boolean
  */
 const stepsOver = (weightGrad: Node): boolean => {
   const { strides, kernel_shape } = attributesOf(weightGrad)
-  return strides.some((stride) => stride > 1) && kernel_shape!.some((size) => size > 1)
+  return kernel_shape!.length === 2 && strides.some((stride) => stride > 1) && kernel_shape!.some((size) => size > 1)
 }
 
 const attributesOf = (node: Node) => node.attributes as unknown as ConvAttributes

@@ -31,10 +31,10 @@ export const ConvGrad = operator({
   name: 'ConvGrad',
   domain,
   since: 1,
-  attributes: Conv.attributes,
+  attributes: ConvWeightGrad.attributes,
   arity: [3, 3],
   infer([dy, x, w], attributes) {
-    const [y] = Conv.infer([x!, w!], attributes)
+    const [y] = Conv.infer([x!, w!], { ...attributes, auto_pad: undefined })
     if (dy!.shape.join() !== y!.shape.join()) throw new GraphError(`dy should be [${y!.shape}] for this x and w`)
     return [x!, w!]
   },
