@@ -29,13 +29,17 @@ labels = records[:, 0].astype(np.int64)
 
 def load(part):
     model = onnx.load(f"{models}/{part}.onnx")
-    return model.graph, relax.VirtualMachine(relax.build(from_onnx(model), "llvm"), tvm.cpu())
+    # An input that has a default, such as momentum, becomes a constant: from_onnx takes no value for it.
+    defaults = {value.name for value in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in defaults]
+    outputs = [value.name for value in model.graph.output]
+    return inputs, outputs, relax.VirtualMachine(relax.build(from_onnx(model), "llvm"), tvm.cpu())
 
 
 def run(loaded, feeds):
-    graph, machine = loaded
-    outputs = machine["main"](*[tvm.runtime.tensor(feeds[value.name]) for value in graph.input])
-    return {value.name: output.numpy() for value, output in zip(graph.output, outputs)}
+    inputs, names, machine = loaded
+    outputs = machine["main"](*[tvm.runtime.tensor(feeds[name]) for name in inputs])
+    return {name: output.numpy() for name, output in zip(names, outputs)}
 
 
 def ending(suffix, tensors):

@@ -1,6 +1,7 @@
 """What ONNX's own Python package says: of its operators, and of files.
 
 onnxPackage.py operators        every version of every operator of ONNX, as JSON
+onnxPackage.py demanding        the operators of any domain that have to be given an attribute, one a line
 onnxPackage.py check FILE...    what its checker and its strict inference of shapes refuse, one line a file
 """
 import json
@@ -38,6 +39,9 @@ command, *paths = sys.argv[1:]
 if command == "operators":
     schemas = onnx.defs.get_all_schemas_with_history()
     print(json.dumps([operator(schema) for schema in schemas if schema.domain == ""], default=bytes.decode))
+elif command == "demanding":
+    schemas = onnx.defs.get_all_schemas_with_history()
+    print(*sorted({schema.name for schema in schemas if any(spec.required for spec in schema.attributes.values())}), sep="\n")
 else:
     for path in paths:
         if (line := problem(path)) is not None:

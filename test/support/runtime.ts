@@ -55,7 +55,7 @@ export async function openModel(model: Uint8Array): Promise<OpenModel> {
       const given = Object.fromEntries(
         session.inputNames.map((name) => {
           const host = narrow(feeds.get(name)!)
-          return [name, new OrtTensor(host.dtype, host.data as Float32Array, [...host.shape])]
+          return [name, new OrtTensor(host.dtype as 'float32', host.data as Float32Array, [...host.shape])]
         }),
       )
       const results = Object.entries(await session.run(given))

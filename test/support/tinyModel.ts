@@ -9,22 +9,16 @@ type Attribute = number | readonly number[]
 type Dimension = number | string
 type NodeSpec = readonly [op: string, inputs: string, outputs: string, attributes?: Record<string, Attribute>]
 
-const elementTypes: Record<DType, number> = {
-  float32: 1,
-  uint8: 2,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-}
+const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 } as Partial<
+  Record<DType, number>
+>
 const attributeTypes = onnx.AttributeProto.AttributeType
 
 const valueInfo = (name: string, dtype: DType, shape: readonly Dimension[]) => ({
   name,
   type: {
     tensorType: {
-      elemType: elementTypes[dtype],
+      elemType: elementTypes[dtype]!,
       shape: { dim: shape.map((size) => (typeof size === 'string' ? { dimParam: size } : { dimValue: size })) },
     },
   },
@@ -32,7 +26,7 @@ const valueInfo = (name: string, dtype: DType, shape: readonly Dimension[]) => (
 
 const initializer = (name: string, { dtype, shape, data }: Tensor) => ({
   name,
-  dataType: elementTypes[dtype],
+  dataType: elementTypes[dtype]!,
   dims: [...shape],
   rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
 })

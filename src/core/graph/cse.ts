@@ -5,7 +5,8 @@ import { rebuild, rewrite } from './rewrite.js'
 import { keyOf } from './tensor.js'
 import type { Value } from './value.js'
 
-/** The same graph, in which no two nodes do the same. Nodes that hold graphs, and those without inputs, stay as they are. */
+/** The same graph, in which no two nodes do the same. Nodes that hold graphs or draw at random, and those
+ * without inputs, stay as they are. */
 export function cse(source: Graph): Graph {
   const numbers = new Map<Value | string, number>()
   const numberOf = (key: Value | string): number => {
@@ -20,8 +21,8 @@ export function cse(source: Graph): Graph {
   const known = new Map<string, readonly Value[]>()
   return rewrite(source, (node, inputs) => {
     const { operator, attributes } = node
-    if (inputs.length === 0 || Object.values(attributes).some((value) => typeof value === 'object' && 'graph' in value))
-      return undefined
+    if (operator.random || inputs.length === 0) return undefined
+    if (Object.values(attributes).some((value) => typeof value === 'object' && 'graph' in value)) return undefined
     const key = JSON.stringify([operator.domain, operator.name, attributes, inputs.map((value) => idOf(value) ?? null)])
     const same = known.get(key)
     if (same) return same

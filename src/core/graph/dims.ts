@@ -36,7 +36,7 @@ const isSmall = ({ shape }: Value): boolean => {
 type Call = Extract<Value['origin'], { kind: 'node' }>['node']
 
 function resultsOf(outputs: readonly Value[], { operator, inputs, attributes }: Call): readonly (Shape | undefined)[] {
-  if (!outputs.every(isSmall)) return []
+  if (operator.random || !outputs.every(isSmall)) return []
   const symbolic = operator.dims?.(inputs as readonly Value[], attributes as never, dimsIn)
   if (symbolic?.every((dims) => dims)) return symbolic
   const operands = inputs.map((value) => value && numbersIn(value))

@@ -54,6 +54,8 @@ export type AttributesOf<S extends AttributeSpecs> = {
 /** The domain of ONNX's own operators, and the one of the training primitives that ONNX lacks. */
 export const ONNX_DOMAIN = ''
 export const TRAINING_DOMAIN = 'rdm.training'
+/** Operators that ONNX tries out: composites here, whose bodies are what is written. */
+export const PREVIEW_DOMAIN = 'ai.onnx.preview'
 
 export interface GradientContext<A> {
   readonly inputs: readonly Value[]
@@ -98,8 +100,15 @@ export interface Older<S extends AttributeSpecs = AttributeSpecs> {
   /** The last version of the domain that has it. */
   readonly until: number
   readonly attributes: S
-  /** One Value an output, or undefined where today's record takes the same inputs and attributes. */
-  read(inputs: readonly (Value | undefined)[], attributes: AttributesOf<S>): readonly Value[] | undefined
+  /**
+   * One Value an output, or undefined where today's record takes the same inputs and attributes.
+   * @param outputs how many the file names, which means something in some
+   */
+  read(
+    inputs: readonly (Value | undefined)[],
+    attributes: AttributesOf<S>,
+    outputs: number,
+  ): readonly Value[] | undefined
 }
 /** Identity with inference: gives a form its precise attribute types. */
 export const older = <const S extends AttributeSpecs>(form: Older<S>): Older => form as Older
@@ -138,6 +147,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly differentiable?: { readonly inputs?: readonly number[]; readonly outputs?: readonly number[] }
   /** Takes each number for itself, wherever it stands: a target may lay its operands out otherwise, or put them together. */
   readonly elementwise?: boolean
+  /** Draws at random: every runtime has numbers of its own, and each node draws for itself. */
+  readonly random?: boolean
   /** What it does in other operators, for one that is made of them (graph/composite.ts): one Value an output. */
   body?(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
   /**

@@ -35,6 +35,8 @@ const drawn =
 export const normal = drawn((random) => random.normal())
 /** Values in [0.5, 2.5): for logarithms, roots, divisors, variances. */
 export const positive = drawn((random) => 0.5 + 2 * random.uniform())
+/** Values in [0, 1): probabilities. */
+export const unit = drawn((random) => random.uniform())
 /** Values of either sign, at least 0.2 from zero: for kinks at zero. */
 export const awayFromZero = drawn((random) => (random.uniform() < 0.5 ? -1 : 1) * (0.2 + random.uniform()))
 

@@ -16,7 +16,6 @@ import {
   BatchNormAgain,
   BatchNormalization,
   BatchNormTraining,
-  Gradient,
   gradientOf,
   Mul,
   Reciprocal,
@@ -26,6 +25,7 @@ import {
   SoftmaxCrossEntropy,
   SoftmaxCrossEntropyGrad,
   seed,
+  WeightGradient,
 } from '../ops/index.js'
 import { sgdUpdate } from '../optimizers/sgd.js'
 import { LEARNING_RATE, type Roles } from '../training/signature.js'
@@ -88,7 +88,7 @@ export function rolesByNames(
 function reached({ nodes }: Graph): ReadonlySet<Value> {
   const values = new Set<Value>()
   for (const { operator, inputs, outputs } of nodes) {
-    if (operator === Gradient || inputs.some((value) => value && values.has(value)))
+    if (operator === WeightGradient || inputs.some((value) => value && values.has(value)))
       for (const value of outputs) values.add(value)
   }
   return values

@@ -4,7 +4,7 @@
 import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
-import { numbersIn } from '../graph/dims.js'
+import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
 import {
   type Attributes,
@@ -52,10 +52,11 @@ const limits = { depth: 32, inlined: 100_000, bodies: 100 }
 /** Attributes that our records do not have, at the only value that means what the records do. */
 const implied: Readonly<Record<string, string>> = {
   auto_pad: 'NOTSET',
-  saturate: '1',
-  select_last_index: '0',
   storage_order: '0',
 }
+
+/** Attributes that say something of element types alone that are not known here, or of how exactly it is computed. */
+const idle: readonly string[] = ['precision', 'round_mode', 'saturate']
 
 function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => Body): AttributeValue | undefined {
   switch (proto.type) {
@@ -260,7 +261,8 @@ export class GraphReader {
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
-      const earlier = readOlder(record, frame.version, inputs, attributes)
+      const named = (node.output ?? []).filter((output) => output !== '').length
+      const earlier = readOlder(record, frame.version, inputs, attributes, named)
       if (earlier) return earlier.map(folded)
       const captured: Value[] = []
       const today = fromVersion(frame.version, record, { inputs, attributes })
@@ -362,6 +364,7 @@ function readOlder(
   version: number,
   inputs: readonly (Value | undefined)[],
   protos: readonly AttributeProto[],
+  outputs: number,
 ): readonly Value[] | undefined {
   if (record.domain !== ONNX_DOMAIN) return undefined
   const form = record.older?.find(({ until }) => version <= until)
@@ -370,14 +373,7 @@ function readOlder(
   const given = readAttributes(protos, { name, attributes: form.attributes }, () => {
     throw new UserError('holds a graph that it should not hold')
   })
-  return form.read(inputs, withDefaults(form, given) as never)
-}
-
-/** Shapes are computed from shapes: a result that is known is a constant, so that what is left depends on the data. */
-function folded(value: Value): Value {
-  if (isFloat(value.dtype)) return value
-  const known = numbersIn(value)
-  return known ? constantTensor(known) : value
+  return form.read(inputs, withDefaults(form, given) as never, outputs)
 }
 
 function readAttributes(
@@ -392,6 +388,7 @@ function readAttributes(
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
     const value = attributeValue(proto, readBody)
     if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
+    if (!spec && idle.includes(name)) continue
     if (!spec) {
       const known = Object.keys(specs).join(', ') || 'none'
       throw new UserError(`the attribute '${name}' (${String(value)}) is not supported; ${record.name} takes ${known}`)

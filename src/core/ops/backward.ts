@@ -27,9 +27,12 @@ export const Seed = composite({
 })
 export const seed = (loss: Value): Value => apply1(Seed, [loss])
 
-/** The gradient of a weight, on its way to the optimizer. */
-export const Gradient = composite({
-  name: 'Gradient',
+/**
+ * The gradient of a weight, on its way to the optimizer. Not `Gradient`: ONNX has an operator of that name in its preview of
+ * training, and its evaluator looks names up without their domain.
+ */
+export const WeightGradient = composite({
+  name: 'WeightGradient',
   domain: TRAINING_DOMAIN,
   since: 1,
   doc: {
@@ -43,4 +46,4 @@ export const Gradient = composite({
   body: ([gradient]) => [gradient!],
   samples: [{ inputs: [normal(2, 3)] }],
 })
-export const gradientOf = (gradient: Value): Value => apply1(Gradient, [gradient])
+export const gradientOf = (gradient: Value): Value => apply1(WeightGradient, [gradient])

@@ -6,43 +6,91 @@
 // runtime to runtime; masks as inputs would be as large as activations.)
 
 import { composite } from '../graph/composite.js'
-import { float, int, ONNX_DOMAIN, operator, TRAINING_DOMAIN } from '../graph/operator.js'
+import { knownIn } from '../graph/dims.js'
+import {
+  float,
+  int,
+  ONNX_DOMAIN,
+  type Operator,
+  older,
+  operator,
+  optional,
+  TRAINING_DOMAIN,
+} from '../graph/operator.js'
 import { fixed, normal, scalar } from '../graph/sample.js'
 import { isKnown } from '../graph/shape.js'
-import { isFloat, numbers } from '../graph/tensor.js'
-import { apply1, constant, constantOf, GraphError, scope, type Value } from '../graph/value.js'
-import { add, cast, floor, greater, mul, sub } from './elementwise.js'
+import { isFloat } from '../graph/tensor.js'
+import { apply, apply1, constant, GraphError, scope, type Value } from '../graph/value.js'
+import { cumSum } from './cumulative.js'
+import { add, cast, div, floor, greater, mul, sub, where } from './elementwise.js'
 import { gather } from './indexing.js'
-import { cumSum } from './reduction.js'
+import { map } from './reference.js'
 import { expandAs, reshape } from './shape.js'
 import { slice } from './slice.js'
 
-/** x as it is, in inference; training multiplies it with a mask. A second output says what was kept: everything. */
-export const Dropout = operator({
+/** Of the random numbers of a runtime that drops by itself. */
+const dropoutAttributes = { seed: optional('int') }
+
+const isOff = (value: Value | undefined): boolean => knownIn(value)?.[0] === 0
+/** Whether a node never drops: not in training mode, or a ratio of 0. */
+const neverDrops = (ratio: Value | undefined, training: Value | undefined): boolean =>
+  !training || isOff(training) || isOff(ratio)
+
+/**
+ * x as it is, in inference; training multiplies it with a mask. A second output says what was kept: everything. Where only the run
+ * knows `training_mode`, a runtime drops by numbers of its own, and the reference refuses to.
+ */
+export const Dropout: Operator<typeof dropoutAttributes> = operator({
   name: 'Dropout',
   domain: ONNX_DOMAIN,
   since: 13,
-  attributes: {},
+  // Until then the ratio is an attribute; the mask was of the type of x before it was bool.
+  older: [
+    older({
+      until: 9,
+      attributes: { ratio: float(0.5) },
+      read([x], { ratio }) {
+        const [y, mask] = apply(Dropout, [x, constant('float32', ratio)])
+        return [y!, cast(mask!, x!.dtype)]
+      },
+    }),
+    older({
+      until: 11,
+      attributes: { ratio: float(0.5) },
+      read: ([x], { ratio }) => apply(Dropout, [x, constant('float32', ratio)]),
+    }),
+  ],
+  attributes: dropoutAttributes,
   arity: [1, 3],
   requiredOutputs: 1,
   differentiable: { inputs: [0], outputs: [0] },
   infer([x, ratio, training]) {
     if (!isFloat(x!.dtype)) throw new GraphError('needs a floating-point input')
-    if (ratio && !constantOf(ratio)) throw new GraphError('needs a ratio that is a constant of the graph')
-    if (training && constantOf(training)?.join() !== '0')
+    if (!neverDrops(ratio, training) && knownIn(training))
       throw new GraphError('training_mode belongs to the training step: leave it out, or false')
     return [x!, { dtype: 'bool', shape: x!.shape }]
   },
-  gradient: { rule: ({ grad }) => [grad, undefined, undefined] },
-  evaluate: ([x]) => [
-    x!,
-    numbers(
-      'bool',
-      x!.shape,
-      x!.data.map(() => 1),
-    ),
+  gradient: {
+    rule({ grad, inputs: [, ratio, training], outputs: [, mask] }) {
+      if (neverDrops(ratio, training)) return [grad, undefined, undefined]
+      // Outside of training the mask keeps everything, and nothing is scaled.
+      const scale = div(1, sub(1, cast(ratio ?? constant(grad.dtype, 0.5), grad.dtype)))
+      return [mul(grad, mul(cast(mask!, grad.dtype), where(training!, scale, 1))), undefined, undefined]
+    },
+  },
+  evaluate([x, ratio, training]) {
+    if (training?.data[0] && ratio?.data[0] !== 0)
+      throw new GraphError(
+        'what a runtime drops in training mode is random: feed a ratio of 0, or training_mode = false',
+      )
+    return [x!, map(x!, () => 1, 'bool')]
+  },
+  samples: [
+    { inputs: [normal(2, 3), scalar(0.4)] },
+    { inputs: [normal(4)] },
+    { inputs: [normal(4), scalar(0), fixed('bool', [], [1])] },
+    { inputs: [normal(4), scalar(0.3), fixed('bool', [], [0])] },
   ],
-  samples: [{ inputs: [normal(2, 3), scalar(0.4)] }, { inputs: [normal(4)] }],
 })
 /** @param ratio the part of the numbers that training drops */
 export const dropout = (x: Value, ratio = 0.5): Value => apply1(Dropout, [x, constant('float32', ratio)])

@@ -1,58 +1,81 @@
-// The registry: every operator there is. A family's file holds its records; nothing else lists them.
+// The registry: every operator there is. A family's file holds its records; nothing else lists them. Gradients are made of other
+// operators, so that the families import each other in circles: nothing of another family is used while a file loads.
 
 import type { Doc, Operator } from '../graph/operator.js'
+import * as argument from './argument.js'
+import * as attention from './attention.js'
 import * as averagePool from './averagePool.js'
 import * as backward from './backward.js'
 import * as conv from './conv.js'
 import * as convTranspose from './convTranspose.js'
+import * as cumulative from './cumulative.js'
 import * as dropout from './dropout.js'
 import * as elementwise from './elementwise.js'
+import * as flexAttention from './flexAttention.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as globalPool from './globalPool.js'
 import * as gridSample from './gridSample.js'
 import * as indexing from './indexing.js'
+import * as layerNorm from './layerNorm.js'
+import * as likelihood from './likelihood.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pool from './pool.js'
+import * as product from './product.js'
 import * as random from './random.js'
 import * as rearrange from './rearrange.js'
+import * as recurrence from './recurrence.js'
 import * as reduction from './reduction.js'
 import * as resize from './resize.js'
+import * as responseNorm from './responseNorm.js'
 import * as roi from './roi.js'
+import * as rotary from './rotary.js'
 import * as shape from './shape.js'
 import * as signal from './signal.js'
 import * as slice from './slice.js'
+import * as softmax from './softmax.js'
 import * as unpool from './unpool.js'
 
 const families = [
+  argument,
+  attention,
   averagePool,
   backward,
   conv,
   convTranspose,
+  cumulative,
   dropout,
   elementwise,
+  flexAttention,
   gate,
   gelu,
   globalPool,
   indexing,
+  layerNorm,
+  likelihood,
   loop,
   loss,
   matmul,
   normalization,
   pool,
+  product,
   random,
+  rearrange,
+  recurrence,
   reduction,
   resize,
-  rearrange,
-  unpool,
-  signal,
   gridSample,
+  responseNorm,
   roi,
+  rotary,
   shape,
+  signal,
   slice,
+  softmax,
+  unpool,
 ]
 
 const isOperator = (member: unknown): member is Operator =>
@@ -74,30 +97,41 @@ const byName = new Map(operators.map((operator) => [`${operator.domain}:${operat
 
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
+export * from './argument.js'
+export * from './attention.js'
 export * from './averagePool.js'
 export * from './backward.js'
 export * from './conv.js'
 export { type ConvAttributes, outputPadding } from './convSum.js'
 export * from './convTranspose.js'
+export * from './cumulative.js'
 export * from './dropout.js'
 export * from './elementwise.js'
+export * from './flexAttention.js'
 export * from './gate.js'
 export * from './gelu.js'
 export * from './globalPool.js'
 export * from './gridSample.js'
 export * from './indexing.js'
+export * from './layerNorm.js'
+export * from './likelihood.js'
 export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
 export * from './normalization.js'
 export * from './pool.js'
+export * from './product.js'
 export * from './random.js'
 export * from './rearrange.js'
+export * from './recurrence.js'
 export * from './reduction.js'
 export * from './resize.js'
+export * from './responseNorm.js'
 export * from './roi.js'
+export * from './rotary.js'
 export * from './shape.js'
 export * from './signal.js'
 export * from './slice.js'
+export * from './softmax.js'
 export * from './unpool.js'
 export { type Window, windowAttributes } from './window.js'

@@ -7,8 +7,9 @@ import { isKnown } from '../graph/shape.js'
 import { apply, apply1, constant, GraphError, scope, type Value } from '../graph/value.js'
 import { cast, div, exp, mul, neg, sub } from './elementwise.js'
 import { gatherElements, oneHot } from './indexing.js'
-import { logSoftmax, reduceMean } from './reduction.js'
+import { reduceMean } from './reduction.js'
 import { size, unsqueeze } from './shape.js'
+import { logSoftmax } from './softmax.js'
 
 function checkLabels(logits: Value, labels: Value): void {
   if (logits.shape.length !== 2) throw new GraphError('needs logits [batch, classes]')

@@ -1,10 +1,10 @@
 // Batch normalization: ONNX's operator in both modes, the training primitive and its gradient.
 
 import { composite, evaluateBody } from '../graph/composite.js'
-import { float, int, ONNX_DOMAIN, operator, TRAINING_DOMAIN } from '../graph/operator.js'
+import { float, int, ONNX_DOMAIN, type Operator, older, operator, TRAINING_DOMAIN } from '../graph/operator.js'
 import { normal, positive } from '../graph/sample.js'
-import { isKnown, sizeOf } from '../graph/shape.js'
-import { isFloat } from '../graph/tensor.js'
+import { isKnown, sizeOf, unifyDims } from '../graph/shape.js'
+import { type DType, isFloat } from '../graph/tensor.js'
 import { apply, apply1, GraphError, scope, type Value } from '../graph/value.js'
 import { add, cast, div, mul, neg, reciprocal, sqrt, sub } from './elementwise.js'
 import { reduceMean, reduceSum } from './reduction.js'
@@ -15,7 +15,7 @@ function checkChannels(x: Value, vectors: readonly Value[]): void {
   if (x.shape.length < 2) throw new GraphError('needs an input [N, C, …]')
   if (!isFloat(x.dtype)) throw new GraphError('needs a floating-point input')
   const channels = x.shape[1]!
-  const wrong = vectors.find((vector) => vector.shape.length !== 1 || vector.shape[0] !== channels)
+  const wrong = vectors.find(({ shape }) => shape.length !== 1 || unifyDims(shape[0]!, channels) === undefined)
   if (wrong) throw new GraphError(`scale, shift, mean and variance need one number for each of ${channels} channels`)
 }
 
@@ -68,21 +68,51 @@ export function movedStatistics(
 
 const attributes = { epsilon: float(1e-5), momentum: float(0.9) }
 
+/** Where the vectors are of another type than x, as version 15 allows, they are computed with in its. */
+const inTypeOf = (x: Value, vectors: readonly Value[]): readonly Value[] =>
+  vectors.map((vector) => castTo(vector, x.dtype))
+const castTo = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : cast(x, dtype))
+
+/** Version 7: without `spatial`, each place of x after the batch has a scale, shift, mean and variance of its own. */
+function byPlace([x, ...vectors]: readonly Value[], epsilon: number): Value {
+  const [scale, shift, mean, variance] = vectors as [Value, Value, Value, Value]
+  return add(mul(sub(x!, mean), mul(scale, inverseDeviation(variance, epsilon))), shift)
+}
+
+const batchNormAttributes = { ...attributes, training_mode: int(0) }
+
 /**
  * scale · (x − mean)/√(variance + epsilon) + shift with the given statistics or, in training mode, the batch's own; then
  * two more outputs, the moved running mean and variance (ONNX: of the biased variance).
  */
-export const BatchNormalization = operator({
+export const BatchNormalization: Operator<typeof batchNormAttributes> = operator({
   name: 'BatchNormalization',
   domain: ONNX_DOMAIN,
   since: 14,
+  // Files of these versions say by more outputs than one that they train: the moved statistics, then the batch's own.
+  older: [
+    older({
+      until: 8,
+      attributes: { ...attributes, spatial: int(1) },
+      read(inputs, { spatial, ...options }, outputs) {
+        if (spatial) return inTraining(inputs as readonly Value[], options, outputs)
+        if (outputs > 1) throw new GraphError('spatial=0 is not supported in training')
+        return [byPlace(inputs as readonly Value[], options.epsilon)]
+      },
+    }),
+    older({
+      until: 13,
+      attributes,
+      read: (inputs, options, outputs) => inTraining(inputs as readonly Value[], options, outputs),
+    }),
+  ],
   before: {
     lacks: ['training_mode'],
     instead(inputs, { training_mode, ...options }) {
       return training_mode ? byBatch(inputs as readonly Value[], options) : undefined
     },
   },
-  attributes: { ...attributes, training_mode: int(0) },
+  attributes: batchNormAttributes,
   arity: [5, 5],
   requiredOutputs: 1,
   differentiable: { outputs: [0] },
@@ -91,27 +121,31 @@ export const BatchNormalization = operator({
     return training_mode ? [x!, vectors[2]!, vectors[3]!] : [x!]
   },
   gradient: {
-    rule({ grad, inputs, attributes: { epsilon, training_mode } }) {
-      const [x, scale, , mean, variance] = inputs as [Value, Value, Value, Value, Value]
+    rule({ grad, inputs: [x, ...vectors], attributes: { epsilon, training_mode } }) {
+      const [scale, , mean, variance] = inTypeOf(x!, vectors) as [Value, Value, Value, Value]
+      const inOwnTypes = ([dx, ...grads]: readonly Value[]) => [
+        dx,
+        ...grads.map((gradient, i) => castTo(gradient, vectors[i]!.dtype)),
+      ]
       if (training_mode) {
-        const batch = batchStatistics(x)
+        const batch = batchStatistics(x!)
         const inverse = inverseDeviation(batch.variance, epsilon)
-        return [...batchNormGrad(grad, x, scale, batch.mean, inverse), undefined, undefined]
+        return [...inOwnTypes(batchNormGrad(grad, x!, scale, batch.mean, inverse)), undefined, undefined]
       }
       // With v = variance + ε and x̂ = (x − mean)/√v:  dx = dy·scale/√v, dscale = Σ dy·x̂, dshift = Σ dy,
       // dmean = −scale/√v · Σ dy, dvariance = −½ · scale/v · Σ dy·x̂.
       const v = add(variance, epsilon)
       const inverse = reciprocal(sqrt(v))
-      const dscale = mul(sumOver(mul(grad, centred(x, mean))), inverse)
+      const dscale = mul(sumOver(mul(grad, centred(x!, mean))), inverse)
       const dshift = sumOver(grad)
       const slope = mul(scale, inverse)
-      return [
-        mul(grad, overChannels(slope, x)),
+      return inOwnTypes([
+        mul(grad, overChannels(slope, x!)),
         dscale,
         dshift,
         neg(mul(slope, dshift)),
         mul(mul(mul(scale, reciprocal(v)), dscale), -0.5),
-      ]
+      ])
     },
   },
   evaluate: (inputs, { training_mode, ...options }) =>
@@ -140,7 +174,8 @@ export const batchNormalization = (
 ): Value => apply1(BatchNormalization, [x, scale, shift, mean, variance], options)
 
 /** The operator with given statistics, said in arithmetic. */
-function normalized([x, scale, shift, mean, variance]: readonly Value[], epsilon: number): Value {
+function normalized([x, ...vectors]: readonly Value[], epsilon: number): Value {
+  const [scale, shift, mean, variance] = inTypeOf(x!, vectors)
   const slope = mul(scale!, inverseDeviation(variance!, epsilon))
   return add(mul(centred(x!, mean!), overChannels(slope, x!)), overChannels(shift!, x!))
 }
@@ -153,9 +188,18 @@ function byBatch(
   const batch = batchStatistics(x!)
   return [
     batchNormalization(x!, { scale: scale!, shift: shift!, ...batch }, { epsilon }),
-    moved(mean!, batch.mean, momentum),
-    moved(variance!, batch.variance, momentum),
+    moved(mean!, castTo(batch.mean, mean!.dtype), momentum),
+    moved(variance!, castTo(batch.variance, variance!.dtype), momentum),
   ]
+}
+
+/** What a node of a version without `training_mode` is that names so many outputs. */
+function inTraining(
+  inputs: readonly Value[],
+  options: { epsilon: number; momentum: number },
+  outputs: number,
+): readonly Value[] | undefined {
+  return outputs > 1 ? apply(BatchNormalization, inputs, { ...options, training_mode: 1 }) : undefined
 }
 
 /**

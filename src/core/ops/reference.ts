@@ -79,3 +79,12 @@ export const map = (x: Numbers, f: (value: number) => number, dtype: DType = x.d
   numbers(dtype, x.shape, x.data.map(f))
 
 export const reshaped = (x: Numbers, shape: readonly number[]): Numbers => numbers(x.dtype, shape, x.data)
+
+/** The lines of x along an axis: the position of the first number of each, and how far apart its numbers are. */
+export function lines({ shape }: Numbers, axis: number): { starts: readonly number[]; step: number; length: number } {
+  const step = Number(sizeOf(shape.slice(axis + 1)))
+  const length = shape[axis]!
+  const count = Number(sizeOf(shape.slice(0, axis))) * step
+  const starts = Array.from({ length: count }, (_, i) => Math.floor(i / step) * length * step + (i % step))
+  return { starts, step, length }
+}

@@ -136,21 +136,26 @@ function completed(shape: Shape, total: Dim): Shape {
   return dim === undefined || !isKnown(dim) ? shape : shape.map((given) => (isKnown(given) ? given : dim))
 }
 
+const reshapeAttributes = { allowzero: int(0) }
+
 /** Same elements, other shape: 0 copies the input's dimension (unless allowzero = 1), one −1 is inferred. */
-export const Reshape = operator({
+export const Reshape: Operator<typeof reshapeAttributes> = operator({
   name: 'Reshape',
   domain: ONNX_DOMAIN,
   since: 14,
   before: {
     lacks: ['allowzero'],
-    // It means something else only where the target holds a 0: of no elements there is nothing to train.
-    instead(_, { allowzero }) {
-      if (allowzero)
-        throw new GraphError('allowzero=1 came with version 14 of the ONNX operators; ask for that or a later one')
-      return undefined
+    // It means something else only where the target holds a 0.
+    instead([x, target], { allowzero }) {
+      if (!allowzero) return undefined
+      if (knownIn(target)?.includes(0) ?? true)
+        throw new GraphError(
+          'allowzero=1 with a 0 came with version 14 of the ONNX operators; ask for that or a later one',
+        )
+      return [apply1(Reshape, [x, target])]
     },
   },
-  attributes: { allowzero: int(0) },
+  attributes: reshapeAttributes,
   arity: [2, 2],
   infer: ([x, target], { allowzero }) => [
     { dtype: x!.dtype, shape: inferReshape(x!.shape, targetShape(target!), allowzero) },

@@ -4,7 +4,7 @@
 import { type Graph, graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
 import { constant, GraphError, input, type Node, nameOf, rootScope, type Value } from '../graph/value.js'
-import { add, cast, Gradient, gradientOf, greater, mul, where } from '../ops/index.js'
+import { add, cast, gradientOf, greater, mul, WeightGradient, where } from '../ops/index.js'
 import type { StepSignature } from './signature.js'
 
 /** Input, float32 []: 1/batches at the step that updates, else 0. */
@@ -28,7 +28,7 @@ export function accumulatedStep(step: Graph, signature: StepSignature): Accumula
   const share = input(SHARE, 'float32', [])
   const due = rootScope('update/due', () => greater(share, 0))
   const sums = new Map<string, { readonly held: Value; readonly total: Value }>()
-  const marks = step.nodes.filter(({ operator }) => operator === Gradient)
+  const marks = step.nodes.filter(({ operator }) => operator === WeightGradient)
   if (marks.length === 0)
     throw new GraphError(
       'gradients are not marked in this step, so they cannot be added up; export it without --inline',

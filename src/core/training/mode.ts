@@ -1,18 +1,10 @@
 // Inference form → training form of a network: batch norms take the batch's own statistics, dropout drops, gates of stochastic
 // depth open and close, and gates of single functions, which are there to look at a trained network, stay open.
 
+import { knownIn } from '../graph/dims.js'
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
-import {
-  constant,
-  constantOf,
-  GraphError,
-  input,
-  isParameter,
-  type Parameter,
-  scope,
-  type Value,
-} from '../graph/value.js'
+import { constant, GraphError, input, isParameter, type Parameter, scope, type Value } from '../graph/value.js'
 import {
   BatchNormalization,
   batchNormTraining,
@@ -57,7 +49,8 @@ export function trainingForm(inference: Graph): TrainingForm {
         return [gate(inputs[0]!, survival[index]!, gather(gates, constant('int64', index)))]
       }
       if (node.operator === Dropout) {
-        const ratio = constantOf(node.inputs[1])?.[0] ?? 0.5
+        const ratio = node.inputs[1] ? knownIn(node.inputs[1])?.[0] : 0.5
+        if (ratio === undefined) throw new GraphError('Dropout: training needs a ratio that is a constant of the graph')
         const mask = scope('mask', () => dropoutMask(inputs[0]!, seeds, ratio, dropouts.indexOf(node)))
         return [mul(inputs[0]!, mask), cast(mask, 'bool')]
       }

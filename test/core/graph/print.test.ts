@@ -56,9 +56,9 @@ describe('printed graphs', () => {
         %7 = SoftmaxCrossEntropyGrad(%6, %1.1, labels)  # train/loss/grad float32[batch, 2]
         %8 = Gemm(%7, x) {alpha=1, beta=1, transA=1, transB=0}  # out/grad float32[2, 3]
         %9 = ReduceSum(%7, [0]) {keepdims=1, noop_with_empty_axes=0}  # out/grad float32[1, 2]
-        %10 = Reshape(%9, [2])  # out/grad float32[2]
-        %11 = Gradient(%8)  # update/out.weight float32[2, 3]
-        %12 = Gradient(%10)  # update/out.bias float32[2]
+        %10 = Reshape(%9, [2]) {allowzero=0}  # out/grad float32[2]
+        %11 = WeightGradient(%8)  # update/out.weight float32[2, 3]
+        %12 = WeightGradient(%10)  # update/out.bias float32[2]
         %13.0, %13.1 = Sgd(out.weight, %11, out.weight.momentum, learning_rate, momentum, weight_decay)  # update/out.weight float32[2, 3], float32[2, 3]
         %14.0, %14.1 = Sgd(out.bias, %12, out.bias.momentum, learning_rate, momentum, weight_decay)  # update/out.bias float32[2], float32[2]
         return loss = %1.0

@@ -7,6 +7,7 @@ import {
   divideDim,
   formatShape,
   isStatic,
+  isUnknown,
   normalizeAxis,
   type Shape,
   sameShape,
@@ -99,8 +100,8 @@ describe('broadcastShapes', () => {
       ['batch', 3],
     ],
     [[['batch'], [1]], ['batch']],
-    [[['batch'], ['time']], undefined],
-    [[['batch'], [5]], undefined],
+    // A symbol beside a number is that number, or 1.
+    [[['batch'], [5]], [5]],
     [[[2], [3]], undefined],
     [[[1], [0]], [0]],
     [
@@ -109,6 +110,12 @@ describe('broadcastShapes', () => {
     ],
   ])('%j → %j', (shapes, result) => {
     expect(broadcastShapes(...shapes)).toEqual(result)
+  })
+
+  it('does not know what two symbols come to', () => {
+    const [dim] = broadcastShapes(['batch'], ['time'])!
+    expect(isUnknown(dim!)).toBe(true)
+    expect(broadcastShapes(['batch'], ['time'])).not.toEqual([dim])
   })
 })
 

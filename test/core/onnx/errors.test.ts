@@ -22,13 +22,13 @@ const { FLOAT, INT, GRAPH, INTS } = attributeTypes
 const operatorSets: readonly Case[] = [
   [
     'too old',
-    (m) => (m.opsetImport[0]!.version = 12),
-    'the model uses version 12 of the ONNX operators; expected 13 to 23: convert the model to opset 18',
+    (m) => (m.opsetImport[0]!.version = 6),
+    'the model uses version 6 of the ONNX operators; expected 7 to 27: convert the model to opset 18',
   ],
   [
     'too new',
-    (m) => (m.opsetImport[0]!.version = 24),
-    'the model uses version 24 of the ONNX operators; expected 13 to 23: convert the model to opset 18',
+    (m) => (m.opsetImport[0]!.version = 28),
+    'the model uses version 28 of the ONNX operators; expected 7 to 27: convert the model to opset 18',
   ],
   [
     'of training, from the future',
@@ -173,7 +173,7 @@ const graphs: readonly Case[] = [
   [
     'an input of an unknown type',
     (m) => (inputOf(m, 'images').type = tensorType(8, 'n', 3, 4, 4)),
-    "the input 'images': element type 8 is not supported; use one of float32, float64, float16, int64, int32, uint8, bool",
+    "the input 'images': element type 8 is not supported; use one of float32, float64, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool",
   ],
   [
     'an input of impossible size',
@@ -271,7 +271,7 @@ const tensors: readonly Case[] = [
   [
     'an element type without a name',
     (m) => (initializerOf(m, 'stem.weight').dataType = 8),
-    "initializer 'stem.weight': element type 8 is not supported; use one of float32, float64, float16, int64, int32, uint8, bool",
+    "initializer 'stem.weight': element type 8 is not supported; use one of float32, float64, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool",
   ],
   [
     'an element type that cannot train',

@@ -1,8 +1,9 @@
 // Graph → file → Graph: what is read is what was written, and writing it again gives the same graphs, names included.
 import { describe, expect, it } from 'vitest'
+import { folded } from '../../../src/core/graph/fold.js'
 import type { Graph } from '../../../src/core/graph/graph.js'
 import { rewrite } from '../../../src/core/graph/rewrite.js'
-import type { Value } from '../../../src/core/graph/value.js'
+import { apply, type Value } from '../../../src/core/graph/value.js'
 import { fileDocs } from '../../../src/core/model/docs.js'
 import { keys } from '../../../src/core/model/metadata.js'
 import { defaultsOf, type ExportOptions } from '../../../src/core/model/write.js'
@@ -11,17 +12,33 @@ import { readModel, readTrainingModel } from '../../../src/core/onnx/trainingInf
 import { writeModel } from '../../../src/core/onnx/write.js'
 import { operators } from '../../../src/core/ops/index.js'
 import { portable } from '../../../src/core/targets/portable/index.js'
-import { expandNode, expandPrimitives } from '../../../src/core/targets/target.js'
+import { expandPrimitives } from '../../../src/core/targets/target.js'
 import { initializationGraph } from '../../../src/core/training/initialize.js'
 import { rolesSchema } from '../../../src/core/training/signature.js'
 import { fileOf, networkNames, networks, paper, structureOf } from '../../support/models.js'
 import { sgdStep } from '../../support/steps.js'
 
+/** A graph as the reader makes one: node by node, what is known of shapes as constants. */
+const read = (source: Graph) =>
+  rewrite(source, ({ operator, attributes }, inputs) => apply(operator, inputs, attributes).map(folded))
 const forms: readonly [string, Partial<ExportOptions>][] = [
   ['functions', { inline: false }],
   ['inline', { inline: true }],
 ]
 const cases = networkNames.flatMap((name) => forms.map(([form, options]) => ({ name, form, options })))
+
+function writtenAgain(file: Uint8Array): Uint8Array {
+  const proto = decodeModel(file)
+  const metadata = Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value ?? '']))
+  const roles = rolesSchema.parse(JSON.parse(metadata[keys.signature]!))
+  const model = readTrainingModel(proto, { defaults: new Set(Object.keys(roles.hyperparameters)) })
+  // Doc strings are for people: they are not read.
+  const docs = fileDocs(model.inference.name, roles)
+  const defaults = defaultsOf({ ...roles, updates: {} })
+  return encodeModel(
+    writeModel({ graph: model.inference, weights: model.weights, training: model, metadata, docs, defaults }),
+  )
+}
 
 describe('a file read back', () => {
   it.each(cases)('$name, $form', ({ name, options }) => {
@@ -30,7 +47,7 @@ describe('a file read back', () => {
     // Composites that the reader does not know, such as the optimizer's, are read as their bodies.
     const written = (source: Graph) =>
       options.inline
-        ? expandPrimitives(source, portable)
+        ? read(expandPrimitives(source, portable))
         : rewrite(source, ({ operator, attributes }, inputs) =>
             operators.includes(operator) ? undefined : operator.body?.(inputs as readonly Value[], attributes as never),
           )
@@ -39,7 +56,7 @@ describe('a file read back', () => {
     const defaults = new Set(Object.keys(step.signature.hyperparameters))
     const model = readTrainingModel(proto, { defaults })
 
-    expect(structureOf(model.inference)).toBe(structureOf(expandPrimitives(network, portable)))
+    expect(structureOf(model.inference)).toBe(structureOf(read(expandPrimitives(network, portable))))
     expect(structureOf(model.step)).toBe(structureOf({ ...written(step.graph), name: model.step.name }))
     const { graph: initialization, initial } = initializationGraph(network.name, [network, step.graph], 7)
     expect(structureOf(model.initialization)).toBe(structureOf(initialization))
@@ -49,25 +66,13 @@ describe('a file read back', () => {
     expect(model.initial).toEqual(initial)
     expect(model.state.map(({ origin }) => origin.name)).toEqual(Object.values(step.signature.updates))
 
-    const metadata = Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value ?? '']))
-    const bytes = encodeModel(
-      writeModel(
-        {
-          graph: model.inference,
-          weights: model.weights,
-          training: model,
-          metadata,
-          // Doc strings are for people: they are not read.
-          docs: fileDocs(network.name, rolesSchema.parse(JSON.parse(metadata[keys.signature]!))),
-          defaults: defaultsOf(step.signature),
-        },
-        options.inline ? undefined : (node, inputs) => expandNode(portable, node, inputs),
-      ),
-    )
     if (!options.inline) return
-    const same = Buffer.compare(bytes, file) === 0
+    // What is known of shapes goes with the first reading: the second finds nothing more.
+    const again = writtenAgain(file)
+    const twice = writtenAgain(again)
+    const same = Buffer.compare(twice, again) === 0
     // Where they differ, the difference is shown.
-    if (!same) expect(decodeModel(bytes).toJSON()).toEqual(proto.toJSON())
+    if (!same) expect(decodeModel(twice).toJSON()).toEqual(decodeModel(again).toJSON())
     expect(same).toBe(true)
   })
 })

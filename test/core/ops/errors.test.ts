@@ -170,7 +170,7 @@ const rows: readonly Row[] = [
   ['Gate: needs a scalar gate of the dtype of x', ops.Gate, [x(2), of('float64')]],
   // Random
   [
-    'RandomNormal: dtype=7 must be 1 (float32) or 11 (float64)',
+    'RandomNormal: dtype=7 must be 1 (float32), 10 (float16), 11 (float64) or 16 (bfloat16)',
     ops.RandomNormal,
     [],
     { shape: [2], seed: 1, dtype: 7 },
@@ -196,21 +196,14 @@ const rows: readonly Row[] = [
   ['OneHot: depth must be one whole number', ops.OneHot, [flowing, ints(3, 4), x(2)]],
   ['OneHot: depth must be one whole number', ops.OneHot, [flowing, x(), x(2)]],
   // Moving elements
-  ['Reshape: the target shape must be a constant or the Shape of a value', ops.Reshape, [x(4), flowing]],
   ['Reshape: 0 at position 1 copies a dimension that the input does not have', ops.Reshape, [x(4), ints(4, 0)]],
   ['Reshape: at most one dimension of the target may be −1', ops.Reshape, [x(4), ints(-1, -1)]],
   ['Reshape: target of 6 elements for an input of 4', ops.Reshape, [x(4), ints(2, 3)]],
-  ['Reshape: target of 6 elements for an input of 2*batch', ops.Reshape, [x('batch', 2), ints(2, 3)]],
   ['Reshape: 4 elements do not divide by 3 to fill the −1', ops.Reshape, [x(4), ints(3, -1)]],
   ['Flatten: axis 3 is out of range for 2 dimensions', ops.Flatten, [x(2, 3)], { axis: 3 }],
   ['Transpose: perm must hold each axis 0 … 1 once', ops.Transpose, [x(2, 3)], { perm: [0, 0] }],
   ['Transpose: perm must hold each axis 0 … 1 once', ops.Transpose, [x(2, 3)], { perm: [-1, 0] }],
   ['Transpose: perm must hold each axis 0 … 1 once', ops.Transpose, [x(2, 3)], { perm: [0] }],
-  [
-    "Unsqueeze: axes must be a constant of the graph, because the output's shape depends on it",
-    ops.Unsqueeze,
-    [x(2), flowing],
-  ],
   ['Unsqueeze: axis 0 is given twice', ops.Unsqueeze, [x(2), ints(0, -3)]],
   ['Squeeze: axis 1 has size 3, only size 1 can be dropped', ops.Squeeze, [x(1, 3), ints(1)]],
   ['Expand: cannot be expanded to [2,3] (inputs float32[4], int64[2])', ops.Expand, [x(4), ints(2, 3)]],
@@ -231,7 +224,6 @@ const rows: readonly Row[] = [
   ['Concat: all inputs must agree', ops.Concat, [x(2), flowing], { axis: 0 }],
   ['Concat: all inputs must agree', ops.Concat, [x(2), x(2, 1)], { axis: 0 }],
   // Reductions
-  ['ReduceSum: axes must be a constant of the graph', ops.ReduceSum, [x(2), flowing]],
   ['ReduceMean: axis 1 is out of range for 1 dimensions', ops.ReduceMean, [x(2), ints(1)]],
   ['ReduceMax: needs numbers to fold, got bool; cast it first', ops.ReduceMax, [of('bool', 2)]],
   ['ReduceMean: axis 0 is given twice', ops.ReduceMean, [x(2), ints(0, -1)]],
@@ -259,12 +251,6 @@ describe('operators refuse what breaks their rules', () => {
   it('two numbers make no value', () => {
     expect(() => ops.add(1, 2)).toThrow(
       'both operands are numbers (1, 2); one must be a value of the graph, as constant() makes',
-    )
-  })
-
-  it('reshapeTo takes one symbol', () => {
-    expect(() => ops.reshapeTo(x('batch', 'time', 2), ['batch', 'time', 2])).toThrow(
-      'cannot reshape to [batch,time,2]: more than one dimension is symbolic',
     )
   })
 })

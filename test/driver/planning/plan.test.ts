@@ -102,13 +102,17 @@ describe('a plan', () => {
     const cacheFile = newCache()
     await plan({ cacheFile })
     const json = JSON.parse(readFileSync(cacheFile, 'utf8')) as {
-      machines: Record<string, { timings: Record<string, { choice: string }> }>
+      machines: Record<string, { timings: Record<string, { choice: string; ms: Record<string, number> }> }>
     }
     const [machine] = Object.values(json.machines)
+    // The first way everywhere, as all calls were written before any was timed. The fastest ways may be others, and lead to
+    // a step without some of these calls.
+    for (const timing of Object.values(machine!.timings)) timing.choice = Object.keys(timing.ms)[0]!
     const key = Object.keys(machine!.timings).find((name) => name.includes('ConvWeightGrad blocked'))!
     machine!.timings[key]!.choice = 'portable'
     writeFileSync(cacheFile, JSON.stringify(json))
-    const { plan: found, models } = await plan({ cacheFile })
+    const { plan: found, models, timed } = await plan({ cacheFile })
+    expect(timed).toEqual([])
     const call = key.replace(/^\d+ /, '')
     expect(found.target === 'ort-cpu' && found.choices[call]).toBe('portable')
     const lowered = ortCpu({ block, choose: (name) => (found.target === 'ort-cpu' ? found.choices[name] : undefined) })

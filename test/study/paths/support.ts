@@ -66,7 +66,10 @@ export function oneImage(set: ImageSet, index: number): { images: Numbers; label
 export const asSession = (session: InferenceSession): Pick<Session, 'run'> => ({
   async run(feeds) {
     const given = Object.fromEntries(
-      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, new OrtTensor(dtype, data, shape)]),
+      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [
+        name,
+        new OrtTensor(dtype as 'float32', data as Float32Array, shape),
+      ]),
     )
     const results = Object.entries(await session.run(given))
     return Object.fromEntries(results.map(([name, value]) => [name, fromOrt(name, value as OrtTensor)]))

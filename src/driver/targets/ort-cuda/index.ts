@@ -105,7 +105,7 @@ function expander(examples: Value | undefined, lossScale: Value | undefined): Ex
       },
       ...(lossScale && {
         Seed: () => [lossScale],
-        Gradient: ([gradient]) => [mul(gradient!, reciprocal(lossScale))],
+        WeightGradient: ([gradient]) => [mul(gradient!, reciprocal(lossScale))],
       }),
     },
   }
