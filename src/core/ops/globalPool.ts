@@ -9,7 +9,8 @@ import { apply1, constant, GraphError, type Value } from '../graph/value.js'
 import { powered, rooted } from './averagePool.js'
 import { cast, div } from './elementwise.js'
 import { gather } from './indexing.js'
-import { reduceMax, reduceProd, reduceSum } from './reduction.js'
+import { reduceProd } from './product.js'
+import { reduceMax, reduceSum } from './reduction.js'
 import { expandAs, shapeOf } from './shape.js'
 
 function requireSpatialAxes({ shape }: Value): number[] {
