@@ -55,11 +55,14 @@ export function atVersion(version: number): (source: Graph) => Graph {
   const instead = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) => {
     const later = isLater(operator, version)
     if (!later && !isGone(operator, version)) return undefined
-    if (later && operator.before) return operator.before.instead(inputs, attributes as never)
+    const outputs =
+      later && operator.before
+        ? operator.before.instead(inputs, attributes as never)
+        : operator.body?.(inputs as readonly Value[], attributes as never)
     // Its own operators may be later ones as well.
-    return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
+    return outputs && inner(outputs, inputs)
   }
-  /** What a body became, at the version. */
+  /** What took a node's place, at the version. */
   const inner = (outputs: readonly Value[], inputs: readonly (Value | undefined)[]): readonly Value[] => {
     const from = new Set(inputs.filter((value) => value !== undefined))
     const named = new Map(outputs.map((value, i) => [String(i), value]))

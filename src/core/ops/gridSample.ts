@@ -127,7 +127,7 @@ const affineGrid = composite({
   },
   samples: [
     { inputs: [normal(2, 2, 3), ints(2, 1, 2, 3)] },
-    { inputs: [normal(1, 3, 4), ints(1, 1, 2, 1, 3)], attributes: { align_corners: 1 } },
+    { inputs: [normal(1, 3, 4), ints(1, 1, 2, 2, 3)], attributes: { align_corners: 1 } },
   ],
 })
 /** The grid of an affine map theta [N, 2, 3] or [N, 3, 4], for GridSample: where each place of the result comes from. */
