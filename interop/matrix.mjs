@@ -94,8 +94,8 @@ widths 2, 2, 4) and batches of 32 images: of the probabilities of a batch; and o
 every weight, momentum and running statistic after the third, with the count of right answers the same in each step. The
 difference of a tensor is max |a − b| / max |b|, where a momentum that is nowhere larger than 0.05, or another tensor nowhere larger
 than 0.001, counts as if it were so large: a gradient that is nothing but rounding has no digits to compare. Up to ${TOLERANCE} is right.
-All runtimes begin with the same state, one in which no activation is so near to zero that rounding decides on which side of a ReLU
-it falls: a single one that does moves a gradient by some thousandths.
+All runtimes begin with the same state and take the same images, each four times, so chosen that no activation is so near to zero
+that rounding decides on which side of a ReLU it falls: a single one that does moves a gradient by some thousandths.
 
 **form** is the first of these that the runtime takes: \`functions\` as exported, \`inline\` with \`--inline\`, \`basic\` with
 \`--inline --portable-level basic\`; older and other builds get \`opset 13\`, which is \`--inline --opset 13\`, and \`ort-training\`,

@@ -21,7 +21,6 @@ import {
   tensor,
   trainingStep,
   withDefaults,
-  writeCifar10,
 } from '../dist/src/index.js'
 
 const networks = {
@@ -46,9 +45,13 @@ const allForms = {
 
 const BATCH = 32
 const RATE = Math.fround(0.05)
-// With most seeds one activation of the tiny network is so near to zero that in some runtimes it falls on the other side: that
-// moves a gradient by some thousandths, which says nothing of the runtime. With this one none does.
-const SEED = 17
+// Where rounding puts an activation of the tiny network on the other side of its ReLU, a gradient moves by some thousandths, which
+// says nothing of the runtime; of 1.2 million activations in three steps, one or two are as near to zero as that. So each image stands
+// four times in a row, which leaves a quarter of them, and of 2,000 seeds this is the one that keeps them farthest away: each is as
+// far from zero as 4.9 times the largest error of such activations in its channel by ONNX Runtime 1.29, and 3.0 times by 1.6.
+const SEED = 1773
+const IMAGES = 25
+const COPIES = 4
 export const modelsOf = (folder, network, form) => join(folder, `${network}-${form.replace(' ', '-')}`)
 const parts = ['init', 'train', 'infer']
 /** The parts of the tiny network in all forms that are ONNX's own operators. */
@@ -62,7 +65,7 @@ export const imagesIn = (folder) => join(folder, 'data_batch_1.bin')
 export async function writeNets(folder, names = Object.keys(networks)) {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
-  await writeCifar10(folder, synthesize({ classes: 10, train: 500, test: 10, seed: SEED }))
+  await writeFile(imagesIn(folder), imageRecords())
   for (const name of names)
     for (const [form, { target, ...how }] of Object.entries(allForms)) {
       const models = modelsOf(folder, name, form)
@@ -78,6 +81,14 @@ export async function writeNets(folder, names = Object.keys(networks)) {
       // The tiny one begins with the same state in every runtime.
       if (name === 'tiny') await writeFile(join(models, 'init.onnx'), exportGraph(givenState(), new Map(), how.opset))
     }
+}
+
+/** Records of CIFAR-10: a label and the pixels. */
+function imageRecords() {
+  const { images, labels } = synthesize({ classes: 10, train: IMAGES, test: 10, seed: SEED }).train
+  const size = images.length / IMAGES
+  const records = Array.from(labels, (label, i) => Buffer.from([label, ...images.subarray(i * size, (i + 1) * size)]))
+  return Buffer.concat(records.flatMap((record) => Array(COPIES).fill(record)))
 }
 
 const stepBy = (target, model) => withDefaults(model.step(target), model.signature)

@@ -146,8 +146,11 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   readonly since: number
   /** The last version of its domain that has it; all later ones too unless given. */
   readonly until?: number
-  /** Given where `since` is past the oldest version that is written (src/onnx/opsets.ts). */
-  readonly before?: OlderForm<AttributesOf<S>>
+  /**
+   * Given where `since` is past the oldest version that is written (src/core/onnx/opsets.ts) and no body says it: 'nothing' where
+   * older versions have no way to.
+   */
+  readonly before?: OlderForm<AttributesOf<S>> | 'nothing'
   /** What files of older versions have under its name, oldest first. */
   readonly older?: readonly Older[]
   /** Of an operator that ONNX lacks, and that is a function in files. */

@@ -6,7 +6,7 @@ import { UserError } from '../errors.js'
 import { ancestors, type Graph } from '../graph/graph.js'
 import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator, PREVIEW_DOMAIN } from '../graph/operator.js'
 import { rebuild, rewrite, rewriteOutputs } from '../graph/rewrite.js'
-import { apply, constant, type Node, requireConstant, type Value } from '../graph/value.js'
+import { apply, constant, GraphError, type Node, requireConstant, type Value } from '../graph/value.js'
 import { type AttributeProto, AttributeType } from './protos.js'
 import { toNumber } from './tensors.js'
 
@@ -19,7 +19,7 @@ const isGone = ({ domain, until, body }: Operator, version: number): boolean =>
 
 /** What a version of ONNX's operators has in the place of a record; undefined where it has the record itself. */
 const olderForm = (operator: Operator, version: number): OlderForm<never> | undefined =>
-  isLater(operator, version) ? operator.before : undefined
+  isLater(operator, version) && operator.before !== 'nothing' ? operator.before : undefined
 
 /** Whether a graph holds an operator that came after a version. */
 const needsLater = ({ nodes }: Graph, version: number): boolean =>
@@ -55,7 +55,12 @@ export function atVersion(version: number): (source: Graph) => Graph {
   const instead = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) => {
     const later = isLater(operator, version)
     if (!later && !isGone(operator, version)) return undefined
-    if (later && operator.before) return operator.before.instead(inputs, attributes as never)
+    const { name, since, before } = operator
+    if (later && before === 'nothing')
+      throw new GraphError(
+        `${name} came with version ${since} of the ONNX operators, and nothing before says the same; ask for that version`,
+      )
+    if (later && before && before !== 'nothing') return before.instead(inputs, attributes as never)
     // Its own operators may be later ones as well.
     return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
   }

@@ -114,11 +114,7 @@ export const BitCast: Operator<typeof bitCastAttributes> = operator({
   name: 'BitCast',
   domain: ONNX_DOMAIN,
   since: 26,
-  before: {
-    instead() {
-      throw new GraphError('it came with version 26 of the ONNX operators, and nothing before says the same')
-    },
-  },
+  before: 'nothing',
   attributes: bitCastAttributes,
   arity: [1, 1],
   elementwise: true,

@@ -23,12 +23,12 @@ const operatorSets: readonly Case[] = [
   [
     'too old',
     (m) => (m.opsetImport[0]!.version = 6),
-    'the model uses version 6 of the ONNX operators; expected 7 to 27: convert the model to opset 18',
+    'the model uses version 6 of the ONNX operators; expected 7 to 28: convert the model to opset 18',
   ],
   [
     'too new',
-    (m) => (m.opsetImport[0]!.version = 28),
-    'the model uses version 28 of the ONNX operators; expected 7 to 27: convert the model to opset 18',
+    (m) => (m.opsetImport[0]!.version = 29),
+    'the model uses version 29 of the ONNX operators; expected 7 to 28: convert the model to opset 18',
   ],
   [
     'of training, from the future',

@@ -75,7 +75,8 @@ describe.runIf(hasOnnxPackage)('every operator of ONNX, in every version that is
     for (const version of versions) {
       const there = inForce(operator, version)
       if (!there || version > until || (version < since && operator.body && !before)) continue
-      const older = version < since ? before : undefined
+      if (version < since && before === 'nothing') continue
+      const older = version < since && before !== 'nothing' ? before : undefined
       const moved = older?.inputsAsAttributes ?? {}
       const lacks = older?.lacks ?? []
       for (const [name, { kind, default: usual }] of Object.entries(attributes)) {
