@@ -10,7 +10,9 @@ import * as choose from './choose.js'
 import * as conv from './conv.js'
 import * as convTranspose from './convTranspose.js'
 import * as cumulative from './cumulative.js'
+import * as determinant from './determinant.js'
 import * as dropout from './dropout.js'
+import * as einsum from './einsum.js'
 import * as elementwise from './elementwise.js'
 import * as flexAttention from './flexAttention.js'
 import * as gate from './gate.js'
@@ -54,7 +56,9 @@ const families = [
   conv,
   convTranspose,
   cumulative,
+  determinant,
   dropout,
+  einsum,
   elementwise,
   flexAttention,
   gate,
@@ -118,7 +122,9 @@ export * from './conv.js'
 export { type ConvAttributes, outputPadding } from './convSum.js'
 export * from './convTranspose.js'
 export * from './cumulative.js'
+export * from './determinant.js'
 export * from './dropout.js'
+export * from './einsum.js'
 export * from './elementwise.js'
 export * from './flexAttention.js'
 export * from './gate.js'

@@ -39,6 +39,14 @@ const areOthers: Taken = (own, other) => not(equal(own, other))
 /** Whether a condition holds between the numbers of a vector, each with each. */
 const eachWithEach = (vector: Value, condition: Taken): Value => condition(unsqueeze(vector, 1), unsqueeze(vector, 0))
 
+/** Where a row of a square matrix meets the column of its place; as long as an axis of x. */
+export function diagonalMask(x: Value, axis: number): Value {
+  const length = x.shape[axis]!
+  if (!isKnown(length)) return eachWithEach(placesTo(apply1(Shape_, [x], { start: axis, end: axis + 1 })), equal)
+  const places = Array.from({ length: length ** 2 }, (_, i) => Number(Math.floor(i / length) === i % length))
+  return constant('bool', places, [length, length])
+}
+
 /** For each element along the last axis the product of those elements of the axis that a mask, [own, other], takes. */
 const productOf = (x: Value, mask: Value): Value =>
   reduceProd(where(mask, unsqueeze(x, last(x)), 1), [last(x) + 1], { keepdims: 0 })
