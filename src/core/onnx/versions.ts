@@ -21,7 +21,7 @@ const olderForm = (operator: Operator, version: number): OlderForm<never> | unde
   isLater(operator, version) ? operator.before : undefined
 
 /** Whether a graph holds an operator that came after a version. */
-const needsLater = ({ nodes }: Graph, version: number): boolean =>
+const needsLater = ({ nodes }: Pick<Graph, 'nodes'>, version: number): boolean =>
   nodes.some(
     ({ operator, attributes }) =>
       isLater(operator, version) ||
@@ -54,17 +54,25 @@ export function atVersion(version: number): (source: Graph) => Graph {
   const instead = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) => {
     const later = isLater(operator, version)
     if (!later && !isGone(operator, version)) return undefined
-    if (later && operator.before) return operator.before.instead(inputs, attributes as never)
+    const made =
+      later && operator.before
+        ? operator.before.instead(inputs, attributes as never)
+        : operator.body?.(inputs as readonly Value[], attributes as never)
     // Its own operators may be later ones as well.
-    return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
+    return made && inner(made, inputs)
   }
   /** What a body became, at the version. */
   const inner = (outputs: readonly Value[], inputs: readonly (Value | undefined)[]): readonly Value[] => {
     const from = new Set(inputs.filter((value) => value !== undefined))
     const named = new Map(outputs.map((value, i) => [String(i), value]))
     const nodes = ancestors(outputs, from)
-    if (!nodes.some(({ operator }) => isLater(operator, version) || isGone(operator, version))) return outputs
-    return [...rewriteOutputs({ nodes, outputs: named }, (node, operands) => instead(node, operands)).values()]
+    if (!needsLater({ nodes }, version)) return outputs
+    return [
+      ...rewriteOutputs(
+        { nodes, outputs: named },
+        (node, operands) => instead(node, operands) ?? kept(node, operands),
+      ).values(),
+    ]
   }
   return (source) => (needsLater(source, version) ? pass(source) : source)
 }

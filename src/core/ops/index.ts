@@ -9,6 +9,7 @@ import * as elementwise from './elementwise.js'
 import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as generate from './generate.js'
+import * as branching from './if.js'
 import * as indexing from './indexing.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
@@ -26,6 +27,7 @@ import * as tile from './tile.js'
 const families = [
   backward,
   conv,
+  branching,
   tile,
   scatter,
   pad,
@@ -74,6 +76,7 @@ export * from './elementwise.js'
 export * from './gate.js'
 export * from './gelu.js'
 export * from './generate.js'
+export * from './if.js'
 export * from './indexing.js'
 export * from './loop.js'
 export * from './loss.js'

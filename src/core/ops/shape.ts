@@ -136,21 +136,25 @@ function completed(shape: Shape, total: Dim): Shape {
   return dim === undefined || !isKnown(dim) ? shape : shape.map((given) => (isKnown(given) ? given : dim))
 }
 
+const reshapeAttributes = { allowzero: int(0) }
+
 /** Same elements, other shape: 0 copies the input's dimension (unless allowzero = 1), one −1 is inferred. */
-export const Reshape = operator({
+export const Reshape: Operator<typeof reshapeAttributes> = operator({
   name: 'Reshape',
   domain: ONNX_DOMAIN,
   since: 14,
   before: {
     lacks: ['allowzero'],
     // It means something else only where the target holds a 0: of no elements there is nothing to train.
-    instead(_, { allowzero }) {
+    instead([x, target], { allowzero }) {
+      const known = dimsIn(target)
+      if (allowzero && known && !known.includes(0)) return [apply1(Reshape, [x, target])]
       if (allowzero)
         throw new GraphError('allowzero=1 came with version 14 of the ONNX operators; ask for that or a later one')
       return undefined
     },
   },
-  attributes: { allowzero: int(0) },
+  attributes: reshapeAttributes,
   arity: [2, 2],
   infer: ([x, target], { allowzero }) => [
     { dtype: x!.dtype, shape: inferReshape(x!.shape, targetShape(target!), allowzero) },
