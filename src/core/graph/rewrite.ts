@@ -54,8 +54,10 @@ export function rewrite(source: Graph, replace: Replace, options: RewriteOptions
 export function rebuild(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
   if (inputs.every((value, i) => value === node.inputs[i])) return node.outputs
   const { graphs } = node.operator
-  const bodies = bodiesOf({ attributes: node.attributes, inputs }).map(([name, body, captured]): [string, Body] => {
-    const given = graphs?.given(name, inputs, node.attributes) ?? []
+  const all = bodiesOf({ attributes: node.attributes, inputs })
+  const own = inputs.slice(0, inputs.length - all.reduce((count, [, { captured }]) => count + captured, 0))
+  const bodies = all.map(([name, body, captured]): [string, Body] => {
+    const given = graphs?.given(name, own, node.attributes) ?? []
     return [name, bodyOn(body, [...given, ...captured])]
   })
   return apply(node.operator, inputs, { ...node.attributes, ...Object.fromEntries(bodies) })
