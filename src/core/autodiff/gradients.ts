@@ -97,7 +97,9 @@ function throughBody(
 ): readonly (Value | undefined)[] {
   const wrt = inputs.filter((value) => value && carries(value)) as readonly Value[]
   const seeds = outputs.flatMap((output, i): [Value, Value][] => (grads[i] ? [[output, grads[i]]] : []))
-  const found = backward(ancestors(outputs, new Set(wrt)), seeds, wrt)
+  // Whole numbers beside them may come from the same node: the gradient stops at them all the same.
+  const from = new Set(wrt)
+  const found = backward(ancestors(outputs, from), seeds, wrt, { from })
   return inputs.map((value) => value && found.get(value))
 }
 
@@ -129,20 +131,21 @@ export function gradients(
   if (seed && (seed.dtype !== y.dtype || !sameShape(seed.shape, y.shape))) {
     throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
   }
-  const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, recompute)
+  const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, recompute ? { recompute } : {})
   return wrt.map((x) => found.get(x) ?? fillAs(0, x))
 }
 
 /**
  * Carries gradients back through nodes.
  * @param seeds values, and the gradient at each
+ * @param options.from values at which gradients stop
  * @returns what has arrived at each of `wrt`, where anything has
  */
 function backward(
   nodes: readonly Node[],
   seeds: readonly (readonly [Value, Value])[],
   wrt: readonly Value[],
-  recompute: GradientOptions['recompute'] = () => undefined,
+  { recompute = () => undefined, from }: Pick<GradientOptions, 'recompute'> & { readonly from?: ReadonlySet<Value> },
 ): ReadonlyMap<Value, Value> {
   const recomputed = new Map<Value, Value>()
   const seenAs: SeenAs = (value, after) => {
@@ -162,7 +165,7 @@ function backward(
   }
   for (const [value, gradient] of seeds) arrive(value, gradient)
   for (const node of [...nodes].reverse()) {
-    const grads = node.outputs.map((output) => arrived.get(output))
+    const grads = node.outputs.map((output) => (from?.has(output) ? undefined : arrived.get(output)))
     if (!node.outputs.some((output) => active.has(output)) || grads.every((grad) => !grad)) continue
     const pass = () => {
       inputGradients(node, grads, seenAs).forEach((gradient, i) => {

@@ -123,9 +123,20 @@ export interface Older<S extends AttributeSpecs = AttributeSpecs> {
     attributes: AttributesOf<S>,
     outputs: number,
   ): readonly Value[] | undefined
+  readonly graphs?: GraphRules
 }
 /** Identity with inference: gives a form its precise attribute types. */
 export const older = <const S extends AttributeSpecs>(form: Older<S>): Older => form as Older
+
+/** Of an operator that holds graphs: what these get. `attributes` are those beside the graphs. */
+export interface GraphRules {
+  /** The types at the inputs of a graph, before what it captures. */
+  given(attribute: string, inputs: readonly (Value | undefined)[], attributes: Attributes): readonly Type[]
+  /** Wider types, where a graph gives back other shapes than it gets; undefined where it does not. */
+  widen?(body: Body, given: readonly Type[]): readonly Type[] | undefined
+  /** The one graph that is all that the node does, where that is known. */
+  only?(inputs: readonly (Value | undefined)[]): string | undefined
+}
 
 /** What a file says of the function that stands for an operator. */
 export interface Doc {
@@ -180,6 +191,7 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
    * @param given those alone that were given
    */
   complete?(inputs: readonly (Value | undefined)[], attributes: AttributesOf<S>, given: Attributes): AttributesOf<S>
+  readonly graphs?: GraphRules
   /** Output types. Throws a GraphError that says the broken rule; inputs may be undefined only past the fewest. */
   infer(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Type[]
   /**

@@ -1,8 +1,9 @@
 // Rewriting: a pass is a function Graph → Graph that says, node by node, what takes a node's place.
 
+import { bodiesOf } from './closure.js'
 import { type Graph, graph } from './graph.js'
-import { type Body, isBody } from './operator.js'
-import { isStatic, sameShape } from './shape.js'
+import type { Body, Type } from './operator.js'
+import { isKnown, isUnknown, sameShape } from './shape.js'
 import { apply, input, type Node, nameOf, rootScope, type Value } from './value.js'
 
 /**
@@ -52,20 +53,25 @@ export function rewrite(source: Graph, replace: Replace, options: RewriteOptions
 /** The same operator on other inputs; the node itself where they are its own. */
 export function rebuild(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
   if (inputs.every((value, i) => value === node.inputs[i])) return node.outputs
-  const attributes = Object.entries(node.attributes).map(([name, value]) => [
-    name,
-    isBody(value) ? bodyOn(value, inputs) : value,
-  ])
-  return apply(node.operator, inputs, Object.fromEntries(attributes))
+  const { graphs } = node.operator
+  const all = bodiesOf({ attributes: node.attributes, inputs })
+  const own = inputs.slice(0, inputs.length - all.reduce((count, [, { captured }]) => count + captured, 0))
+  const bodies = all.map(([name, body, captured]): [string, Body] => {
+    const given = graphs?.given(name, own, node.attributes) ?? []
+    return [name, bodyOn(body, [...given, ...captured])]
+  })
+  return apply(node.operator, inputs, { ...node.attributes, ...Object.fromEntries(bodies) })
 }
 
 /** The body of a node on other inputs: where its shapes have symbols, they are those of the operands. */
-function bodyOn(body: Body, operands: readonly (Value | undefined)[]): Body {
+function bodyOn(body: Body, operands: readonly (Type | undefined)[]): Body {
   const leaves = new Map<Value, Value>()
   body.graph.inputs.forEach((value, i) => {
     const operand = operands[i]
-    if (!operand || isStatic(value.shape) || sameShape(value.shape, operand.shape)) return
-    leaves.set(value, input(nameOf(value), operand.dtype, operand.shape))
+    if (!operand || operand.shape.length !== value.shape.length) return
+    // What only the data tell may differ from iteration to iteration.
+    const shape = value.shape.map((dim, axis) => (isKnown(dim) || isUnknown(dim) ? dim : operand.shape[axis]!))
+    if (!sameShape(shape, value.shape)) leaves.set(value, input(nameOf(value), operand.dtype, shape))
   })
   return leaves.size === 0 ? body : { ...body, graph: rewrite(body.graph, () => undefined, { leaves }) }
 }

@@ -13,6 +13,7 @@ import {
   ONNX_DOMAIN,
   type Operator,
   TRAINING_DOMAIN,
+  type Type,
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
 import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
@@ -59,7 +60,7 @@ const implied: Readonly<Record<string, string>> = {
 /** Attributes that say something of element types alone that are not known here, or of how exactly it is computed. */
 const idle: readonly string[] = ['precision', 'round_mode', 'saturate']
 
-function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => Body): AttributeValue | undefined {
+function attributeValue(proto: AttributeProto): AttributeValue | undefined {
   switch (proto.type) {
     case AttributeType.INT:
       return toNumber(proto.i ?? 0)
@@ -75,8 +76,6 @@ function attributeValue(proto: AttributeProto, readBody: (proto: GraphProto) => 
       return (proto.strings ?? []).map(text)
     case AttributeType.TENSOR:
       return tensorFromProto(proto.t ?? {}, `the attribute '${proto.name}'`)
-    case AttributeType.GRAPH:
-      return readBody(proto.g ?? {})
     default:
       return undefined
   }
@@ -164,7 +163,12 @@ export class GraphReader {
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
 
-  private readGraph(proto: GraphProto, frame: Frame): { inputs: readonly Value[]; outputs: Map<string, Value> } {
+  /** @param given the types of the inputs, where the node that holds the graph says them */
+  private readGraph(
+    proto: GraphProto,
+    frame: Frame,
+    given: readonly Type[] = [],
+  ): { inputs: readonly Value[]; outputs: Map<string, Value> } {
     const name = proto.name ?? ''
     if ((proto.sparseInitializer ?? []).length > 0)
       throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
@@ -178,8 +182,8 @@ export class GraphReader {
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !(proto.initializer ?? []).some((initializer) => initializer.name === info.name))
-      .map((info) => {
-        const value = readInput(info)
+      .map((info, i) => {
+        const value = readInput(info, given[i])
         this.define(frame, info.name, value, 'input')
         return value
       })
@@ -194,11 +198,67 @@ export class GraphReader {
   }
 
   /** A graph that is an attribute sees the names around it; its own end with it. */
-  private readBody(proto: GraphProto, frame: Frame): Closure {
+  private readInner(proto: GraphProto, frame: Frame, given: readonly Type[]) {
     if (++this.bodies > limits.bodies)
       throw new UserError(`more than ${limits.bodies} nodes hold graphs; expected a smaller model`)
-    const { inputs, outputs } = this.readGraph(proto, { ...frame, values: new Map(frame.values) })
-    return closure(proto.name ?? '', inputs, outputs)
+    return this.readGraph(proto, { ...frame, values: new Map(frame.values) }, given)
+  }
+
+  private readBody(proto: GraphProto, frame: Frame, given: readonly Type[]): Closure {
+    const { inputs, outputs } = this.readInner(proto, frame, given)
+    // Without inputs it is a branch, of which not even what is always the same need be computed.
+    return closure(proto.name ?? '', inputs, outputs, inputs.length === 0 ? new Set(frame.values.values()) : undefined)
+  }
+
+  /** The attributes of a node, and what its graphs capture, in the order of the record. */
+  private readAttributes(
+    protos: readonly AttributeProto[],
+    record: Held,
+    inputs: readonly (Value | undefined)[],
+    frame: Frame,
+  ): { readonly given: Attributes; readonly captured: readonly Value[] } {
+    const isGraph = ({ name, type }: AttributeProto) =>
+      type === AttributeType.GRAPH && name != null && record.attributes[name]?.kind === 'graph'
+    const plain = readAttributes(
+      protos.filter((proto) => !isGraph(proto)),
+      record,
+    )
+    const attributes = Object.fromEntries(
+      Object.entries(record.attributes).map(([name, spec]) => [name, plain[name] ?? spec.default]),
+    )
+    const bodies: [string, Body][] = []
+    const captured: Value[] = []
+    for (const name of Object.keys(record.attributes)) {
+      const proto = protos.find((proto) => isGraph(proto) && proto.name === name)?.g
+      if (!proto) continue
+      let given = record.graphs?.given(name, inputs, attributes) ?? []
+      let read = this.readBody(proto, frame, given)
+      for (;;) {
+        const wider = record.graphs?.widen?.(read.body, given)
+        if (!wider) break
+        given = wider
+        read = this.readBody(proto, frame, given)
+      }
+      bodies.push([name, read.body])
+      captured.push(...read.captured)
+    }
+    return { given: { ...plain, ...Object.fromEntries(bodies) }, captured }
+  }
+
+  /** What a node of an older version is in today's operators; undefined where it is the record itself. */
+  private readOlder(
+    record: Operator,
+    inputs: readonly (Value | undefined)[],
+    protos: readonly AttributeProto[],
+    outputs: number,
+    frame: Frame,
+  ): readonly Value[] | undefined {
+    if (record.domain !== ONNX_DOMAIN) return undefined
+    const form = record.older?.find(({ until }) => frame.version <= until)
+    if (!form) return undefined
+    const { name } = record
+    const { given, captured } = this.readAttributes(protos, { ...form, name }, inputs, frame)
+    return form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs)
   }
 
   private readInitializer(proto: onnxProto.onnx.ITensorProto, statistics: ReadonlySet<string>): Value {
@@ -266,15 +326,13 @@ export class GraphReader {
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
       const named = (node.output ?? []).filter((output) => output !== '').length
-      const earlier = readOlder(record, frame.version, inputs, attributes, named)
+      const earlier = this.readOlder(record, inputs, attributes, named, { ...frame, scope })
       if (earlier) return earlier.map(folded)
-      const captured: Value[] = []
+      const only = record.graphs?.only?.(inputs)
+      const taken = attributes.find(({ name, type }) => name === only && type === AttributeType.GRAPH)?.g
+      if (taken) return [...this.readInner(taken, { ...frame, scope }, []).outputs.values()]
       const today = fromVersion(frame.version, record, { inputs, attributes })
-      const given = readAttributes(today.attributes, record, (proto) => {
-        const read = this.readBody(proto, { ...frame, scope })
-        captured.push(...read.captured)
-        return read.body
-      })
+      const { given, captured } = this.readAttributes(today.attributes, record, today.inputs, { ...frame, scope })
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
     const body = this.functions.get(`${domain}:${opType}`)
@@ -362,35 +420,17 @@ function constantOf(attribute: AttributeProto | undefined): Value {
   }
 }
 
-/** What a node of an older version is in today's operators; undefined where it is the record itself. */
-function readOlder(
-  record: Operator,
-  version: number,
-  inputs: readonly (Value | undefined)[],
-  protos: readonly AttributeProto[],
-  outputs: number,
-): readonly Value[] | undefined {
-  if (record.domain !== ONNX_DOMAIN) return undefined
-  const form = record.older?.find(({ until }) => version <= until)
-  if (!form) return undefined
-  const { name } = record
-  const given = readAttributes(protos, { name, attributes: form.attributes }, () => {
-    throw new UserError('holds a graph that it should not hold')
-  })
-  return form.read(inputs, withDefaults(form, given) as never, outputs)
-}
+/** What a node is read by. */
+type Held = Pick<Operator, 'name' | 'attributes' | 'graphs'>
 
-function readAttributes(
-  protos: readonly AttributeProto[],
-  record: Pick<Operator, 'name' | 'attributes'>,
-  readBody: (proto: GraphProto) => Body,
-): Attributes {
+/** The attributes that are no graphs. */
+function readAttributes(protos: readonly AttributeProto[], record: Held): Attributes {
   const specs = record.attributes
   const read: Record<string, AttributeValue> = {}
   for (const proto of protos) {
     const name = proto.name ?? ''
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
-    const value = attributeValue(proto, readBody)
+    const value = attributeValue(proto)
     if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
     if (!spec && idle.includes(name)) continue
     if (!spec) {
@@ -404,8 +444,14 @@ function readAttributes(
   return read
 }
 
-function readInput(info: ValueInfo): Value {
+function readInput(info: ValueInfo, given?: Type): Value {
   const type = info.type?.tensorType
+  if (given && (!type?.shape || (type.shape.dim ?? []).length === given.shape.length)) {
+    const declared = dtypeOf(type?.elemType ?? 0)
+    if (declared && declared !== given.dtype)
+      throw new UserError(`the input '${info.name}' is declared ${declared} and gets ${given.dtype}; expected the same`)
+    return input(info.name ?? '', given.dtype, given.shape)
+  }
   const dtype = dtypeOf(type?.elemType ?? 0)
   if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)
   if (!dtype)

@@ -22,7 +22,7 @@ const olderForm = (operator: Operator, version: number): OlderForm<never> | unde
   isLater(operator, version) && operator.before !== 'nothing' ? operator.before : undefined
 
 /** Whether a graph holds an operator that came after a version. */
-const needsLater = ({ nodes }: Graph, version: number): boolean =>
+const needsLater = ({ nodes }: Pick<Graph, 'nodes'>, version: number): boolean =>
   nodes.some(
     ({ operator, attributes }) =>
       isLater(operator, version) ||
@@ -72,8 +72,13 @@ export function atVersion(version: number): (source: Graph) => Graph {
     const from = new Set(inputs.filter((value) => value !== undefined))
     const named = new Map(outputs.map((value, i) => [String(i), value]))
     const nodes = ancestors(outputs, from)
-    if (!nodes.some(({ operator }) => isLater(operator, version) || isGone(operator, version))) return outputs
-    return [...rewriteOutputs({ nodes, outputs: named }, (node, operands) => instead(node, operands)).values()]
+    if (!needsLater({ nodes }, version)) return outputs
+    return [
+      ...rewriteOutputs(
+        { nodes, outputs: named },
+        (node, operands) => instead(node, operands) ?? kept(node, operands),
+      ).values(),
+    ]
   }
   return (source) => (needsLater(source, version) ? pass(source) : source)
 }

@@ -1,8 +1,9 @@
 // Graph → GraphProto, FunctionProto and ModelProto.
 
 import type onnxProto from 'onnx-proto'
+import { bodiesOf } from '../graph/closure.js'
 import { type Graph, graph } from '../graph/graph.js'
-import { type Body, isBody } from '../graph/operator.js'
+import type { Body } from '../graph/operator.js'
 import { keyOf, type Numbers, narrow, type Tensor } from '../graph/tensor.js'
 import { isParameter, type Node, rootScope, type Value } from '../graph/value.js'
 import { identity } from '../ops/elementwise.js'
@@ -28,12 +29,10 @@ const emptyGraph = (name: string): OpenGraph => ({
   valueInfo: [],
 })
 
-const bodiesOf = ({ attributes }: Node): Body[] => Object.values(attributes).filter(isBody)
-
 /** A graph and the bodies inside its nodes. */
 const withBodies = (source: Graph): Graph[] => [
   source,
-  ...source.nodes.flatMap((node) => bodiesOf(node).flatMap((body) => withBodies(body.graph))),
+  ...source.nodes.flatMap((node) => bodiesOf(node).flatMap(([, body]) => withBodies(body.graph))),
 ]
 
 /** Doc strings: what viewers show beside names and types. */
@@ -69,7 +68,7 @@ interface WriterOptions {
  */
 class GraphWriter {
   private readonly namer = new Namer()
-  private readonly names = new Map<Value, string>()
+  private names = new Map<Value, string>()
   /** Names of constants that were written before, by what they hold. */
   private constants = new Map<string, string>()
   /** Whether a body is being written: of a function, or inside a node. */
@@ -126,9 +125,10 @@ class GraphWriter {
   }
 
   /** A graph inside a node: it sees the names around it, and none of its own is one of theirs. */
-  private writeBody({ graph: source, captured }: Body, operands: readonly (Value | undefined)[], around: OpenGraph) {
+  private writeBody({ graph: source, captured }: Body, outer: readonly (Value | undefined)[], around: OpenGraph) {
     const own = source.inputs.slice(0, source.inputs.length - captured)
-    const outer = operands.slice(operands.length - captured)
+    // Two bodies may share nodes, and neither sees the names of the other.
+    const known = new Map(this.names)
     source.inputs.slice(own.length).forEach((value, i) => {
       this.names.set(value, this.nameOf(outer[i], around))
     })
@@ -145,6 +145,7 @@ class GraphWriter {
     this.writeNodes({ ...source, outputs }, proto)
     this.constants = constants
     this.inBody = inBody
+    this.names = known
     return proto
   }
 
@@ -170,11 +171,14 @@ class GraphWriter {
     const { version, functions, docs = {}, innerTypes = true } = this.options
     const doc = node.operator.doc ?? usualDoc(node)
     const call = doc && functions?.call(node, doc)
-    const captured = bodiesOf(node).reduce((count, body) => count + body.captured, 0)
+    const bodies = bodiesOf(node)
+    const captured = bodies.reduce((count, [, body]) => count + body.captured, 0)
     const { inputs, attributes } = toVersion(version, node)
     const input = inputs.slice(0, inputs.length - captured).map((value) => this.nameOf(value, proto))
-    const writeBody = (body: Body) => this.writeBody(body, node.inputs, proto)
-    const attribute = writtenAttributes(node).map((entry) => attributeProto(...entry, writeBody))
+    const attribute = writtenAttributes(node).map((entry) => {
+      const outer = bodies.find(([name]) => name === entry[0])?.[2] ?? []
+      return attributeProto(...entry, (body) => this.writeBody(body, outer, proto))
+    })
     const name = this.namer.forNode(node, this.last.get(node.scope) === node)
     const used = node.outputs.findLastIndex((value) => this.used.has(value)) + 1
     const required = node.operator.requiredOutputs ?? node.outputs.length

@@ -20,6 +20,7 @@ import * as gelu from './gelu.js'
 import * as generate from './generate.js'
 import * as globalPool from './globalPool.js'
 import * as gridSample from './gridSample.js'
+import * as branching from './if.js'
 import * as indexing from './indexing.js'
 import * as layerNorm from './layerNorm.js'
 import * as likelihood from './likelihood.js'
@@ -39,6 +40,7 @@ import * as resize from './resize.js'
 import * as responseNorm from './responseNorm.js'
 import * as roi from './roi.js'
 import * as rotary from './rotary.js'
+import * as scan from './scan.js'
 import * as scatter from './scatter.js'
 import * as shape from './shape.js'
 import * as signal from './signal.js'
@@ -66,6 +68,7 @@ const families = [
   generate,
   globalPool,
   gridSample,
+  branching,
   indexing,
   layerNorm,
   likelihood,
@@ -85,6 +88,7 @@ const families = [
   responseNorm,
   roi,
   rotary,
+  scan,
   scatter,
   shape,
   signal,
@@ -132,6 +136,7 @@ export * from './gelu.js'
 export * from './generate.js'
 export * from './globalPool.js'
 export * from './gridSample.js'
+export * from './if.js'
 export * from './indexing.js'
 export * from './layerNorm.js'
 export * from './likelihood.js'
@@ -151,6 +156,7 @@ export * from './resize.js'
 export * from './responseNorm.js'
 export * from './roi.js'
 export * from './rotary.js'
+export * from './scan.js'
 export * from './scatter.js'
 export * from './shape.js'
 export * from './signal.js'

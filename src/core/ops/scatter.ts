@@ -6,13 +6,13 @@ import { awayFromZero, distinct, fixed, normal, type SampleInput } from '../grap
 import { isKnown, isStatic, stridesOf, unifyDims, unifyShapes } from '../graph/shape.js'
 import { numbers } from '../graph/tensor.js'
 import { apply1, constant, GraphError, type Value } from '../graph/value.js'
-import { add, cast, div, equal, less, mul, sub, where } from './elementwise.js'
+import { add, cast, div, equal, less, max, min, mul, sub, where } from './elementwise.js'
 import { placesAlong } from './generate.js'
 import { GatherND, gather, gatherElements, indexAt, requireIndices, tupleLength } from './indexing.js'
 import { loop } from './loop.js'
-import { reduceSum } from './reduction.js'
 import { indices as multiIndices, positionOf } from './reference.js'
-import { expandAs, fillAs, int64, requireAxes, reshape, shapeOf, unsqueeze } from './shape.js'
+import { expandAs, fillAs, int64, Reshape, requireAxes, reshape, Shape_, shapeOf, unsqueeze } from './shape.js'
+import { concat } from './slice.js'
 
 const reductions: Readonly<Record<string, (old: number, update: number) => number>> = {
   none: (_, update) => update,
@@ -75,8 +75,7 @@ export const ScatterElements: Operator<typeof attributes> = operator({
     lacks: ['reduction'],
     instead([x, indices, updates], { axis, reduction }) {
       if (reduction === 'none') return undefined
-      requireAdd(reduction)
-      return [addBySlices(x!, indices!, updates!, axis)]
+      return [bySlices(x!, indices!, updates!, axis, reduction)]
     },
   },
   attributes,
@@ -157,22 +156,18 @@ export const scatterInto = (x: Value, indices: Value, updates: Value, axis: numb
 export const scatterAdd = (x: Value, indices: Value, updates: Value, axis: number): Value =>
   apply1(ScatterElements, [x, indices, updates], { axis, reduction: 'add' })
 
-function requireAdd(reduction: string): void {
-  if (reduction !== 'add')
-    throw new GraphError(
-      `reduction=${reduction} came with version 16 of the ONNX operators; ask for that or a later one`,
-    )
-}
+/** A reduction in the graph. */
+const folds: Readonly<Record<string, (old: Value, update: Value) => Value>> = { add, mul, max, min }
 
-/** The sum without `add`: one slice of the updates after another, in each of which no place comes twice. */
-function addBySlices(x: Value, indices: Value, updates: Value, axis: number): Value {
+/** Without reductions: one slice of the updates after another, in each of which no place comes twice. */
+function bySlices(x: Value, indices: Value, updates: Value, axis: number, reduction: string): Value {
   const [along] = requireAxes([axis], x.shape.length)
-  const { carried } = loop(lengthOf(indices, along!), { sum: x }, (i, { sum }) => {
+  const { carried } = loop(lengthOf(indices, along!), { folded: x }, (i, { folded }) => {
     const [places, added] = [indices, updates].map((value) => gather(value, unsqueeze(i, 0), along!))
-    const next = add(gatherElements(sum, places!, along!), added!)
-    return { carried: { sum: scatterInto(sum, places!, next, along!) }, stacked: {} }
+    const next = folds[reduction]!(gatherElements(folded, places!, along!), added!)
+    return { carried: { folded: scatterInto(folded, places!, next, along!) }, stacked: {} }
   })
-  return carried.sum
+  return carried.folded
 }
 
 const lengthOf = (x: Value, axis: number): Value => {
@@ -191,8 +186,7 @@ export const ScatterND: Operator<typeof ndAttributes> = operator({
     lacks: ['reduction'],
     instead([x, indices, updates], { reduction }) {
       if (reduction === 'none') return undefined
-      requireAdd(reduction)
-      return [addByRows(x!, indices!, updates!)]
+      return [byRows(x!, indices!, updates!, reduction)]
     },
   },
   attributes: ndAttributes,
@@ -244,21 +238,21 @@ export const ScatterND: Operator<typeof ndAttributes> = operator({
   ],
 })
 
-/** The sum without `add`: one slice after another. */
-function addByRows(x: Value, indices: Value, updates: Value): Value {
+/** Without reductions: one slice after another. */
+function byRows(x: Value, indices: Value, updates: Value, reduction: string): Value {
   const length = tupleLength(indices)
-  const [outer, rest] = [x.shape.slice(0, length), x.shape.slice(length)]
-  if (!isStatic(outer) || !isStatic(rest))
-    throw new GraphError('before version 16 of the ONNX operators a sum into symbolic dimensions cannot be written')
-  const places = where(less(indices, 0), add(indices, int64(outer)), indices)
-  const rows = reshape(reduceSum(mul(places, int64(stridesOf(outer))), [-1]), [-1])
-  const slices = reshape(updates, [-1, ...rest])
-  const { carried } = loop(lengthOf(rows, 0), { sum: reshape(x, [-1, ...rest]) }, (i, { sum }) => {
-    const [row, added] = [rows, slices].map((value) => gather(value, unsqueeze(i, 0)))
-    const next = add(gather(sum, row!), added!)
-    return { carried: { sum: apply1(ScatterND, [sum, unsqueeze(row!, 1), next]) }, stacked: {} }
+  const rest = x.shape.slice(length)
+  const target = isStatic(rest)
+    ? int64([-1, ...rest])
+    : concat([int64([-1]), apply1(Shape_, [x], { start: length })], 0)
+  const tuples = reshape(indices, [-1, length])
+  const slices = apply1(Reshape, [updates, target])
+  const { carried } = loop(lengthOf(tuples, 0), { folded: x }, (i, { folded }) => {
+    const [tuple, added] = [tuples, slices].map((value) => gather(value, unsqueeze(i, 0)))
+    const next = folds[reduction]!(apply1(GatherND, [folded, tuple]), added!)
+    return { carried: { folded: apply1(ScatterND, [folded, tuple, next]) }, stacked: {} }
   })
-  return reshape(carried.sum, [...outer, ...rest])
+  return carried.folded
 }
 
 /** What became ScatterElements. */

@@ -51,9 +51,9 @@ function results<S extends AttributeSpecs>(
 }
 
 const one = constant('int64', [1])
-const rows: [Operator<never>, number[][], Parameters<typeof results>[3]?][] = [
+const rows: [Operator, number[][], Parameters<typeof results>[3]?][] = [
   ...['bhwc,khc->kbhw', 'bhwc,khc->wb', 'bhwc,khc', '...c,khc->...k', 'bhwc,khc->'].map(
-    (equation): [Operator<never>, number[][], { attributes: Attributes }] => [
+    (equation): [Operator, number[][], { attributes: Attributes }] => [
       Einsum,
       [
         [2, 3, 2, 4],
