@@ -42,12 +42,17 @@ export function evaluateValues(
   return values.map(lookUp)
 }
 
-/** Computes all outputs of a graph from tensors by the names of its inputs and parameters. */
+/**
+ * Computes all outputs of a graph in float64.
+ * @param feeds tensors by the names of its inputs and parameters; a parameter that a file gave a value has that unless fed
+ */
 export function evaluate(graph: Graph, feeds: ReadonlyMap<string, Tensor | Numbers>): ReadonlyMap<string, Numbers> {
   const given = new Map<Value, Tensor | Numbers>()
   for (const value of [...graph.inputs, ...graph.parameters]) {
     if (value.origin.kind !== 'input' && value.origin.kind !== 'parameter') continue
-    const fed = feeds.get(value.origin.name)
+    const { name } = value.origin
+    const drawn = value.origin.kind === 'parameter' && value.origin.initializer
+    const fed = feeds.get(name) ?? (drawn && drawn.kind === 'given' ? drawn.tensor : undefined)
     if (fed) given.set(value, fed)
   }
   const names = [...graph.outputs.keys()]

@@ -22,7 +22,7 @@ export type Initializer =
   /** As another parameter of its type. */
   | { readonly kind: 'copy'; readonly of: Parameter }
   /** Its values come with it, from a file; nothing says how they were drawn. */
-  | { readonly kind: 'given' }
+  | { readonly kind: 'given'; readonly tensor: Tensor }
 
 export type Origin =
   | { readonly kind: 'input'; readonly name: string }

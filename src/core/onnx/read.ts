@@ -210,7 +210,7 @@ export class GraphReader {
     if (!(parameters?.has(name) ?? isFloat(dtype))) return constantTensor(tensor)
     this.weights.set(name, tensor)
     const trainable = !statistics.has(name)
-    return rootScope('', () => parameter(name, shape, { kind: 'given' }, { dtype, trainable }))
+    return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
   }
 
   private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {

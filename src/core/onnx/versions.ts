@@ -60,11 +60,14 @@ export function atVersion(version: number): (source: Graph) => Graph {
       throw new GraphError(
         `${name} came with version ${since} of the ONNX operators, and nothing before says the same; ask for that version`,
       )
-    if (later && before && before !== 'nothing') return before.instead(inputs, attributes as never)
+    const outputs =
+      later && before && before !== 'nothing'
+        ? before.instead(inputs, attributes as never)
+        : operator.body?.(inputs as readonly Value[], attributes as never)
     // Its own operators may be later ones as well.
-    return operator.body && inner(operator.body(inputs as readonly Value[], attributes as never), inputs)
+    return outputs && inner(outputs, inputs)
   }
-  /** What a body became, at the version. */
+  /** What took a node's place, at the version. */
   const inner = (outputs: readonly Value[], inputs: readonly (Value | undefined)[]): readonly Value[] => {
     const from = new Set(inputs.filter((value) => value !== undefined))
     const named = new Map(outputs.map((value, i) => [String(i), value]))

@@ -19,6 +19,7 @@ import * as gate from './gate.js'
 import * as gelu from './gelu.js'
 import * as generate from './generate.js'
 import * as globalPool from './globalPool.js'
+import * as gridSample from './gridSample.js'
 import * as indexing from './indexing.js'
 import * as layerNorm from './layerNorm.js'
 import * as likelihood from './likelihood.js'
@@ -36,6 +37,7 @@ import * as recurrence from './recurrence.js'
 import * as reduction from './reduction.js'
 import * as resize from './resize.js'
 import * as responseNorm from './responseNorm.js'
+import * as roi from './roi.js'
 import * as rotary from './rotary.js'
 import * as scatter from './scatter.js'
 import * as shape from './shape.js'
@@ -63,6 +65,7 @@ const families = [
   gelu,
   generate,
   globalPool,
+  gridSample,
   indexing,
   layerNorm,
   likelihood,
@@ -80,6 +83,7 @@ const families = [
   reduction,
   resize,
   responseNorm,
+  roi,
   rotary,
   scatter,
   shape,
@@ -127,6 +131,7 @@ export * from './gate.js'
 export * from './gelu.js'
 export * from './generate.js'
 export * from './globalPool.js'
+export * from './gridSample.js'
 export * from './indexing.js'
 export * from './layerNorm.js'
 export * from './likelihood.js'
@@ -144,6 +149,7 @@ export * from './recurrence.js'
 export * from './reduction.js'
 export * from './resize.js'
 export * from './responseNorm.js'
+export * from './roi.js'
 export * from './rotary.js'
 export * from './scatter.js'
 export * from './shape.js'

@@ -6,10 +6,11 @@ import { ONNX_DOMAIN, type Operator, operator, optional, required, string } from
 import { fixed, ints, normal } from '../graph/sample.js'
 import { type Dim, divideDim, isKnown, isStatic, type Shape, unknownDim } from '../graph/shape.js'
 import { apply1, constant, GraphError, type Value } from '../graph/value.js'
-import { div, mul } from './elementwise.js'
+import { CumSum } from './cumulative.js'
+import { and, cast, div, greaterOrEqual, less, mul, sub, where } from './elementwise.js'
 import { gather } from './indexing.js'
 import { select } from './reference.js'
-import { int64, Reshape, requireAxes, reshape, Shape_, shapeOf, transpose } from './shape.js'
+import { Expand, int64, Reshape, requireAxes, reshape, Shape_, shapeOf, transpose } from './shape.js'
 import { concat, pad, slice } from './slice.js'
 
 /** [N, C, H, W] with its channels and the sizes of its blocks. */
@@ -117,6 +118,29 @@ function croppedShape(x: Shape, sizes: Shape | undefined, axes: readonly number[
 const before = (from: number, to: number): number =>
   to > from ? Math.floor((to - from) / 2) : -Math.floor((from - to) / 2)
 
+/** 0, 1, 2 … to before a length that only the run knows: int64. */
+export const countUp = (length: Value): Value =>
+  apply1(CumSum, [apply1(Expand, [constant('int64', 1), reshape(cast(length, 'int64'), [1])]), constant('int64', 0)], {
+    exclusive: 1,
+  })
+
+/** The same by places that are computed, axis by axis. */
+function placed(x: Value, sizes: Value, axes: readonly number[]): Value {
+  let result = x
+  axes.forEach((axis, i) => {
+    const from = gather(shapeOf(x), constant('int64', axis))
+    const to = cast(gather(sizes, constant('int64', i)), 'int64')
+    // Both halves round down, as whole numbers divide.
+    const start = div(sub(to, from), constant('int64', 2))
+    const at = sub(countUp(to), start)
+    const there = and(greaterOrEqual(at, 0), less(at, from))
+    const gathered = gather(result, where(there, at, 0), axis)
+    const column = result.shape.map((_, other) => (other === axis ? -1 : 1))
+    result = where(reshape(there, column), gathered, 0)
+  })
+  return result
+}
+
 /** x cut, or framed with zeros, around its middle. Its adjoint does the other of the two with the same places. */
 export const CenterCropPad: Operator<typeof cropAttributes> = operator({
   name: 'CenterCropPad',
@@ -126,8 +150,7 @@ export const CenterCropPad: Operator<typeof cropAttributes> = operator({
     instead([x, sizes], attributes) {
       const axes = croppedAxes(x!.shape.length, attributes.axes)
       const [from, to] = [axes.map((axis) => x!.shape[axis]!) as Shape, dimsIn(sizes)]
-      if (!to || !isStatic(to) || !isStatic(from))
-        throw new GraphError('needs sizes that are known before anything runs')
+      if (!to || !isStatic(to) || !isStatic(from)) return [placed(x!, sizes!, axes)]
       const starts = from.map((size, i) => before(size, to[i]!))
       const cut = slice(
         x!,

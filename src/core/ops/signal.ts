@@ -7,10 +7,12 @@ import { fixed, held, normal, scalar, scalarInt } from '../graph/sample.js'
 import { type Dim, isKnown, type Shape, sizeOf, unknownDim, unknownShape } from '../graph/shape.js'
 import { type DType, type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, constant, constantTensor, GraphError, type Value } from '../graph/value.js'
-import { dtypeOf, mul } from './elementwise.js'
+import { add, cast, div, dtypeOf, mul, sub } from './elementwise.js'
 import { gather } from './indexing.js'
 import { matmul } from './matmul.js'
+import { countUp } from './rearrange.js'
 import { requireAxes, reshapeTo, transpose } from './shape.js'
+import { cos } from './trigonometry.js'
 
 function typeOf(code: number): DType {
   const dtype = dtypeOf(code)
@@ -43,8 +45,14 @@ function cosineWindow(name: string, terms: readonly number[]): Operator<typeof w
     domain: ONNX_DOMAIN,
     since: 17,
     before: {
-      instead: (inputs, { periodic, output_datatype }) =>
-        asConstant(inputs, ([size]) => values(size!, periodic, typeOf(output_datatype))),
+      instead([size], { periodic, output_datatype }) {
+        const known = knownIn(size)?.[0]
+        const dtype = typeOf(output_datatype)
+        if (known !== undefined) return [constantTensor(values(known, periodic, dtype))]
+        const length = cast(size!, 'float32')
+        const turn = div(mul(cast(countUp(size!), 'float32'), 2 * Math.PI), periodic ? length : sub(length, 1))
+        return [cast(terms.map((a, k) => mul(cos(mul(turn, k)), a)).reduce(add), dtype)]
+      },
     },
     attributes: windowAttributes,
     arity: [1, 1],

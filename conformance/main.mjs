@@ -1,0 +1,55 @@
+// npm run conformance: ONNX's own tests, and docs/conformance.md.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createProgram, runProgram } from '../dist/src/cli/command.js'
+import { counted, kindOf, pageOf } from './page.mjs'
+import { attempt } from './trial.mjs'
+
+const root = join(import.meta.dirname, '..')
+const suiteNames = ['node', 'simple', 'pytorch-operator', 'pytorch-converted']
+
+/** The folder of the tests; they are made once. */
+function written() {
+  const folder = join(root, '.venv', 'onnx-cases')
+  if (existsSync(join(folder, 'pytorch-converted'))) return folder
+  execFileSync(join(root, 'test', 'support', 'onnxPackage.sh'), { stdio: ['ignore', 'ignore', 'inherit'] })
+  execFileSync(join(root, '.venv', 'onnx', 'bin', 'python'), [join(import.meta.dirname, 'cases.py'), folder], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  return folder
+}
+
+const program = createProgram('conformance', "Read and evaluate ONNX's own tests.", [
+  'npm run conformance',
+  "npm run conformance -- '^test_lstm'",
+])
+  .argument('[pattern]', 'a regular expression of names: only these tests, one by one, and no page')
+  .action((pattern) => {
+    const folder = written()
+    const chosen = new RegExp(pattern ?? '')
+    const suites = suiteNames.map((name) => {
+      const tests = readdirSync(join(folder, name)).filter((test) => chosen.test(test))
+      return { name, results: tests.sort().map((test) => ({ test, ...attempt(join(folder, name, test)) })) }
+    })
+    for (const { name, results } of suites) {
+      if (pattern !== undefined)
+        for (const { test, verdict, why } of results) console.log(`${verdict.padEnd(8)}${test}${why ? `: ${why}` : ''}`)
+      console.log(
+        `${name}: ${counted(results.map(({ verdict }) => verdict))
+          .map(([verdict, count]) => `${count} ${verdict}`)
+          .join(', ')}`,
+      )
+    }
+    const all = suites.flatMap(({ results }) => results)
+    if (pattern === undefined) {
+      const refused = all.filter(({ verdict }) => verdict === 'refused').map(({ why }) => kindOf(why))
+      for (const [kind, count] of counted(refused)) console.log(`${String(count).padStart(6)} refused: ${kind}`)
+      writeFileSync(join(root, 'docs', 'conformance.md'), pageOf(suites))
+    }
+    const wrong = all.filter(({ verdict }) => verdict === 'wrong')
+    for (const { test, why } of wrong) console.log(`wrong: ${test}: ${why}`)
+    process.exitCode = wrong.length > 0 ? 1 : 0
+  })
+await runProgram(program, process.argv.slice(2))

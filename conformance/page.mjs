@@ -1,0 +1,91 @@
+// docs/conformance.md.
+
+import { operators } from '../dist/src/core/ops/index.js'
+
+/** Reasons by their kind: names and numbers left out. */
+const kinds = [
+  [/element type (?:8|string)|strings/, 'strings'],
+  [
+    /element type (?:1[7-9]|2\d)\b|to=(?:1[7-9]|2\d) is no element type/,
+    'numbers of 8 bits and fewer beside int8 and uint8 (float8, int4, int2 …)',
+  ],
+  [/needs a tensor type|Optional|Sequence/, 'sequences and optionals'],
+  [/training mode is random/, 'dropout in training mode: what is dropped is random'],
+  [/beyond 2\^53/, 'whole numbers beyond 2^53, which the float64 reference cannot hold'],
+  [/uses version/, "other operator sets' versions"],
+]
+
+/** A refusal's kind. */
+export function kindOf(why) {
+  const unknown = /the operator ([\w.]+) is not known/.exec(why)
+  if (unknown) return `the operator ${unknown[1]}`
+  const found = kinds.find(([pattern]) => pattern.test(why))
+  return found ? found[1] : why.replace(/node '[^']*' /, '')
+}
+
+export function counted(values) {
+  const counts = new Map()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+}
+
+const gradientOf = ({ gradient, random }) => {
+  if (gradient === 'zero') return random ? 'none: drawn' : 'zero'
+  if (gradient === 'body') return 'through its body'
+  return 'rule' in gradient ? 'yes' : `no: ${gradient.forbidden}`
+}
+
+const versionsOf = ({ since, until, older = [] }) => {
+  const from = older.length > 0 ? 7 : Math.max(7, Math.min(since, 13))
+  return until === undefined ? `${from} on` : `${from} to ${until}`
+}
+
+export function pageOf(suites) {
+  const own = operators.filter(({ domain }) => domain === '')
+  const node = suites.find(({ name }) => name === 'node').results
+  const rows = own.map((operator) => {
+    const tests = node.filter(({ operators: used }) => used?.size === 1 && used.has(operator.name))
+    const right = tests.filter(({ verdict }) => verdict === 'right').length
+    return `| ${operator.name} | ${versionsOf(operator)} | ${tests.length > 0 ? `${right} of ${tests.length}` : ''} | ${gradientOf(operator)} |`
+  })
+  const count = (results, verdict) => results.filter((result) => result.verdict === verdict).length
+  const summary = suites.map(
+    ({ name, results }) =>
+      `| ${name} | ${['right', 'wrong', 'refused', 'drawn'].map((verdict) => count(results, verdict)).join(' | ')} |`,
+  )
+  const refused = suites.flatMap(({ results }) => results.filter(({ verdict }) => verdict === 'refused'))
+  const reasons = counted(refused.map(({ why }) => kindOf(why))).map(
+    ([kind, times]) => `| ${kind.replaceAll('|', '\\|')} | ${times} |`,
+  )
+  const differentiable = own.filter(({ gradient }) => gradient === 'body' || gradient.rule).length
+  return `# Conformance
+
+What of ONNX is read, evaluated and differentiated. \`npm run conformance\` makes ONNX's own tests (the onnx package, 1.23.2), reads each
+model, evaluates it by the float64 reference and writes this page.
+
+| suite | right | wrong | refused | drawn |
+| --- | --- | --- | --- | --- |
+${summary.join('\n')}
+
+**right**: every output within 0.001 relative, as ONNX's own test runner has it, and 1e-6 absolute (wider in float16 and bfloat16).
+**refused**: with one line that says why. **drawn**: the model draws random numbers, so that there is nothing to compare. \`node\` are the
+tests of single operators, made from today's definitions; the others are older and lie in the package.
+
+## What is refused
+
+| reason | tests |
+| --- | --- |
+${reasons.join('\n')}
+
+## Operators
+
+${own.length} of ONNX's own operators, ${differentiable} with a gradient. **versions** are those of files that are read; newer ones change nothing that counts
+here. **tests** are those node tests whose model is the operator alone. **gradient**: \`yes\`, a rule of its own; \`through its body\`, from the
+operators that make it up; \`zero\`, nothing flows back (it is constant almost everywhere, or gives whole numbers). Each gradient is
+tested against central differences in float64, in ONNX Runtime, and against PyTorch's where PyTorch has the operator.
+
+| operator | versions | tests | gradient |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+`
+}

@@ -1,0 +1,62 @@
+// One test of ONNX's: a model, its inputs, and the outputs that it should give.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import onnxProto from 'onnx-proto'
+import { UserError } from '../dist/src/core/errors.js'
+import { ancestors } from '../dist/src/core/graph/graph.js'
+import { isFloat, widen } from '../dist/src/core/graph/tensor.js'
+import { decodeModel, tensorFromProto } from '../dist/src/core/onnx/tensors.js'
+import { evaluateGraph, readNetwork } from '../dist/src/index.js'
+
+/** |a − b| ≤ absolute + relative · |b|: as ONNX's own test runner has it, wider where the numbers have fewer digits. */
+const tolerances = { float16: [1e-3, 1e-2], bfloat16: [1e-2, 2e-2] }
+const USUAL = [1e-6, 1e-3]
+
+const tensorAt = (file) => widen(tensorFromProto(onnxProto.onnx.TensorProto.decode(readFileSync(file))))
+
+function difference(actual, expected) {
+  if (actual.dtype !== expected.dtype || actual.shape.join() !== expected.shape.join())
+    return `is ${actual.dtype}[${actual.shape}], expected ${expected.dtype}[${expected.shape}]`
+  const [absolute, relative] = tolerances[actual.dtype] ?? USUAL
+  const near = (a, b) =>
+    a === b ||
+    (Number.isNaN(a) && Number.isNaN(b)) ||
+    (isFloat(actual.dtype) && Math.abs(a - b) <= absolute + relative * Math.abs(b))
+  const at = actual.data.findIndex((value, i) => !near(value, expected.data[i]))
+  return at < 0 ? undefined : `[${at}] is ${actual.data[at]}, expected ${expected.data[at]}`
+}
+
+/** What becomes of a test: right, wrong, refused or drawn (random, so that nothing can be compared), and why. */
+export function attempt(folder) {
+  const bytes = readFileSync(join(folder, 'model.onnx'))
+  try {
+    const graph = readNetwork(bytes)
+    const { input, output } = decodeModel(bytes).graph
+    const operators = new Set((decodeModel(bytes).graph.node ?? []).map(({ opType }) => opType))
+    const isDrawn = ancestors(graph.outputs.values()).some(({ operator }) => operator.random)
+    for (let k = 0; existsSync(join(folder, `test_data_set_${k}`)); k++) {
+      const data = join(folder, `test_data_set_${k}`)
+      const files = readdirSync(data)
+      const feeds = new Map(
+        input.flatMap(({ name }, i) =>
+          files.includes(`input_${i}.pb`) ? [[name, tensorAt(join(data, `input_${i}.pb`))]] : [],
+        ),
+      )
+      const actual = evaluateGraph(graph, feeds)
+      if (isDrawn) return { verdict: 'drawn', operators }
+      for (const [i, { name }] of output.entries()) {
+        if (!files.includes(`output_${i}.pb`)) continue
+        const why = difference(actual.get(name), tensorAt(join(data, `output_${i}.pb`)))
+        if (why) return { verdict: 'wrong', why: `${name} ${why}`, operators }
+      }
+    }
+    return { verdict: 'right', operators }
+  } catch (error) {
+    if (error instanceof UserError) return { verdict: 'refused', why: error.message }
+    // Whole numbers beyond 2^53, which float64 cannot hold.
+    if (error instanceof RangeError && /beyond 2\^53/.test(error.message))
+      return { verdict: 'refused', why: error.message }
+    return { verdict: 'wrong', why: `it fails: ${error.stack.split('\n').slice(0, 2).join(' ')}` }
+  }
+}
