@@ -135,8 +135,8 @@ export const min = call(Min)
 /** In version 6 a bound that is not given is the end of float32. */
 const FLOAT_END = 3.4028234663852886e38
 /**
- * x held between two scalars, either of which may be left out; the upper one where they cross. By PyTorch's convention the
- * gradient goes to x inside and at the bounds, beyond them to the bound.
+ * x held between two scalars, either of which may be left out; the upper one where they cross. The gradient goes to x inside
+ * and at the bounds (where versions of PyTorch differ), beyond them to the bound.
  */
 export const Clip: Operator<None> = operator({
   name: 'Clip',
@@ -158,7 +158,14 @@ export const Clip: Operator<None> = operator({
   infer([x, ...bounds]) {
     for (const bound of bounds.filter((value) => value)) {
       if (bound.dtype !== x!.dtype) throw new GraphError('needs bounds of the dtype of x; cast them')
-      if (!unifyShapes(bound.shape, [])) throw new GraphError('needs bounds that are scalars')
+      if (
+        bound.shape.length > 1 ||
+        !unifyShapes(
+          bound.shape,
+          bound.shape.map(() => 1),
+        )
+      )
+        throw new GraphError('needs bounds that are scalars')
     }
     return [x!]
   },

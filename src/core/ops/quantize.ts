@@ -29,6 +29,7 @@ import { reduceMax, reduceMin, reduceSum } from './reduction.js'
 import { map } from './reference.js'
 import { expand, requireAxes, reshapeTo, unsqueeze } from './shape.js'
 import { pad, slice } from './slice.js'
+import { autoPad } from './window.js'
 
 /** Where scales and zero points stand: at an axis, or one for each block along it. */
 interface Grain {
@@ -320,6 +321,7 @@ const convAttributes = {
   strides: optional('ints'),
   pads: optional('ints'),
   dilations: optional('ints'),
+  auto_pad: autoPad,
 } as const
 
 /** One number an output channel in the shape of the weights; a scalar as it is. */

@@ -136,7 +136,7 @@ const rows: readonly Row[] = [
   ['MatMul: inner dimensions differ: 3 columns meet 4 rows', ops.MatMul, [x(2, 3), x(4, 2)]],
   ['MatMul: batch dimensions do not broadcast', ops.MatMul, [x(2, 2, 3), x(3, 3, 2)]],
   ['MatMul: needs operands of one dtype; cast one of them', ops.MatMul, [x(2, 2), of('float64', 2, 2)]],
-  ['Gemm: needs floating-point operands of one dtype', ops.Gemm, [of('int64', 2, 2), of('int64', 2, 2)]],
+  ['Gemm: needs operands of one dtype', ops.Gemm, [x(2, 2), of('int64', 2, 2)]],
   ['Gemm: needs two-dimensional A and B', ops.Gemm, [x(2, 2, 2), x(2, 2)]],
   ['Gemm: inner dimensions differ: 3 columns meet 2 rows', ops.Gemm, [x(2, 3), x(2, 4)]],
   ['Gemm: C does not broadcast to [2,4]', ops.Gemm, [x(2, 3), x(3, 4), x(3)]],

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { gradients } from '../../../src/core/autodiff/gradients.js'
 import { evaluateValues } from '../../../src/core/graph/evaluate.js'
-import type { AttributeSpecs, Attributes, Operator } from '../../../src/core/graph/operator.js'
+import type { Attributes, Operator } from '../../../src/core/graph/operator.js'
 import type { Shape } from '../../../src/core/graph/shape.js'
 import { elementsOf, numbers } from '../../../src/core/graph/tensor.js'
 import { apply1, constant, input, type Value } from '../../../src/core/graph/value.js'
@@ -33,14 +33,14 @@ const filled = (shape: readonly number[], phase: number) =>
 const total = (y: Value) => reduceSum(mul(y, y), undefined, { keepdims: 0 })
 
 /** y, the gradients of Σy², and those of the sum of the squares of the first. */
-function results<S extends AttributeSpecs>(
-  operator: Operator<S>,
+function results(
+  operator: Operator,
   shapes: readonly Shape[],
   sizes: readonly (readonly number[])[],
   { attributes = {}, axes }: { attributes?: Attributes; axes?: Value } = {},
 ) {
   const inputs = shapes.map((shape, i) => input(`x${i}`, 'float32', shape))
-  const y = apply1(operator as Operator, axes ? [...inputs, axes] : inputs, attributes)
+  const y = apply1(operator, axes ? [...inputs, axes] : inputs, attributes)
   const first = gradients(total(y), inputs)
   const second = gradients(total(first[0]!), inputs)
   const feeds = new Map(inputs.map((x, i) => [x, filled(sizes[i]!, i)]))
@@ -51,9 +51,10 @@ function results<S extends AttributeSpecs>(
 }
 
 const one = constant('int64', [1])
-const rows: [Operator, number[][], Parameters<typeof results>[3]?][] = [
+type Row = readonly [operator: unknown, sizes: readonly (readonly number[])[], options?: Parameters<typeof results>[3]]
+const rows: readonly Row[] = [
   ...['bhwc,khc->kbhw', 'bhwc,khc->wb', 'bhwc,khc', '...c,khc->...k', 'bhwc,khc->'].map(
-    (equation): [Operator, number[][], { attributes: Attributes }] => [
+    (equation): Row => [
       Einsum,
       [
         [2, 3, 2, 4],
@@ -90,13 +91,14 @@ const rows: [Operator, number[][], Parameters<typeof results>[3]?][] = [
   [Mean, [[3, 5], [5], [3, 1]]],
 ]
 
-it.each(rows.map(([operator, ...rest], i) => [`${operator.name} #${i}`, operator, ...rest] as const))(
-  '%s',
-  (_, operator, sizes, options) => {
-    const shapes = sizes.map((size, i) => size.map((dim, axis) => (dim === 1 ? 1 : `${'abc'[i]}${axis}`)))
-    expect(results(operator, shapes, sizes, options)).toEqual(results(operator, sizes, sizes, options))
-  },
-)
+const named = rows.map(([operator, sizes, options], i) => {
+  const record = operator as Operator
+  return { name: `${record.name} #${i}`, record, sizes, options }
+})
+it.each(named)('$name', ({ record, sizes, options }) => {
+  const shapes = sizes.map((size, i) => size.map((dim, axis) => (dim === 1 ? 1 : `${'abc'[i]}${axis}`)))
+  expect(results(record, shapes, sizes, options)).toEqual(results(record, sizes, sizes, options))
+})
 
 it('the gradient of a determinant is the cofactors, without an inverse too', () => {
   const x = input('x', 'float32', ['batch', 3, 3])
