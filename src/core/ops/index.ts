@@ -19,6 +19,7 @@ import * as pad from './pad.js'
 import * as pool from './pool.js'
 import * as random from './random.js'
 import * as reduction from './reduction.js'
+import * as rnn from './rnn.js'
 import * as scan from './scan.js'
 import * as scatter from './scatter.js'
 import * as shape from './shape.js'
@@ -28,6 +29,7 @@ import * as tile from './tile.js'
 const families = [
   backward,
   conv,
+  rnn,
   scan,
   branching,
   tile,
@@ -88,6 +90,7 @@ export * from './pad.js'
 export * from './pool.js'
 export * from './random.js'
 export * from './reduction.js'
+export * from './rnn.js'
 export * from './scan.js'
 export * from './scatter.js'
 export * from './shape.js'
