@@ -38,6 +38,7 @@ import * as recurrence from './recurrence.js'
 import * as reduction from './reduction.js'
 import * as resize from './resize.js'
 import * as responseNorm from './responseNorm.js'
+import * as rnn from './rnn.js'
 import * as roi from './roi.js'
 import * as rotary from './rotary.js'
 import * as scan from './scan.js'
@@ -86,6 +87,7 @@ const families = [
   reduction,
   resize,
   responseNorm,
+  rnn,
   roi,
   rotary,
   scan,
@@ -154,6 +156,7 @@ export * from './recurrence.js'
 export * from './reduction.js'
 export * from './resize.js'
 export * from './responseNorm.js'
+export * from './rnn.js'
 export * from './roi.js'
 export * from './rotary.js'
 export * from './scan.js'
