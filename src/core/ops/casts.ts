@@ -1,7 +1,6 @@
 // Element types: ONNX's numbers for them, and the operators that change them.
 
 import { composite } from '../graph/composite.js'
-import { brainBits, brainValue, halfBits, halfValue } from '../graph/half.js'
 import { ONNX_DOMAIN, type Operator, operator, required } from '../graph/operator.js'
 import { booleans, fixed, normal } from '../graph/sample.js'
 import {
@@ -58,8 +57,6 @@ const wrapping = {
 /** A number in another dtype: whole numbers truncate toward zero and wrap around, bool is "not zero". */
 export function castNumber(value: number, to: DType): number {
   if (to === 'bool') return Number(value !== 0)
-  if (to === 'float16') return halfValue(halfBits(value))
-  if (to === 'bfloat16') return brainValue(brainBits(value))
   if (isFloat(to)) return value
   const whole = Math.trunc(value)
   if (to === 'uint64' && whole < 0) throw new GraphError(`${whole} wraps around to a uint64 beyond 2^53`)
