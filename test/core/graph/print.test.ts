@@ -48,7 +48,7 @@ describe('printed graphs', () => {
         parameter out.bias.momentum: float32[2]
         %0 = Gemm(x, out.weight, out.bias) {alpha=1, beta=1, transA=0, transB=1}  # out float32[batch, 2]
         %1.0, %1.1 = SoftmaxCrossEntropy(%0, labels)  # train/loss float32[], float32[batch, 2]
-        %2 = ArgMax(%0) {axis=1, keepdims=0}  # train/accuracy.predicted int64[batch]
+        %2 = ArgMax(%0) {axis=1, keepdims=0, select_last_index=0}  # train/accuracy.predicted int64[batch]
         %3 = Equal(%2, labels)  # train/accuracy.hits bool[batch]
         %4 = Cast(%3) {to=7}  # train/accuracy.hits int64[batch]
         %5 = ReduceSum(%4, [0]) {keepdims=0, noop_with_empty_axes=0}  # train/accuracy.correct int64[]
