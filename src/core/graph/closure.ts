@@ -14,13 +14,15 @@ export interface Closure {
 /**
  * Makes a body. What does not depend on its inputs is no part of it: computed once, around it, and captured.
  * @param inputs what the operator gives the body, made by `input()`
- * @param around given for a body that may not run at all, a branch: only these values are taken from around it
+ * @param around given where a file says what is inside: all but what leads to these values. Of that draws stay, one an iteration
+ * @param branch whether the body may not run at all: all that is inside stays
  */
 export function closure(
   name: string,
   inputs: readonly Value[],
   outputs: ReadonlyMap<string, Value>,
   around?: ReadonlySet<Value>,
+  branch = false,
 ): Closure {
   const inside = new Map<Value, Value>(inputs.map((value) => [value, value]))
   const captured = new Map<Value, Value>()
@@ -32,7 +34,8 @@ export function closure(
     return made
   }
   for (const node of ancestors(outputs.values(), around)) {
-    if (!around && !node.inputs.some((value) => value && inside.has(value))) continue
+    const stays = branch || (around && node.operator.random)
+    if (!stays && !node.inputs.some((value) => value && inside.has(value))) continue
     const operands = node.inputs.map((value) => value && map(value))
     const results = rootScope(node.scope, () => apply(node.operator, operands, node.attributes))
     node.outputs.forEach((value, i) => {
@@ -43,6 +46,10 @@ export function closure(
   const body = graph(name, [...inputs, ...captured.values()], results)
   return { body: { graph: body, captured: captured.size }, captured: [...captured.keys()] }
 }
+
+/** Whether a body draws at random: computed again, it gives other numbers. */
+export const draws = ({ graph }: Body): boolean =>
+  graph.nodes.some((node) => node.operator.random || bodiesOf(node).some(([, body]) => draws(body)))
 
 /** The graphs of a node by the names of their attributes, each with the last operands of the node that it captures. */
 export function bodiesOf({

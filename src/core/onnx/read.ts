@@ -207,7 +207,7 @@ export class GraphReader {
   private readBody(proto: GraphProto, frame: Frame, given: readonly Type[]): Closure {
     const { inputs, outputs } = this.readInner(proto, frame, given)
     // Without inputs it is a branch, of which not even what is always the same need be computed.
-    return closure(proto.name ?? '', inputs, outputs, inputs.length === 0 ? new Set(frame.values.values()) : undefined)
+    return closure(proto.name ?? '', inputs, outputs, new Set(frame.values.values()), inputs.length === 0)
   }
 
   /** The attributes of a node, and what its graphs capture, in the order of the record. */

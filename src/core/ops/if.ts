@@ -1,6 +1,6 @@
 // Control flow: If.
 
-import { bodiesOf, type Closure, closure } from '../graph/closure.js'
+import { bodiesOf, type Closure, closure, draws } from '../graph/closure.js'
 import { knownIn } from '../graph/dims.js'
 import { type Body, type GradientContext, ONNX_DOMAIN, type Operator, operator, required } from '../graph/operator.js'
 import { fixed, normal, type Sample } from '../graph/sample.js'
@@ -74,7 +74,7 @@ export const If: Operator<typeof attributes> = operator({
 
 function sampleOf(condition: number): Sample<Branches> {
   const [x, w, v] = [input('x', 'float32', [2, 3]), input('w', 'float32', [3]), input('v', 'float32', [1, 3])]
-  const branch = (name: string, y: Value) => closure(name, [], new Map([[`${name}.y`, y]]), new Set()).body
+  const branch = (name: string, y: Value) => closure(name, [], new Map([[`${name}.y`, y]]), new Set(), true).body
   return {
     inputs: [fixed('bool', [], [condition]), normal(2, 3), normal(3), normal(3), normal(1, 3)],
     attributes: {
@@ -87,6 +87,8 @@ function sampleOf(condition: number): Sample<Branches> {
 function gradient(context: GradientContext<Branches>): readonly (Value | undefined)[] {
   const { inputs, attributes } = context
   const { then_branch, else_branch } = attributes
+  if (draws(then_branch) || draws(else_branch))
+    throw new GraphError('a branch draws at random, and computed again it draws other numbers')
   const wanted = [...new Set(inputs.slice(1).filter((value) => isFloat(value.dtype)))]
   const parts = bodiesOf({ attributes: { then_branch, else_branch }, inputs }).map(([name, body, captured]) =>
     branchGradient(name, body, captured as readonly Value[], wanted, context),

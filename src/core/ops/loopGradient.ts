@@ -1,5 +1,6 @@
 // The gradient of a Loop: the loop again, which keeps what its iterations began with, and a loop backwards over that.
 
+import { draws } from '../graph/closure.js'
 import { graph } from '../graph/graph.js'
 import type { Body, GradientContext } from '../graph/operator.js'
 import { isUnknown, sameShape } from '../graph/shape.js'
@@ -54,6 +55,7 @@ function runAgain([count, condition]: readonly (Value | undefined)[], operands: 
 export function loopGradient(context: GradientContext<{ readonly body: Body }>): readonly (Value | undefined)[] {
   const { attributes, grads, pullBack } = context
   const { body } = attributes
+  if (draws(body)) throw new GraphError('its body draws at random, and run again it draws other numbers')
   const [count, condition, ...operands] = context.inputs as readonly [Value | undefined, Value | undefined, ...Value[]]
   const { inputs, captured, outputs, carried } = partsOf(body)
   const [iteration] = inputs

@@ -189,6 +189,7 @@ export const Pad: Operator<typeof attributes> = operator({
     { inputs: [normal(2, 4), fixed('int64', [2], [1, 2]), normal(), ints(-1)] },
     { inputs: [normal(3, 4), ints(1, 2, 2, 3)], attributes: { mode: 'reflect' } },
     { inputs: [normal(2, 4), ints(1, 3, 0, 5)], attributes: { mode: 'edge' } },
+    { inputs: [normal(2, 4), ints(0, 2, 1, 5)], attributes: { mode: 'wrap' } },
     { inputs: [normal(3, 4), fixed('int64', [4], [1, 2, 2, 3])], attributes: { mode: 'reflect' } },
     {
       inputs: [normal(2, 4), fixed('int64', [2], [2, 3]), undefined, fixed('int64', [1], [-1])],

@@ -260,3 +260,25 @@ it('a slice up to a symbol has its length, and gives its gradient back', async (
   const { data } = evaluate(source, feeds).get('dtable')!
   expectClose((await run(source, feeds)).get('dtable')!, data, 1e-5)
 })
+
+it('a draw in a loop is another in each iteration, and has no gradient', () => {
+  const body: GraphProto = {
+    name: 'body',
+    input: [info('i', INT64), info('go', BOOL), info('sum', FLOAT, 2)],
+    node: [
+      node('RandomUniform', '', 'drawn', { name: 'shape', type: INTS, ints: [2] }),
+      node('Mul', 'drawn x', 'scaled'),
+      node('Add', 'sum scaled', 'next'),
+      node('Identity', 'go', 'still'),
+    ],
+    output: [{ name: 'still' }, { name: 'next' }],
+  }
+  const source = read({
+    input: [info('count', INT64), info('x', FLOAT, 2)],
+    node: [node('Loop', 'count  x', 'y', { name: 'body', type: GRAPH, g: body })],
+    output: [{ name: 'y' }],
+  })
+  expect(source.nodes.map(({ operator }) => operator.name)).toEqual(['Loop'])
+  const total = ops.reduceSum(source.outputs.get('y')!, undefined, { keepdims: 0 })
+  expect(() => gradients(total, [source.inputs[1]!])).toThrow('its body draws at random')
+})
