@@ -32,6 +32,7 @@ import * as pad from './pad.js'
 import * as pool from './pool.js'
 import * as product from './product.js'
 import * as quantize from './quantize.js'
+import * as quantizedProducts from './quantizedProducts.js'
 import * as random from './random.js'
 import * as rearrange from './rearrange.js'
 import * as recurrence from './recurrence.js'
@@ -81,6 +82,7 @@ const families = [
   pool,
   product,
   quantize,
+  quantizedProducts,
   random,
   rearrange,
   recurrence,
@@ -150,6 +152,7 @@ export * from './pad.js'
 export * from './pool.js'
 export * from './product.js'
 export * from './quantize.js'
+export * from './quantizedProducts.js'
 export * from './random.js'
 export * from './rearrange.js'
 export * from './recurrence.js'
