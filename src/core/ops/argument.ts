@@ -28,11 +28,7 @@ export function argPlaces(x: Numbers, axis: number, before: Before = larger, las
   })
 }
 
-const argAttributes = {
-  axis: int(0),
-  keepdims: int(1),
-  select_last_index: { kind: 'int', optional: true, default: 0 },
-} as const
+const argAttributes = { axis: int(0), keepdims: int(1), select_last_index: int(0) }
 function argument(name: string, before: Before): Operator<typeof argAttributes> {
   return operator({
     name,
@@ -40,11 +36,6 @@ function argument(name: string, before: Before): Operator<typeof argAttributes> 
     since: 13,
     attributes: argAttributes,
     arity: [1, 1],
-    // The first of equals is what runtimes that do not know the attribute give.
-    complete: (_, { select_last_index, ...attributes }) => ({
-      ...attributes,
-      select_last_index: select_last_index || undefined,
-    }),
     infer([x], { axis, keepdims }) {
       return [{ dtype: 'int64', shape: withoutAxes(x!.shape, requireAxes([axis], x!.shape.length), keepdims) }]
     },
