@@ -1,25 +1,10 @@
 // npm run conformance: ONNX's own tests, and docs/conformance.md.
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createProgram, runProgram } from '../dist/src/cli/command.js'
 import { counted, kindOf, pageOf } from './page.mjs'
-import { attempt } from './trial.mjs'
-
-const root = join(import.meta.dirname, '..')
-const suiteNames = ['node', 'simple', 'pytorch-operator', 'pytorch-converted']
-
-/** The folder of the tests; they are made once. */
-function written() {
-  const folder = join(root, '.venv', 'onnx-cases')
-  if (existsSync(join(folder, 'pytorch-converted'))) return folder
-  execFileSync(join(root, 'test', 'support', 'onnxPackage.sh'), { stdio: ['ignore', 'ignore', 'inherit'] })
-  execFileSync(join(root, '.venv', 'onnx', 'bin', 'python'), [join(import.meta.dirname, 'cases.py'), folder], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  return folder
-}
+import { root, runSuites } from './suites.mjs'
 
 const program = createProgram('conformance', "Read and evaluate ONNX's own tests.", [
   'npm run conformance',
@@ -27,12 +12,7 @@ const program = createProgram('conformance', "Read and evaluate ONNX's own tests
 ])
   .argument('[pattern]', 'a regular expression of names: only these tests, one by one, and no page')
   .action((pattern) => {
-    const folder = written()
-    const chosen = new RegExp(pattern ?? '')
-    const suites = suiteNames.map((name) => {
-      const tests = readdirSync(join(folder, name)).filter((test) => chosen.test(test))
-      return { name, results: tests.sort().map((test) => ({ test, ...attempt(join(folder, name, test)) })) }
-    })
+    const suites = runSuites(pattern)
     for (const { name, results } of suites) {
       if (pattern !== undefined)
         for (const { test, verdict, why } of results) console.log(`${verdict.padEnd(8)}${test}${why ? `: ${why}` : ''}`)

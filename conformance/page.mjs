@@ -35,10 +35,8 @@ const gradientOf = ({ gradient, random }) => {
   return 'rule' in gradient ? 'yes' : `no: ${gradient.forbidden}`
 }
 
-const versionsOf = ({ since, until, older = [] }) => {
-  const from = older.length > 0 ? 7 : Math.max(7, Math.min(since, 13))
-  return until === undefined ? `${from} on` : `${from} to ${until}`
-}
+const definitionOf = ({ since, until }) => (until === undefined ? `${since}` : `${since}, gone after ${until}`)
+const olderOf = ({ older = [] }) => older.map(({ until }) => `to ${until}`).join(', ')
 
 export function pageOf(suites) {
   const own = operators.filter(({ domain }) => domain === '')
@@ -46,7 +44,7 @@ export function pageOf(suites) {
   const rows = own.map((operator) => {
     const tests = node.filter(({ operators: used }) => used?.size === 1 && used.has(operator.name))
     const right = tests.filter(({ verdict }) => verdict === 'right').length
-    return `| ${operator.name} | ${versionsOf(operator)} | ${tests.length > 0 ? `${right} of ${tests.length}` : ''} | ${gradientOf(operator)} |`
+    return `| ${operator.name} | ${definitionOf(operator)} | ${olderOf(operator)} | ${tests.length > 0 ? `${right} of ${tests.length}` : ''} | ${gradientOf(operator)} |`
   })
   const count = (results, verdict) => results.filter((result) => result.verdict === verdict).length
   const summary = suites.map(
@@ -79,13 +77,14 @@ ${reasons.join('\n')}
 
 ## Operators
 
-${own.length} of ONNX's own operators, ${differentiable} with a gradient. **versions** are those of files that are read; newer ones change nothing that counts
-here. **tests** are those node tests whose model is the operator alone. **gradient**: \`yes\`, a rule of its own; \`through its body\`, from the
+${own.length} of ONNX's own operators, ${differentiable} with a gradient. **definition** is the version of ONNX's
+operators whose definition is followed; versions before and after it that change nothing but element types are read as they are.
+**older forms** are those of versions that said it otherwise, each up to the version named. **tests** are those node tests whose model is the operator alone. **gradient**: \`yes\`, a rule of its own; \`through its body\`, from the
 operators that make it up; \`zero\`, nothing flows back (it is constant almost everywhere, or gives whole numbers). Each gradient is
 tested against central differences in float64, in ONNX Runtime, and against PyTorch's where PyTorch has the operator.
 
-| operator | versions | tests | gradient |
-| --- | --- | --- | --- |
+| operator | definition | older forms | tests | gradient |
+| --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 `
 }

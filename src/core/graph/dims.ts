@@ -1,9 +1,10 @@
 // What is known of the whole numbers in a value before anything runs: shapes are computed from shapes, and a symbol (`batch`)
 // goes through that arithmetic as it is. So a Reshape to [Shape(x)[0], -1] has a shape, whatever the batch.
 
+import { UserError } from '../errors.js'
 import { type Dim, isKnown, isStatic, type Shape, sizeOf } from './shape.js'
-import { type Numbers, numbers } from './tensor.js'
-import { constantOf, GraphError, type Value } from './value.js'
+import { isExact, isInteger, type Numbers, numbers } from './tensor.js'
+import { constantOf, GraphError, type Node, type Value } from './value.js'
 
 /** More numbers than these are no shape, no axes and no indices that a shape depends on. */
 const MOST = 4096
@@ -16,16 +17,23 @@ const found = new WeakMap<Value, Shape | false>()
  */
 export function dimsIn(value: Value | undefined): Shape | undefined {
   if (!value) return undefined
-  if (value.origin.kind === 'constant') return value.origin.tensor.data.length <= MOST ? constantOf(value) : undefined
-  if (value.origin.kind !== 'node') return undefined
   const known = found.get(value)
   if (known !== undefined) return known || undefined
-  const { node } = value.origin
-  const results = resultsOf(node.outputs, value.origin.node)
-  node.outputs.forEach((output, i) => {
-    found.set(output, results[i] ?? false)
+  const { origin } = value
+  if (origin.kind === 'constant') {
+    const small = origin.tensor.data.length <= MOST ? unlessRefused(() => constantOf(value)) : undefined
+    found.set(value, small ?? false)
+    return small
+  }
+  if (origin.kind !== 'node') return undefined
+  const { outputs } = origin.node
+  const results = resultsOf(origin.node)
+  outputs.forEach((output, i) => {
+    // What float64 would round is left to the run.
+    const isKept = !isInteger(output.dtype) || results[i]?.every((dim) => !isKnown(dim) || isExact(dim))
+    found.set(output, (isKept && results[i]) || false)
   })
-  return results[value.origin.index]
+  return found.get(value) || undefined
 }
 
 const isSmall = ({ shape }: Value): boolean => {
@@ -33,22 +41,24 @@ const isSmall = ({ shape }: Value): boolean => {
   return isKnown(size) && size <= MOST
 }
 
-type Call = Extract<Value['origin'], { kind: 'node' }>['node']
+/** Undefined where it is refused: the run will say it. */
+function unlessRefused<T>(compute: () => T): T | undefined {
+  try {
+    return compute()
+  } catch (error) {
+    if (error instanceof UserError) return undefined
+    throw error
+  }
+}
 
-function resultsOf(outputs: readonly Value[], { operator, inputs, attributes }: Call): readonly (Shape | undefined)[] {
+function resultsOf({ operator, inputs, attributes, outputs }: Node): readonly (Shape | undefined)[] {
   if (operator.random || !outputs.every(isSmall)) return []
   const symbolic = operator.dims?.(inputs as readonly Value[], attributes as never, dimsIn)
   if (symbolic?.every((dims) => dims)) return symbolic
   const operands = inputs.map((value) => value && numbersIn(value))
   if (inputs.some((value, i) => value && !operands[i])) return symbolic ?? []
-  try {
-    const results = operator.evaluate(operands as readonly Numbers[], attributes as never)
-    return results.map(({ data }) => [...data])
-  } catch (error) {
-    // The run will say it.
-    if (error instanceof GraphError || error instanceof RangeError) return []
-    throw error
-  }
+  const results = unlessRefused(() => operator.evaluate(operands as readonly Numbers[], attributes as never))
+  return results?.map(({ data }) => [...data]) ?? []
 }
 
 /** A value all of whose numbers are known, as the reference evaluation has it. */

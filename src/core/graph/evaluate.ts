@@ -1,8 +1,9 @@
 // Reference evaluation: every operator in float64 on the host. Slow, plain, and what all targets are measured by.
 
+import { UserError } from '../errors.js'
 import type { Graph } from './graph.js'
 import { ancestors } from './graph.js'
-import { type Numbers, type Tensor, widen } from './tensor.js'
+import { isExact, isInteger, type Numbers, type Tensor, widen } from './tensor.js'
 import { GraphError, type Value } from './value.js'
 
 /** Tensors in float64; what float64 cannot hold is an error. */
@@ -10,8 +11,16 @@ function widened(value: Tensor | Numbers): Numbers {
   try {
     return widen(value)
   } catch (error) {
-    throw error instanceof RangeError ? new GraphError(`evaluate: ${error.message}`) : error
+    throw error instanceof UserError ? new GraphError(`evaluate: ${error.message}`) : error
   }
+}
+
+/** Whole numbers are exact or refused, never rounded. */
+function exact(result: Numbers): Numbers {
+  const rounded = isInteger(result.dtype) ? result.data.find((value) => !isExact(value)) : undefined
+  if (rounded !== undefined)
+    throw new GraphError(`gives about ${rounded}, which is beyond 2^53: float64 cannot hold it`)
+  return result
 }
 
 /** Computes values from what is given for inputs and parameters. */
@@ -29,15 +38,14 @@ export function evaluateValues(
   }
   for (const { operator, inputs, attributes, outputs } of ancestors(values)) {
     const operands = inputs.map((value) => (value ? lookUp(value) : undefined))
-    let results: readonly Numbers[]
     try {
-      results = operator.evaluate(operands as Numbers[], attributes as never)
+      const results = operator.evaluate(operands as Numbers[], attributes as never)
+      outputs.forEach((value, i) => {
+        known.set(value, exact(results[i]!))
+      })
     } catch (error) {
-      throw error instanceof GraphError ? new GraphError(`evaluate: ${operator.name}: ${error.message}`) : error
+      throw error instanceof UserError ? new GraphError(`evaluate: ${operator.name}: ${error.message}`) : error
     }
-    outputs.forEach((value, i) => {
-      known.set(value, results[i]!)
-    })
   }
   return values.map(lookUp)
 }

@@ -1,5 +1,6 @@
 // Tensors as files and runtimes hold them, in typed arrays, and as the reference evaluation computes with them, in float64.
 
+import { UserError } from '../errors.js'
 import { brainBits, brainValue, halfBits, halfValue } from './half.js'
 import { sizeOf } from './shape.js'
 
@@ -123,16 +124,19 @@ export const tensor = (dtype: DType, shape: readonly number[], values: ArrayLike
 export const zeros = (dtype: DType, shape: readonly number[]): Tensor =>
   tensorOf(dtype, shape, new arrays[dtype](elementsOf(shape)))
 
-/** An int64 as a number: beyond 2^53 only the ends of its range, which mean "as far as it goes" in slices, are let through. */
+/** Whether float64 holds a whole number as it is; ±2^63 stands for the ends of int64, "as far as it goes" in slices. */
+export const isExact = (value: number): boolean => Number.isSafeInteger(value) || Math.abs(value) === 2 ** 63
+
+/** An int64 as a number: beyond 2^53 only the ends of its range are let through. */
 function safeNumber(value: bigint): number {
   const number = Number(value)
-  if (Number.isSafeInteger(number) || value === INT64_MAX || value === INT64_MIN) return number
-  throw new RangeError(`${value} is beyond 2^53: float64 cannot hold it`)
+  if (Number.isSafeInteger(number) || value >= INT64_MAX || value <= -INT64_MAX) return number
+  throw new UserError(`${value} is beyond 2^53: float64 cannot hold it`)
 }
 
 /**
  * The same numbers in float64.
- * @throws RangeError for a whole number that float64 cannot hold
+ * @throws UserError for a whole number that float64 cannot hold
  */
 export function widen(value: Tensor | Numbers): Numbers {
   const { dtype, shape, data } = value

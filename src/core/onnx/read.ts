@@ -8,7 +8,6 @@ import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
 import {
   type Attributes,
-  type AttributeValue,
   type Body,
   ONNX_DOMAIN,
   type Operator,
@@ -17,18 +16,10 @@ import {
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
 import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
-import {
-  apply,
-  constant,
-  constantTensor,
-  input,
-  parameter,
-  rootScope,
-  type Value,
-  withDefaults,
-} from '../graph/value.js'
+import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
+import { constantOf, type Held, readAttributes } from './attributes.js'
 import { checkOpsets, domainOf, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -38,10 +29,8 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
-import { shortestFloat, tensorFromProto, toNumber } from './tensors.js'
+import { tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
-
-const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
@@ -49,48 +38,6 @@ const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder()
  * node has to be told apart from all that stands around it).
  */
 const limits = { depth: 32, inlined: 100_000, bodies: 100 }
-
-/** Attributes that our records do not have, at the only value that means what the records do. */
-const implied: Readonly<Record<string, string>> = {
-  auto_pad: 'NOTSET',
-  output_dtype: '0',
-  storage_order: '0',
-}
-
-/** Attributes that say something of element types alone that are not known here, or of how exactly it is computed. */
-const idle: readonly string[] = ['precision', 'round_mode', 'saturate']
-
-function attributeValue(proto: AttributeProto): AttributeValue | undefined {
-  switch (proto.type) {
-    case AttributeType.INT:
-      return toNumber(proto.i ?? 0)
-    case AttributeType.FLOAT:
-      return shortestFloat(proto.f ?? 0)
-    case AttributeType.STRING:
-      return text(proto.s)
-    case AttributeType.INTS:
-      return (proto.ints ?? []).map(toNumber)
-    case AttributeType.FLOATS:
-      return (proto.floats ?? []).map(shortestFloat)
-    case AttributeType.STRINGS:
-      return (proto.strings ?? []).map(text)
-    case AttributeType.TENSOR:
-      return tensorFromProto(proto.t ?? {}, `the attribute '${proto.name}'`)
-    default:
-      return undefined
-  }
-}
-
-const typeNames = {
-  int: AttributeType.INT,
-  float: AttributeType.FLOAT,
-  string: AttributeType.STRING,
-  ints: AttributeType.INTS,
-  floats: AttributeType.FLOATS,
-  strings: AttributeType.STRINGS,
-  tensor: AttributeType.TENSOR,
-  graph: AttributeType.GRAPH,
-}
 
 /** The operator that a node calls; a training primitive's name ends where its variant begins (`ConvWeightGrad_k3x3`). */
 function operatorOf(domain: string, opType: string, others: readonly Operator[] = []): Operator | undefined {
@@ -401,47 +348,6 @@ function resolved(proto: AttributeProto, { attributes, body }: Frame): Attribute
   throw new UserError(
     `the attribute '${proto.name}' refers to '${proto.refAttrName}', which the call does not give; defaults of functions are not supported, give it at the call`,
   )
-}
-
-function constantOf(attribute: AttributeProto | undefined): Value {
-  switch (attribute?.name) {
-    case 'value':
-      return constantTensor(tensorFromProto(attribute.t ?? {}, 'its value'))
-    case 'value_float':
-      return constant('float32', attribute.f ?? 0)
-    case 'value_floats':
-      return constant('float32', attribute.floats ?? [])
-    case 'value_int':
-      return constant('int64', toNumber(attribute.i ?? 0))
-    case 'value_ints':
-      return constant('int64', (attribute.ints ?? []).map(toNumber))
-    default:
-      throw new UserError(`a constant given by '${attribute?.name ?? 'nothing'}' is not supported; use 'value'`)
-  }
-}
-
-/** What a node is read by. */
-type Held = Pick<Operator, 'name' | 'attributes' | 'graphs'>
-
-/** The attributes that are no graphs. */
-function readAttributes(protos: readonly AttributeProto[], record: Held): Attributes {
-  const specs = record.attributes
-  const read: Record<string, AttributeValue> = {}
-  for (const proto of protos) {
-    const name = proto.name ?? ''
-    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
-    const value = attributeValue(proto)
-    if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
-    if (!spec && idle.includes(name)) continue
-    if (!spec) {
-      const known = Object.keys(specs).join(', ') || 'none'
-      throw new UserError(`the attribute '${name}' (${String(value)}) is not supported; ${record.name} takes ${known}`)
-    }
-    if (value === undefined || typeNames[spec.kind] !== proto.type)
-      throw new UserError(`the attribute '${name}' should be of type ${spec.kind}`)
-    read[name] = value
-  }
-  return read
 }
 
 function readInput(info: ValueInfo, given?: Type): Value {

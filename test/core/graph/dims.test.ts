@@ -7,8 +7,8 @@ import { fold } from '../../../src/core/graph/fold.js'
 import { graph } from '../../../src/core/graph/graph.js'
 import { isUnknown } from '../../../src/core/graph/shape.js'
 import { specialize } from '../../../src/core/graph/specialize.js'
-import { numbers } from '../../../src/core/graph/tensor.js'
-import { apply1, constant, GraphError, input, type Value } from '../../../src/core/graph/value.js'
+import { numbers, tensorOf } from '../../../src/core/graph/tensor.js'
+import { apply1, constant, constantTensor, GraphError, input, type Value } from '../../../src/core/graph/value.js'
 import * as ops from '../../../src/core/ops/index.js'
 
 const x = input('x', 'float32', ['batch', 3, 'height', 5])
@@ -40,6 +40,27 @@ describe('dimensions in values', () => {
     expect(knownIn(at(0))).toBeUndefined()
     expect(isUnknown(dimsIn(ops.div(at(0), 2))![0]!)).toBe(true)
     expect(() => requireKnown(flowing, 'axes')).toThrow(GraphError)
+  })
+})
+
+describe('whole numbers beyond 2^53', () => {
+  const large = constantTensor(tensorOf('int64', [], BigInt64Array.of(2n ** 53n + 1n)))
+  it('are left to the run, and refused by the reference', () => {
+    const one = ops.sub(large, 9007199254740992)
+    expect(dimsIn(one)).toBeUndefined()
+    expect(() => evaluateValues([one], new Map())).toThrow('9007199254740993 is beyond 2^53: float64 cannot hold it')
+  })
+
+  it('are not rounded on the way either', () => {
+    const product = ops.mul(constant('int64', 2 ** 40 + 1), 2 ** 40 + 1)
+    expect(dimsIn(product)).toBeUndefined()
+    expect(() => evaluateValues([product], new Map())).toThrow('evaluate: Mul: gives about 1.2089')
+  })
+
+  it('mean the ends of an axis in slices', () => {
+    const ends = constantTensor(tensorOf('int64', [1], BigInt64Array.of(-(2n ** 63n) + 1n)))
+    const backwards = apply1(ops.Slice, [shape, ops.int64([-1]), ends, ops.int64([0]), ops.int64([-1])])
+    expect(dimsIn(backwards)).toEqual([5, 'height', 3, 'batch'])
   })
 })
 

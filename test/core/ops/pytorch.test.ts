@@ -65,6 +65,6 @@ const cases = fixture<readonly Case[]>('operators')
 
 describe('operators and their gradients are those of PyTorch', () => {
   for (const one of cases) {
-    it.skipIf(!findOperator(ONNX_DOMAIN, one.operator))(`${one.operator} ${one.note}`.trim(), () => check(one))
+    it(`${one.operator} ${one.note}`.trim(), () => check(one))
   }
 })
