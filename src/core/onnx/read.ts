@@ -386,7 +386,8 @@ function readInput(info: ValueInfo, given: Type | undefined, isOuter: boolean): 
       )
     // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
     if (size > 0) return size
-    return dimParam ? symbolOf(dimParam) : isOuter && axis === 0 ? 'batch' : `${info.name}.${axis}`
+    // Some exporters call each dimension that they do not know '?'.
+    return dimParam && dimParam !== '?' ? symbolOf(dimParam) : isOuter && axis === 0 ? 'batch' : `${info.name}.${axis}`
   })
   return input(info.name ?? '', dtype, shape)
 }

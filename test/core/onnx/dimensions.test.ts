@@ -33,8 +33,8 @@ describe('dimensions of inputs', () => {
     expect(sumOf([{}, { dimValue: 3 }], [{ dimValue: -1 }, { dimValue: 3 }]).sum).toEqual(['batch', 3])
   })
 
-  it('without a name are their own elsewhere', () => {
-    expect(sumOf([{}, {}], [{}, { dimValue: 1 }]).sum).toEqual(['batch', 'a.1'])
+  it.each([{}, { dimParam: '?' }])('without a name are their own elsewhere: %j', (dim) => {
+    expect(sumOf([dim, dim], [dim, { dimValue: 1 }]).sum).toEqual(['batch', 'a.1'])
   })
 
   it.each(['32', '2*s0', 'floor(s0)', '?1', 'a b'])('called %s are one symbol', (dimParam) => {
