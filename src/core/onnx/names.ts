@@ -1,6 +1,6 @@
 // The one namer: values get names when a graph is written, from their scope and operator, the same every time.
 
-import { type Numbers, type Tensor, widen } from '../graph/tensor.js'
+import { isInteger, type Numbers, narrow, type Tensor, widen } from '../graph/tensor.js'
 import type { Node } from '../graph/value.js'
 import { shortestFloat } from './tensors.js'
 
@@ -39,7 +39,10 @@ export class Namer {
   /** A constant's name: its type and its numbers, `float32/0.9`, `int64/0,2,3`, or its shape, `float32/1x3x1x1`. */
   forConstant(value: Tensor | Numbers): string {
     const { dtype, shape } = value
-    const short = (): string => [...widen(value).data].map(dtype === 'float32' ? shortestFloat : Number).join()
+    const short = (): string =>
+      isInteger(dtype)
+        ? [...narrow(value).data].join()
+        : [...widen(value).data].map(dtype === 'float32' ? shortestFloat : Number).join()
     const numbers = value.data.length <= LONGEST_NUMBERS ? short() : ''
     const fits = numbers !== '' && numbers.length <= LONGEST_NUMBERS
     return this.unique(`${dtype}/${fits ? numbers : shape.join('x')}`)

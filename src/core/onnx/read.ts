@@ -98,6 +98,12 @@ export class GraphReader {
   ) {
     this.version = options.version ?? OPSET
     this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
+    // The field that tells overloads apart is none that our format library knows: any of them would be taken for all.
+    if (this.functions.size < functions.length) {
+      const keys = functions.map(({ domain, name }) => `${domain}::${name}`)
+      const twice = keys.find((key, i) => keys.indexOf(key) !== i)
+      throw new UserError(`two functions are called ${twice}: overloads are not supported, give each a name of its own`)
+    }
   }
 
   /**
@@ -110,27 +116,31 @@ export class GraphReader {
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
 
-  /** @param given the types of the inputs, where the node that holds the graph says them */
+  /** @param given of a graph inside a node: the types of the inputs, as far as the node says them */
   private readGraph(
     proto: GraphProto,
     frame: Frame,
-    given: readonly Type[] = [],
+    given?: readonly Type[],
   ): { inputs: readonly Value[]; outputs: Map<string, Value> } {
     const name = proto.name ?? ''
     if ((proto.sparseInitializer ?? []).length > 0)
       throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
     const statistics = runningStatistics(proto)
     const open: Value[] = []
+    const initialized = new Set<string>()
     for (const initializer of proto.initializer ?? []) {
+      if (initialized.has(initializer.name ?? ''))
+        throw new UserError(`graph '${name}' gives the initializer '${initializer.name}' twice; expected each once`)
+      initialized.add(initializer.name ?? '')
       const value = this.readInitializer(initializer, statistics)
       if (value.origin.kind === 'input') open.push(value)
       this.define(frame, initializer.name, value, 'initializer')
     }
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
-      .filter((info) => !(proto.initializer ?? []).some((initializer) => initializer.name === info.name))
+      .filter((info) => !initialized.has(info.name ?? ''))
       .map((info, i) => {
-        const value = readInput(info, given[i])
+        const value = readInput(info, given?.[i], given === undefined)
         this.define(frame, info.name, value, 'input')
         return value
       })
@@ -350,7 +360,11 @@ function resolved(proto: AttributeProto, { attributes, body }: Frame): Attribute
   )
 }
 
-function readInput(info: ValueInfo, given?: Type): Value {
+/** A dimension's name as a symbol: what looks like a number or an expression is one symbol as it stands. */
+const symbolOf = (name: string): string => (/^\d|[*+()?\s]/.test(name) ? `(${name.replaceAll('?', '_')})` : name)
+
+/** @param isOuter whether it is an input of the file, whose first dimension is the batch unless it has a name */
+function readInput(info: ValueInfo, given: Type | undefined, isOuter: boolean): Value {
   const type = info.type?.tensorType
   if (given && (!type?.shape || (type.shape.dim ?? []).length === given.shape.length)) {
     const declared = dtypeOf(type?.elemType ?? 0)
@@ -371,7 +385,9 @@ function readInput(info: ValueInfo, given?: Type): Value {
         `the input '${info.name}': dimension ${size} is not possible; expected a whole number below 2^53`,
       )
     // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
-    return size > 0 ? size : dimParam || `${info.name}.${axis}`
+    if (size > 0) return size
+    // Some exporters call each dimension that they do not know '?'.
+    return dimParam && dimParam !== '?' ? symbolOf(dimParam) : isOuter && axis === 0 ? 'batch' : `${info.name}.${axis}`
   })
   return input(info.name ?? '', dtype, shape)
 }

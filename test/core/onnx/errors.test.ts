@@ -157,7 +157,7 @@ const graphs: readonly Case[] = [
   [
     'two initializers of one name',
     (m) => (graphOf(m).initializer![1]!.name = graphOf(m).initializer![0]!.name!),
-    "the initializer 'stem.weight' has a name that is taken; names of a graph and its training differ",
+    "graph 'tiny' gives the initializer 'stem.weight' twice; expected each once",
   ],
   [
     'an initializer without a name',

@@ -130,6 +130,12 @@ describe('a function that does not fit', () => {
       "UserError: node 'Leaky/Constant' (Constant): the attribute 'value_float' refers to 'slope', which the call does not give; defaults of functions are not supported, give it at the call",
     ],
     [
+      'one of two of its name: which of them is meant, our format library cannot read',
+      [called('Leaky', 'x', 'y')],
+      [leaky, { ...leaky }],
+      'UserError: two functions are called other::Leaky: overloads are not supported, give each a name of its own',
+    ],
+    [
       'too many inputs',
       [called('Leaky', 'x x', 'y')],
       [leaky],
