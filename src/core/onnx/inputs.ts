@@ -11,7 +11,8 @@ type Dimension = NonNullable<
 >[number]
 
 const dimsOf = ({ type }: ValueInfo): readonly Dimension[] | undefined => type?.tensorType?.shape?.dim ?? undefined
-const sizeIn = ({ dimValue }: Dimension): number => (dimValue == null ? 0 : toNumber(dimValue))
+/** 0 where it is open; some exporters write -1. */
+const sizeIn = ({ dimValue }: Dimension): number => Math.max(0, dimValue == null ? 0 : toNumber(dimValue))
 
 const sizesOf = (info: ValueInfo): readonly (number | string)[] =>
   (dimsOf(info) ?? []).map((dim) => sizeIn(dim) || dim.dimParam || '?')
