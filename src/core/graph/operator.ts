@@ -176,8 +176,8 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
   /** Places of the inputs and outputs between which a gradient flows; all that hold floating-point numbers unless given. */
   readonly differentiable?: { readonly inputs?: readonly number[]; readonly outputs?: readonly number[] }
   /**
-   * Its outputs of whole numbers stand for floats, as quantized values do: they carry a gradient, a float of what they stand
-   * for (a straight-through estimate).
+   * Rounds, and its gradient takes the rounding for the identity (a straight-through estimate). Its outputs of whole numbers stand
+   * for floats: they carry a gradient, a float of what they stand for.
    */
   readonly straightThrough?: boolean
   /** Takes each number for itself, wherever it stands: a target may lay its operands out otherwise, or put them together. */

@@ -33,6 +33,7 @@ import * as pool from './pool.js'
 import * as product from './product.js'
 import * as quantize from './quantize.js'
 import * as quantizedProducts from './quantizedProducts.js'
+import * as quantizedRnn from './quantizedRnn.js'
 import * as random from './random.js'
 import * as rearrange from './rearrange.js'
 import * as recurrence from './recurrence.js'
@@ -83,6 +84,7 @@ const families = [
   product,
   quantize,
   quantizedProducts,
+  quantizedRnn,
   random,
   rearrange,
   recurrence,
@@ -153,6 +155,7 @@ export * from './pool.js'
 export * from './product.js'
 export * from './quantize.js'
 export * from './quantizedProducts.js'
+export * from './quantizedRnn.js'
 export * from './random.js'
 export * from './rearrange.js'
 export * from './recurrence.js'

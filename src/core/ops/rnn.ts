@@ -75,29 +75,39 @@ const gated = (linearBeforeReset: boolean): Layer => ({
 /**
  * i = f(x·Wiᵀ + h·Riᵀ + pi·c + bi), forget gate likewise, or 1 − i with input_forget; n = g(x·Wnᵀ + h·Rnᵀ + bn);
  * c′ = forget·c + i·n; o = f(x·Woᵀ + h·Roᵀ + po·c′ + bo); h′ = o·k(c′). Weights are in the order i, o, f, n.
+ * @param seen what the products see of x and h
  */
-const longShort = (inputForget: boolean): Layer => ({
+export const longShort = (inputForget: boolean, seen: (value: Value) => Value = (value) => value): Layer => ({
   gates: 4,
   activations: ['Sigmoid', 'Tanh', 'Tanh'],
   cell(x, { w, r, inputBias, recurrentBias, peepholes }, hidden, [f, g, k]): Cell {
     const recurrence = transpose(r)
     const [pi, po, pf] = peepholes ? gatesOf(peepholes, hidden) : []
-    const seen = (gate: Value, peephole: Value | undefined, c: Value) => (peephole ? add(gate, mul(peephole, c)) : gate)
+    const peeped = (gate: Value, peephole: Value | undefined, c: Value) =>
+      peephole ? add(gate, mul(peephole, c)) : gate
     return {
-      sequences: [projected(x, w, inputBias, recurrentBias)],
+      sequences: [projected(seen(x), w, inputBias, recurrentBias)],
       step([row], [h, c]) {
-        const [i, o, forget, n] = gatesOf(add(row!, matmul(h!, recurrence)), hidden) as [Value, Value, Value, Value]
-        const input = f!(seen(i, pi, c!))
-        const kept = inputForget ? sub(1, input) : f!(seen(forget, pf, c!))
+        const [i, o, forget, n] = gatesOf(add(row!, matmul(seen(h!), recurrence)), hidden) as [
+          Value,
+          Value,
+          Value,
+          Value,
+        ]
+        const input = f!(peeped(i, pi, c!))
+        const kept = inputForget ? sub(1, input) : f!(peeped(forget, pf, c!))
         const cell = add(mul(kept, c!), mul(input, g!(n)))
-        return [mul(f!(seen(o, po, cell)), k!(cell)), cell]
+        return [mul(f!(peeped(o, po, cell)), k!(cell)), cell]
       },
     }
   },
 })
 
 /** Places of the inputs: x, w, r, bias, lengths, first states, peepholes. */
-const operandsOf = (states: number, [x, w, r, b, lengths, ...rest]: readonly (Value | undefined)[]): Operands => ({
+export const operandsOf = (
+  states: number,
+  [x, w, r, b, lengths, ...rest]: readonly (Value | undefined)[],
+): Operands => ({
   x: x!,
   w: w!,
   r: r!,

@@ -7,11 +7,14 @@ import { apply, apply1, constant, input, type Value } from '../../../src/core/gr
 import {
   DequantizeLinear,
   DynamicQuantizeLinear,
+  DynamicQuantizeLSTM,
+  LSTM,
   mul,
   QLinearMatMul,
   QuantizeLinear,
   reduceSum,
 } from '../../../src/core/ops/index.js'
+import { randomStream } from '../../../src/core/random.js'
 
 const x = input('x', 'float32', [4])
 const weights = constant('float32', [1, 2, 3, 4])
@@ -46,4 +49,41 @@ it('goes through a quantized product and a range that follows the data', () => {
   expect(
     at(gradients(reduceSum(y, undefined, { keepdims: 0 }), [x]), [0.5, 0.1, -0.2, 0.3])[0]!.map(Math.round),
   ).toEqual([2, 1, 0, -1])
+})
+
+it('of an LSTM of 8 bits is about that of the LSTM with the same weights', () => {
+  const random = randomStream(5, 'lstm')
+  const [steps, features, hidden] = [3, 4, 5]
+  const whole = (count: number) => Float64Array.from({ length: count }, () => random.below(255) - 127)
+  const x = input('x', 'float32', [steps, 1, features])
+  const held = (rows: number, scale: number) => {
+    const values = whole(rows * 4 * hidden)
+    // [rows, gates · hidden] as whole numbers, [gates · hidden, rows] as floats.
+    const float = Float64Array.from(values, (_, i) => scale * values[(i % rows) * 4 * hidden + Math.floor(i / rows)]!)
+    return {
+      quantized: constant('int8', values, [1, rows, 4 * hidden]),
+      dense: constant('float32', float, [1, 4 * hidden, rows]),
+      scale: constant('float32', [scale]),
+    }
+  }
+  const [w, r] = [held(features, 0.004), held(hidden, 0.003)]
+  const none = constant('int8', [0])
+  const attributes = { hidden_size: hidden }
+  const [y] = apply(
+    DynamicQuantizeLSTM,
+    [x, w.quantized, r.quantized, ...new Array(5).fill(undefined), w.scale, none, r.scale, none],
+    attributes,
+  )
+  const [smooth] = apply(LSTM, [x, w.dense, r.dense], attributes)
+  const fed = new Map([[x, numbers('float32', x.shape as number[], Float64Array.from({ length: 12 }, random.normal))]])
+  const sum = (value: Value) => reduceSum(value, undefined, { keepdims: 0 })
+  const [found, expected] = evaluateValues(
+    [y!, smooth!].flatMap((value) => gradients(sum(value), [x])),
+    fed,
+  )
+  const largest = Math.max(...expected!.data.map(Math.abs))
+  expect(largest).toBeGreaterThan(0.01)
+  found!.data.forEach((value, i) => {
+    expect(Math.abs(value - expected!.data[i]!)).toBeLessThan(0.02 * largest)
+  })
 })
