@@ -5,11 +5,11 @@ import { gradients } from '../autodiff/gradients.js'
 import { ancestors } from '../graph/graph.js'
 import type { Attributes } from '../graph/operator.js'
 import { optional, required } from '../graph/operator.js'
-import { rewriteOutputs } from '../graph/rewrite.js'
+import { type Replace, rewriteOutputs } from '../graph/rewrite.js'
 import { unifyShapes } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
-import { formatType, GraphError, type Node, type Value } from '../graph/value.js'
-import { identity, reduceSum } from '../ops/index.js'
+import { constant, formatType, GraphError, isParameter, type Node, rootScope, type Value } from '../graph/value.js'
+import { gradientOf, identity, reduceSum, Seed, seed, WeightGradient } from '../ops/index.js'
 import type { Held } from './attributes.js'
 
 export const GRADIENT = 'Gradient'
@@ -88,15 +88,18 @@ function checkIndependent({ xs, zs }: GradientCall): void {
   }
 }
 
+/** Without the marks of a backward pass that is itself differentiated: its ends are no ends of the whole. */
+const unmarked: Replace = ({ operator }, [operand]) =>
+  operator === Seed ? [constant(operand!.dtype, 1)] : operator === WeightGradient ? [operand!] : undefined
+
 /**
  * ∂y/∂x for each x, where y is summed over its elements if it has several. Where the node is given other tensors than those it
- * names, y is computed from them.
- * @param inputs of the node: what xs, then zs, are at the point of the derivative
+ * names, y is computed from them. Gradients of parameters are marked as such, for passes over a training step.
+ * @param inputs of the node: what xs, then zs, are at the point of the derivative; zs may be left out
  * @throws GraphError where they do not fit what is named, the named values depend on each other, or an operator has no gradient
  */
 export function gradientAt(call: GradientCall, inputs: readonly (Value | undefined)[]): readonly Value[] {
   const named = [...call.xs, ...call.zs]
-  // zs that are not given are what they are.
   if (inputs.length > named.length || inputs.length < call.xs.length)
     throw new GraphError(`takes one input for each of xs and zs, ${named.length}; got ${inputs.length}`)
   inputs.forEach((given, i) => {
@@ -107,22 +110,16 @@ export function gradientAt(call: GradientCall, inputs: readonly (Value | undefin
       )
   })
   const isThemselves = inputs.every((given, i) => given === named[i]!.value)
-  if (isThemselves) {
-    checkIndependent(call)
-    return derivative(
-      call.y.value,
-      call.xs.map(({ value }) => value),
-    )
-  }
-  // Each its own value, so that they are independent although one tensor may be given for several.
-  const leaves = new Map(named.map(({ value }, i) => [value, identity(inputs[i] ?? value)]))
-  const outputs = new Map([['y', call.y.value]])
-  const y = rewriteOutputs({ nodes: between(call), outputs }, () => undefined, { leaves }).get('y')!
-  return derivative(
-    y,
-    call.xs.map(({ value }) => leaves.get(value)!),
+  if (isThemselves) checkIndependent(call)
+  // Else each is a value of its own, so that they are independent although one tensor may be given for several.
+  const leaves = new Map(
+    named.map(({ value }, i) => [value, isThemselves ? value : identity(inputs[i] ?? value)] as const),
   )
+  const nodes = between(call)
+  const y = rewriteOutputs({ nodes, outputs: new Map([['y', call.y.value]]) }, unmarked, { leaves }).get('y')!
+  const xs = call.xs.map(({ value }) => leaves.get(value)!)
+  if (y.shape.length > 0) return gradients(reduceSum(y, undefined, { keepdims: 0 }), xs)
+  if (!xs.every(isParameter)) return gradients(y, xs)
+  const found = gradients(y, xs, { seed: seed(y) })
+  return found.map((gradient, i) => rootScope(`update/${call.xs[i]!.name}`, () => gradientOf(gradient)))
 }
-
-const derivative = (y: Value, xs: readonly Value[]): readonly Value[] =>
-  gradients(y.shape.length === 0 ? y : reduceSum(y, undefined, { keepdims: 0 }), xs)
