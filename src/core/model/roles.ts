@@ -259,7 +259,7 @@ function recipeOf(model: ReadTrainingModel, rate: Value | undefined): Recipe {
   const fixed = rate ? undefined : fixedRate(model)
   const usual = model.step.nodes.some(({ operator }) => operator === Adam) ? ADAM_RATE : undefined
   const constant = fixed !== undefined && fixed > 0 ? fixed : usual
-  return { epochs, batchSize, augment, learningRate: constant === undefined ? learningRate : [[0, constant]] }
+  return { epochs, batchSize, learningRate: constant === undefined ? learningRate : [[0, constant]], augment }
 }
 
 /**

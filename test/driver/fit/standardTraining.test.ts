@@ -1,0 +1,152 @@
+// Files whose training_info is in ONNX's own words: trained by the driver, as test/fixtures/standardTraining/write.py does with
+// numpy in float64.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Column,
+  type FitConfig,
+  type FitEvent,
+  type FitOptions,
+  fit,
+  readTrainableModel,
+  type Split,
+} from 'rdm-onnx'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { widen } from '../../../src/core/graph/tensor.js'
+import { openModel } from '../../support/runtime.js'
+
+interface Fixture {
+  readonly examples: {
+    readonly x: readonly number[]
+    readonly numbers: readonly number[]
+    readonly labels: readonly number[]
+  }
+  readonly models: Readonly<Record<string, TrainedModel>>
+}
+interface TrainedModel {
+  /** The file, in base64. */
+  readonly model: string
+  /** Before each step, over all examples. */
+  readonly losses: readonly number[]
+  /** After the last step, as the network predicts. */
+  readonly last: number
+  readonly state: Readonly<Record<string, readonly number[]>>
+}
+const { examples, models }: Fixture = JSON.parse(
+  readFileSync(new URL('../../fixtures/standardTraining/models.json', import.meta.url), 'utf8'),
+)
+const bytesOf = (name: string) => new Uint8Array(Buffer.from(models[name]!.model, 'base64'))
+const modelOf = (name: string) => readTrainableModel(bytesOf(name), `${name}.onnx`)
+
+const floats = (shape: readonly number[], data: readonly number[]): Column => {
+  return { kind: 'tensor', dtype: 'float32', shape, data: Float32Array.from(data) }
+}
+const count = examples.labels.length
+const x = floats([3], examples.x)
+const numbers = floats([1], examples.numbers)
+const classes: Column = { kind: 'tensor', dtype: 'int32', shape: [], data: Int32Array.from(examples.labels) }
+const splits: Readonly<Record<string, Split>> = {
+  Adam: { count, columns: { x, target: numbers } },
+  Adagrad: { count, columns: { x, wanted: numbers } },
+  Nesterov: { count, columns: { x, classes } },
+  'batch norm': { count, columns: { x, classes } },
+}
+/** The file of Adam has a rate of its own. */
+const rateOf = (name: string): Partial<FitConfig> => (name === 'Adam' ? {} : { learningRate: [[0, 0.125]] })
+
+function newFolder(): string {
+  const parent = mkdtempSync(join(tmpdir(), 'rdm-standard-'))
+  onTestFinished(() => rmSync(parent, { recursive: true }))
+  return join(parent, 'run')
+}
+
+/** Each step over all examples, as an epoch. */
+function run(name: string, out: string, config: Partial<FitConfig> = {}, options: Partial<FitOptions> = {}) {
+  const data = { format: 'drawn', train: splits[name]!, test: splits[name]! }
+  const usual = { threads: 1, epochs: models[name]!.losses.length, batchSize: count, target: 'portable' as const }
+  return fit({ model: modelOf(name), data, out, ...options, config: { ...usual, ...rateOf(name), ...config } })
+}
+
+const near = (actual: readonly number[], expected: readonly number[]) => {
+  expect(actual.length).toBe(expected.length)
+  actual.forEach((value, i) => {
+    expect(Math.abs(value - expected[i]!)).toBeLessThan(3e-6 * Math.max(1, Math.abs(expected[i]!)))
+  })
+}
+
+describe.each(Object.keys(models))('%s', (name) => {
+  const { losses, last, state } = models[name]!
+
+  it.each(['portable', 'ort-cpu'] as const)('%s trains as float64 does', async (target) => {
+    const result = await run(name, newFolder(), { target })
+    near(
+      result.history.map(({ loss }) => loss),
+      losses,
+    )
+    near([result.history.at(-1)!.testLoss], [last])
+    expect(Object.keys(result.state).sort()).toEqual(Object.keys(state).sort())
+    for (const [key, value] of Object.entries(state)) near([...widen(result.state[key]!).data], value)
+  })
+
+  it('resumed, it ends in the bytes of a run that was never stopped, in the words of its file', async () => {
+    const [whole, parted] = [newFolder(), newFolder()]
+    const config = { batchSize: 5 }
+    await run(name, whole, config)
+    const stopping = new AbortController()
+    const onEvent = (event: FitEvent) => {
+      if (event.event === 'step' && event.step >= 5) stopping.abort()
+    }
+    expect(await run(name, parted, config, { signal: stopping.signal, onEvent })).toMatchObject({
+      reason: 'interrupted',
+    })
+    await run(name, parted, config, { resume: true })
+    const files = (folder: string) =>
+      ['checkpoint.safetensors', 'metrics.jsonl', 'model.onnx'].map((file) =>
+        readFileSync(join(folder, file), 'latin1'),
+      )
+    expect(files(parted)).toEqual(files(whole))
+    const trained = new Uint8Array(readFileSync(join(whole, 'model.onnx')))
+    expect(readTrainableModel(trained).withState(modelOf(name).state)).toEqual(
+      modelOf(name).withState(modelOf(name).state),
+    )
+  })
+
+  it('two halves that make one update are one batch', async () => {
+    // The statistics of a batch norm are those of each half.
+    if (name === 'batch norm') return
+    const result = await run(name, newFolder(), { batchSize: count / 2, accumulate: 2 })
+    for (const [key, value] of Object.entries(state)) near([...widen(result.state[key]!).data], value)
+  })
+})
+
+it('says what a file is trained with: its own rate, or one that suits its optimizer', async () => {
+  expect(modelOf('Adam').recipe.learningRate).toEqual([[0, 0.0625]])
+  expect(modelOf('Adam').signature.hyperparameters).toEqual({})
+  expect(modelOf('Adagrad').signature).toMatchObject({ hyperparameters: { eta: null }, stepCount: 'iteration' })
+  await expect(run('Adam', newFolder(), { learningRate: [[0, 0.1]] })).rejects.toThrow(
+    'the training step takes no learning rate, its file fixes it: leave out --lr',
+  )
+})
+
+it('counts right answers where the loss is over classes', async () => {
+  expect(modelOf('Nesterov').signature.metrics).toEqual([{ name: 'error', kind: 'right', output: 'correct' }])
+  expect(modelOf('Nesterov').signature.targets).toEqual([
+    { name: 'classes', dtype: 'int64', shape: ['batch'], classes: 3 },
+  ])
+  expect(modelOf('batch norm').signature.statistics).toEqual(['mean', 'variance'])
+})
+
+it('first weights are drawn by the initialization of the file', async () => {
+  const model = modelOf('Adam')
+  const drawn = async (seed: number) => {
+    const { model: bytes, initial } = model.initialization(seed)
+    expect(initial).toEqual({ 'hidden/W.drawn': 'hidden/W', 'out/W.drawn': 'out/W' })
+    const outputs = await (await openModel(bytes)).run(new Map())
+    return Object.keys(initial).flatMap((name) => [...outputs.get(name)!.data])
+  }
+  const numbers = await drawn(1)
+  expect(numbers).toHaveLength(16)
+  expect(await drawn(1)).toEqual(numbers)
+  expect(await drawn(2)).not.toEqual(numbers)
+})
