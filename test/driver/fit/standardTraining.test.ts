@@ -78,7 +78,7 @@ const near = (actual: readonly number[], expected: readonly number[]) => {
 describe.each(Object.keys(models))('%s', (name) => {
   const { losses, last, state } = models[name]!
 
-  it.each(['portable', 'ort-cpu'] as const)('%s trains as float64 does', async (target) => {
+  it.each(['portable', 'ort-cpu', 'ort-cuda'] as const)('%s trains as float64 does', async (target) => {
     const result = await run(name, newFolder(), { target })
     near(
       result.history.map(({ loss }) => loss),
