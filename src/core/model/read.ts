@@ -176,6 +176,7 @@ interface WithRoles extends ReadTrainingModel {
   readonly scoring: Graph | undefined
   /** What predicts in evaluation. */
   readonly network: Graph
+  readonly rateAt?: FoundRoles['rateAt']
 }
 
 function withRoles(
@@ -260,6 +261,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
           const { graph, initial } = seededInitialization(model, seed)
           return { model: encodeModel(writeModel({ graph, weights: new Map() })), initial }
         }),
+      ...(model.rateAt ? { rateAt: model.rateAt } : {}),
       ...(isKnown(symbol) ? { fixedBatch: symbol } : {}),
       multiplyAdds: multiplyAdds(model.inference),
       fingerprint: fingerprintOf(proto, state),

@@ -2,23 +2,28 @@
 // one of ONNX's optimizers are the learning rate and the count of updates; the rest has a row for each example and is a target.
 
 import { UserError } from '../errors.js'
+import { knownIn } from '../graph/dims.js'
+import { evaluateValues } from '../graph/evaluate.js'
 import { ancestors, type Graph, graph } from '../graph/graph.js'
 import type { Operator, Type } from '../graph/operator.js'
-import { rewrite } from '../graph/rewrite.js'
+import { type Replace, rewrite } from '../graph/rewrite.js'
 import { type Dim, isKnown } from '../graph/shape.js'
-import { isFloat, widen } from '../graph/tensor.js'
+import { isFloat, type Tensors } from '../graph/tensor.js'
 import {
-  constantOf,
+  apply,
   formatType,
+  GraphError,
   input,
   isParameter,
   type Node,
   nameOf,
   nodeOf,
   rootScope,
+  scope,
   type Value,
 } from '../graph/value.js'
 import { hits } from '../losses/crossEntropy.js'
+import { shortestFloat } from '../onnx/tensors.js'
 import type { ReadTrainingModel } from '../onnx/trainingInfo.js'
 import {
   Adagrad,
@@ -26,11 +31,16 @@ import {
   ArgMax,
   Cast,
   cast,
+  Dropout,
+  dropoutMask,
   Equal,
   Momentum,
+  mul,
   NegativeLogLikelihoodLoss,
+  neverDrops,
   Reshape,
   reshape,
+  SEEDS,
   SoftmaxCrossEntropyLoss,
   Squeeze,
   Unsqueeze,
@@ -51,6 +61,8 @@ export interface FoundRoles {
   readonly step: Graph
   readonly roles: Roles
   readonly recipe: Recipe
+  /** The learning rate, where the file fixes it: by the state, which a step may move. */
+  readonly rateAt?: (state: Tensors) => number
   /** The loss by itself: from outputs of `network`, its inputs and the targets to the loss and what the metrics are made from. */
   readonly scoring: Graph
   /** What predicts: the inference graph, and more outputs where the loss needs them. */
@@ -104,6 +116,13 @@ function sorted(step: Graph, network: Graph): Sorted {
   return { rate: candidates[0], count: counts[0], targets: others.filter(isTarget) }
 }
 
+const drops = ({ operator, inputs: [, ratio, training] }: Node): boolean =>
+  operator === Dropout && !neverDrops(ratio, training)
+
+/** What a Dropout that drops is where it does not. */
+const kept = (network: Graph): Graph =>
+  network.nodes.some(drops) ? rewrite(network, (node, [x]) => (drops(node) ? apply(Dropout, [x]) : undefined)) : network
+
 /** The step with its scalars of the types that are fed, one symbol for the batch, and its optimizers written out. */
 function prepared(step: Graph, { rate, count, targets }: Sorted, batch: Dim): Graph {
   const leaves = new Map<Value, Value>()
@@ -123,6 +142,27 @@ function prepared(step: Graph, { rate, count, targets }: Sorted, batch: Dim): Gr
   const body = ({ operator, attributes }: Node, inputs: readonly (Value | undefined)[]) =>
     optimizers.includes(operator) ? operator.body?.(inputs as readonly Value[], attributes as never) : undefined
   return rewrite(step, body, { leaves, inputs: added })
+}
+
+/**
+ * The step with its dropout drawn from words that are fed: a run that is resumed drops what it would have dropped.
+ * @returns the name of the input that takes them, where something is dropped
+ */
+function seeded(step: Graph): { readonly step: Graph; readonly seeds?: string } {
+  const dropouts = step.nodes.filter(drops)
+  if (dropouts.length === 0) return { step }
+  const taken = new Set([...step.inputs.map(nameOf), ...step.parameters.map(nameOf), ...step.outputs.keys()])
+  const name = ['seeds', 'dropout.seeds'].find((free) => !taken.has(free)) ?? 'step.dropout.seeds'
+  const seeds = input(name, 'float32', [SEEDS])
+  const mask: Replace = (node, [x]) => {
+    const layer = dropouts.indexOf(node)
+    if (layer < 0) return undefined
+    const ratio = node.inputs[1] ? knownIn(node.inputs[1])?.[0] : 0.5
+    if (ratio === undefined) throw new GraphError('Dropout: training needs a ratio that is a constant of the graph')
+    const drawn = scope('mask', () => dropoutMask(x!, seeds, ratio, layer))
+    return [mul(x!, drawn), cast(drawn, 'bool')]
+  }
+  return { step: rewrite(step, mask, { inputs: [seeds] }), seeds: name }
 }
 
 /** One number, in another type and shape. */
@@ -246,18 +286,25 @@ function statisticsOf(step: Graph, network: Graph, updates: ReadonlyMap<string, 
   })
 }
 
-/** The rate that a file fixes: a constant of the step, or an initializer. */
-function fixedRate({ step, weights }: ReadTrainingModel): number | undefined {
+/** The rate that a file fixes: what R is by the state. Undefined where an input has a part in it. */
+function rateBy({ step }: ReadTrainingModel): FoundRoles['rateAt'] {
   const rate = step.nodes.find(isOptimizer)?.inputs[0]
-  const tensor = rate && isParameter(rate) ? weights.get(rate.origin.name) : undefined
-  return tensor ? widen(tensor).data[0] : constantOf(rate)?.[0]
+  if (!rate) return undefined
+  const behind = [...inputsBehind(rate)]
+  if (behind.some(({ origin }) => origin.kind === 'input')) return undefined
+  const parameters = behind.filter(isParameter)
+  return (state) => {
+    const given = parameters.map((value) => [value, state[value.origin.name]!] as const)
+    const number = evaluateValues([rate], new Map(given))[0]!.data[0]!
+    return rate.dtype === 'float32' ? shortestFloat(number) : number
+  }
 }
 
 /** How it is trained unless the user says otherwise: a file fixes its rate, or says by its optimizer which would suit. */
-function recipeOf(model: ReadTrainingModel, rate: Value | undefined): Recipe {
+function recipeOf({ step, weights }: ReadTrainingModel, rateAt: FoundRoles['rateAt']): Recipe {
   const { epochs, batchSize, augment, learningRate } = paperRecipe
-  const fixed = rate ? undefined : fixedRate(model)
-  const usual = model.step.nodes.some(({ operator }) => operator === Adam) ? ADAM_RATE : undefined
+  const fixed = rateAt?.(Object.fromEntries(weights))
+  const usual = step.nodes.some(({ operator }) => operator === Adam) ? ADAM_RATE : undefined
   const constant = fixed !== undefined && fixed > 0 ? fixed : usual
   return { epochs, batchSize, learningRate: constant === undefined ? learningRate : [[0, constant]], augment }
 }
@@ -279,17 +326,23 @@ export function findRoles(model: ReadTrainingModel): FoundRoles {
   const bound = new Set(updates.values())
   const free = [...step.outputs.keys()].filter((name) => !bound.has(name) && name !== loss.name)
   const found = metricsOf(step, network, targets, free)
-  const whole = graph(step.name, step.inputs, new Map([...step.outputs, ...found.outputs]))
-  const measured = new Map([[loss.name, step.outputs.get(loss.name)!], ...found.outputs])
-  const { scoring, network: evaluated } = foundScoring(network, whole, targets, loss.name, measured)
+  const measured = graph(step.name, step.inputs, new Map([...step.outputs, ...found.outputs]))
+  const wanted = new Map([[loss.name, step.outputs.get(loss.name)!], ...found.outputs])
+  const { scoring, network: evaluated } = foundScoring(network, measured, targets, loss.name, wanted)
+  const { step: whole, seeds } = seeded(measured)
   const roles: Roles = {
     inputs: network.inputs.map((value) => ({ name: nameOf(value), dtype: value.dtype, shape: [...value.shape] })),
     targets: targets.map((value) => targetInfo(read, network, sort.targets[targets.indexOf(value)]!, value)),
     hyperparameters: sort.rate ? { [nameOf(sort.rate)]: null } : {},
+    ...(seeds === undefined ? {} : { seeds }),
     ...(sort.count ? { stepCount: nameOf(sort.count) } : {}),
     loss: loss.name,
     metrics: found.metrics.filter(({ output }) => scoring.outputs.has(output)),
     statistics: statisticsOf(whole, network, updates),
   }
-  return { step: whole, roles, recipe: recipeOf(model, sort.rate), scoring, network: evaluated }
+  const rateAt = rateBy(model)
+  return {
+    ...{ step: whole, roles, recipe: recipeOf(model, rateAt), scoring, network: kept(evaluated) },
+    ...(rateAt ? { rateAt } : {}),
+  }
 }

@@ -122,6 +122,7 @@ describe.each(Object.keys(models))('%s', (name) => {
 
 it('says what a file is trained with: its own rate, or one that suits its optimizer', async () => {
   expect(modelOf('Adam').recipe.learningRate).toEqual([[0, 0.0625]])
+  expect(modelOf('Adam').rateAt?.(modelOf('Adam').state)).toBe(0.0625)
   expect(modelOf('Adam').signature.hyperparameters).toEqual({})
   expect(modelOf('Adagrad').signature).toMatchObject({ hyperparameters: { eta: null }, stepCount: 'iteration' })
   await expect(run('Adam', newFolder(), { learningRate: [[0, 0.1]] })).rejects.toThrow(
