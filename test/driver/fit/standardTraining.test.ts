@@ -50,10 +50,13 @@ const splits: Readonly<Record<string, Split>> = {
   Adam: { count, columns: { x, target: numbers } },
   Adagrad: { count, columns: { x, wanted: numbers } },
   Nesterov: { count, columns: { x, classes } },
+  autoencoder: { count, columns: { x } },
   'batch norm': { count, columns: { x, classes } },
+  'batch norm inside': { count, columns: { x, classes } },
 }
-/** The file of Adam has a rate of its own. */
-const rateOf = (name: string): Partial<FitConfig> => (name === 'Adam' ? {} : { learningRate: [[0, 0.125]] })
+/** Two files have a rate of their own. */
+const rateOf = (name: string): Partial<FitConfig> =>
+  name === 'Adam' || name === 'autoencoder' ? {} : { learningRate: [[0, 0.125]] }
 
 function newFolder(): string {
   const parent = mkdtempSync(join(tmpdir(), 'rdm-standard-'))
@@ -114,7 +117,7 @@ describe.each(Object.keys(models))('%s', (name) => {
 
   it('two halves that make one update are one batch', async () => {
     // The statistics of a batch norm are those of each half.
-    if (name === 'batch norm') return
+    if (name.startsWith('batch norm')) return
     const result = await run(name, newFolder(), { batchSize: count / 2, accumulate: 2 })
     for (const [key, value] of Object.entries(state)) near([...widen(result.state[key]!).data], value)
   })
@@ -128,6 +131,11 @@ it('says what a file is trained with: its own rate, or one that suits its optimi
   await expect(run('Adam', newFolder(), { learningRate: [[0, 0.1]] })).rejects.toThrow(
     'the training step takes no learning rate, its file fixes it: leave out --lr',
   )
+})
+
+it('says the rate that a step moves by itself, as it is after an epoch', async () => {
+  const { history } = await run('autoencoder', newFolder())
+  expect(history.map(({ learningRate }) => learningRate)).toEqual([0.125, 0.0625, 0.03125, 0.015625])
 })
 
 it('counts right answers where the loss is over classes', async () => {
