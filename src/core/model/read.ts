@@ -143,7 +143,7 @@ export function naming<T>(source: string | undefined, read: () => T): T {
  * The loss of a step whose batch size is fixed, for any: the last batch of a set that is evaluated may be smaller. Read anew, because
  * what is computed from the size is a constant by now. Where the file is right for its own size alone, its loss stays so.
  */
-function openScoring(proto: ModelProto, { roles, network }: FoundRoles): { readonly scoring?: Graph } {
+function openScoring(proto: ModelProto, { roles }: FoundRoles): Partial<Pick<FoundRoles, 'scoring' | 'network'>> {
   const size = roles.inputs[0]!.shape[0]!
   if (!isKnown(size)) return {}
   const open = (graph: GraphProto | null | undefined): GraphProto => ({
@@ -158,10 +158,8 @@ function openScoring(proto: ModelProto, { roles, network }: FoundRoles): { reado
   const trainingInfo = (proto.trainingInfo ?? []).map((info) => ({ ...info, algorithm: open(info.algorithm) }))
   try {
     const read = readTrainingModel({ ...proto, graph: open(proto.graph), trainingInfo })
-    const found = findRoles(read)
-    return found.network === read.inference && network.outputs.size === found.network.outputs.size
-      ? { scoring: found.scoring }
-      : {}
+    const { scoring, network } = findRoles(read)
+    return network === read.inference ? { scoring } : { scoring, network }
   } catch (error) {
     if (error instanceof UserError) return {}
     throw error

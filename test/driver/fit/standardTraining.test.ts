@@ -15,29 +15,10 @@ import {
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { widen } from '../../../src/core/graph/tensor.js'
 import { openModel } from '../../support/runtime.js'
+import { standardFile, standardTraining } from '../../support/standardTraining.js'
 
-interface Fixture {
-  readonly examples: {
-    readonly x: readonly number[]
-    readonly numbers: readonly number[]
-    readonly labels: readonly number[]
-  }
-  readonly models: Readonly<Record<string, TrainedModel>>
-}
-interface TrainedModel {
-  /** The file, in base64. */
-  readonly model: string
-  /** Before each step, over all examples. */
-  readonly losses: readonly number[]
-  /** After the last step, as the network predicts. */
-  readonly last: number
-  readonly state: Readonly<Record<string, readonly number[]>>
-}
-const { examples, models }: Fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/standardTraining/models.json', import.meta.url), 'utf8'),
-)
-const bytesOf = (name: string) => new Uint8Array(Buffer.from(models[name]!.model, 'base64'))
-const modelOf = (name: string) => readTrainableModel(bytesOf(name), `${name}.onnx`)
+const { examples, models } = standardTraining
+const modelOf = (name: string) => readTrainableModel(standardFile(name), `${name}.onnx`)
 
 const floats = (shape: readonly number[], data: readonly number[]): Column => {
   return { kind: 'tensor', dtype: 'float32', shape, data: Float32Array.from(data) }
@@ -92,32 +73,34 @@ describe.each(Object.keys(models))('%s', (name) => {
     for (const [key, value] of Object.entries(state)) near([...widen(result.state[key]!).data], value)
   })
 
-  it('resumed, it ends in the bytes of a run that was never stopped, in the words of its file', async () => {
-    const [whole, parted] = [newFolder(), newFolder()]
-    const config = { batchSize: 5 }
-    await run(name, whole, config)
-    const stopping = new AbortController()
-    const onEvent = (event: FitEvent) => {
-      if (event.event === 'step' && event.step >= 5) stopping.abort()
-    }
-    expect(await run(name, parted, config, { signal: stopping.signal, onEvent })).toMatchObject({
-      reason: 'interrupted',
-    })
-    await run(name, parted, config, { resume: true })
-    const files = (folder: string) =>
-      ['checkpoint.safetensors', 'metrics.jsonl', 'model.onnx'].map((file) =>
-        readFileSync(join(folder, file), 'latin1'),
+  it.runIf(['Adam', 'Adagrad', 'batch norm'].includes(name))(
+    'resumed, it ends in the bytes of a run that was never stopped',
+    async () => {
+      const [whole, parted] = [newFolder(), newFolder()]
+      const config = { batchSize: 5 }
+      await run(name, whole, config)
+      const stopping = new AbortController()
+      const onEvent = (event: FitEvent) => {
+        if (event.event === 'step' && event.step >= 5) stopping.abort()
+      }
+      expect(await run(name, parted, config, { signal: stopping.signal, onEvent })).toMatchObject({
+        reason: 'interrupted',
+      })
+      await run(name, parted, config, { resume: true })
+      const files = (folder: string) =>
+        ['checkpoint.safetensors', 'metrics.jsonl', 'model.onnx'].map((file) =>
+          readFileSync(join(folder, file), 'latin1'),
+        )
+      expect(files(parted)).toEqual(files(whole))
+      const trained = new Uint8Array(readFileSync(join(whole, 'model.onnx')))
+      expect(readTrainableModel(trained).withState(modelOf(name).state)).toEqual(
+        modelOf(name).withState(modelOf(name).state),
       )
-    expect(files(parted)).toEqual(files(whole))
-    const trained = new Uint8Array(readFileSync(join(whole, 'model.onnx')))
-    expect(readTrainableModel(trained).withState(modelOf(name).state)).toEqual(
-      modelOf(name).withState(modelOf(name).state),
-    )
-  })
+    },
+  )
 
-  it('two halves that make one update are one batch', async () => {
-    // The statistics of a batch norm are those of each half.
-    if (name.startsWith('batch norm')) return
+  // The statistics of a batch norm are those of each half.
+  it.skipIf(name.startsWith('batch norm'))('two halves that make one update are one batch', async () => {
     const result = await run(name, newFolder(), { batchSize: count / 2, accumulate: 2 })
     for (const [key, value] of Object.entries(state)) near([...widen(result.state[key]!).data], value)
   })
