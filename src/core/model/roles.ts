@@ -71,8 +71,8 @@ export interface FoundRoles {
 
 const namesOf = (values: readonly Value[]): string => values.map((value) => `'${nameOf(value)}'`).join(', ')
 
-/** Inputs that a value depends on. */
-const inputsBehind = (value: Value): ReadonlySet<Value> =>
+/** A value and all that it depends on, but for other outputs of the same nodes. */
+const valuesBehind = (value: Value): ReadonlySet<Value> =>
   new Set([value, ...ancestors([value]).flatMap(({ inputs }) => inputs.filter((operand) => operand !== undefined))])
 
 const isScalar = ({ shape }: Value): boolean => shape.length < 2 && shape.every((dim) => dim === 1)
@@ -88,7 +88,7 @@ function sorted(step: Graph, network: Graph): Sorted {
   const own = step.inputs.filter((value) => !network.inputs.includes(value))
   const updates = step.nodes.filter(isOptimizer)
   const feeding = (place: number, fits: (value: Value) => boolean): readonly Value[] => {
-    const behind = updates.map(({ inputs }) => inputsBehind(inputs[place]!))
+    const behind = updates.map(({ inputs }) => valuesBehind(inputs[place]!))
     return own.filter((value) => isScalar(value) && fits(value) && behind.some((values) => values.has(value)))
   }
   const rates = feeding(0, ({ dtype }) => isFloat(dtype))
@@ -193,8 +193,8 @@ function targetInfo(step: Graph, network: Graph, target: Value, { shape }: Type)
   const info = { name: nameOf(target), dtype: target.dtype, shape: [...shape] }
   if (isFloat(target.dtype)) return info
   const node = classLoss(step, target)
-  const logits = network.outputs.get('logits')
-  const classes = node ? node.inputs[0]!.shape[1] : logits?.shape.length === 2 ? logits.shape[1] : undefined
+  const logits = shape.length === 1 ? network.outputs.get('logits')?.shape : undefined
+  const classes = node ? node.inputs[0]!.shape[1] : logits?.length === 2 ? logits[1] : undefined
   if (classes === undefined || !isKnown(classes)) return info
   const ignored = node?.attributes.ignore_index
   return { ...info, classes, ...(typeof ignored === 'number' ? { ignored } : {}) }
@@ -290,7 +290,7 @@ function statisticsOf(step: Graph, network: Graph, updates: ReadonlyMap<string, 
 function rateBy({ step }: ReadTrainingModel): FoundRoles['rateAt'] {
   const rate = step.nodes.find(isOptimizer)?.inputs[0]
   if (!rate) return undefined
-  const behind = [...inputsBehind(rate)]
+  const behind = [...valuesBehind(rate)]
   if (behind.some(({ origin }) => origin.kind === 'input')) return undefined
   const parameters = behind.filter(isParameter)
   return (state) => {

@@ -102,8 +102,8 @@ export const Momentum = composite({
       attributes: { alpha: 0.9, beta: 0.1, mode: 'standard', norm_coefficient: 0.01 },
     },
     {
-      inputs: [learningRate(), count(3), normal(2), normal(1), normal(2), normal(1), normal(2), normal(1)],
-      attributes: { alpha: 0.9, beta: 0.1, mode: 'nesterov', norm_coefficient: 0 },
+      inputs: [learningRate(), count(3), normal(3), normal(1), normal(3), normal(1), normal(3), normal(1)],
+      attributes: { alpha: 0.5, beta: 0.75, mode: 'nesterov', norm_coefficient: 0 },
     },
   ],
 })
