@@ -1,9 +1,11 @@
 // Roles that are found in the graph of a step: which they are in odd files, and what is refused in one line.
 import { describe, expect, it } from 'vitest'
+import { evaluate } from '../../../src/core/graph/evaluate.js'
+import { type Numbers, numbers, widen } from '../../../src/core/graph/tensor.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { algorithmOf, graphOf, infoOf, inputOf, refusal, tensorType } from '../../support/brokenModels.js'
 import { edited, type ModelProto, onnx } from '../../support/models.js'
-import { standardFile } from '../../support/standardTraining.js'
+import { standardFile, standardTraining, withDropout } from '../../support/standardTraining.js'
 
 const { INT } = onnx.AttributeProto.AttributeType
 const text = (content: string) => new TextEncoder().encode(content)
@@ -60,16 +62,36 @@ describe('what is found', () => {
     expect(signature.metrics).toEqual([{ name: 'worst', kind: 'mean', output: 'worst' }])
   })
 
-  it('dropout in training mode: the words that it is drawn from', () => {
-    const model = edited(standardFile('Nesterov'), (m) => {
-      graphOf(m).initializer!.push(
-        { name: 'ratio', dataType: 1, floatData: [0.5] },
-        { name: 'on', dataType: 9, int32Data: [1] },
+  it('dropout in training mode: it is drawn from words that are fed, and the gradient goes through the same mask', () => {
+    const model = readTrainableModel(edited(standardFile('Nesterov'), withDropout))
+    expect(model.signature.seeds).toBe('seeds')
+    const { x, labels } = standardTraining.examples
+    const given = new Map<string, Numbers>([
+      ...Object.entries(model.state).map(([name, value]) => [name, widen(value)] as const),
+      ['x', numbers('float32', [12, 3], x)],
+      ['classes', numbers('int64', [12], labels)],
+      ['eta', numbers('float32', [], [1])],
+      ['seeds', numbers('float32', [4], [3, 141, 59, 265])],
+    ])
+    const step = model.graph()
+    const computed = (change: number) => {
+      const bias = given.get('hidden/b')!
+      const moved = numbers(
+        'float32',
+        bias.shape,
+        bias.data.map((value, i) => (i === 1 ? value + change : value)),
       )
-      graphOf(m).node!.splice(2, 0, node('Dropout', ['h', 'ratio', 'on'], ['dropped']))
-      graphOf(m).node![3]!.input![0] = 'dropped'
-    })
-    expect(readTrainableModel(model).signature.seeds).toBe('seeds')
+      return evaluate(step, new Map([...given, ['hidden/b', moved]]))
+    }
+    const lossAt = (change: number) => computed(change).get('loss')!.data[0]!
+    const slope = (lossAt(1e-4) - lossAt(-1e-4)) / 2e-4
+    // Without a velocity yet, X − X_new = R · (G' + alpha · G') with G' = G + norm_coefficient · X.
+    const [before, next] = [given.get('hidden/b')!.data[1]!, computed(0).get('hidden/b.next')!.data[1]!]
+    expect((before - next) / 1.875 - 0.03125 * before).toBeCloseTo(slope, 5)
+    expect(Math.abs(slope)).toBeGreaterThan(1e-3)
+    const first = lossAt(0)
+    given.set('seeds', numbers('float32', [4], [4, 141, 59, 265]))
+    expect(lossAt(0)).not.toBeCloseTo(first, 3)
   })
 })
 

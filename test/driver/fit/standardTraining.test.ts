@@ -14,8 +14,9 @@ import {
 } from 'rdm-onnx'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { widen } from '../../../src/core/graph/tensor.js'
+import { edited } from '../../support/models.js'
 import { openModel } from '../../support/runtime.js'
-import { standardFile, standardTraining } from '../../support/standardTraining.js'
+import { standardFile, standardTraining, withDropout } from '../../support/standardTraining.js'
 
 const { examples, models } = standardTraining
 const modelOf = (name: string) => readTrainableModel(standardFile(name), `${name}.onnx`)
@@ -104,6 +105,20 @@ describe.each(Object.keys(models))('%s', (name) => {
     const result = await run(name, newFolder(), { batchSize: count / 2, accumulate: 2 })
     for (const [key, value] of Object.entries(state)) near([...widen(result.state[key]!).data], value)
   })
+})
+
+it('resumed, dropout of a file drops what it would have dropped, and not in evaluation', async () => {
+  const model = readTrainableModel(edited(standardFile('Nesterov'), withDropout))
+  const [whole, parted] = [newFolder(), newFolder()]
+  const { history } = await run('Nesterov', whole, { batchSize: 5 }, { model })
+  await run('Nesterov', parted, { batchSize: 5, steps: 5 }, { model })
+  await run('Nesterov', parted, { steps: null, batchSize: 5 }, { model, resume: true })
+  const metrics = (folder: string) => readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+  expect(metrics(parted)).toBe(metrics(whole))
+  // At a rate of next to nothing the weights stay, and so does what they predict.
+  const still = await run('Nesterov', newFolder(), { learningRate: [[0, 1e-9]] }, { model })
+  near([still.history.at(-1)!.testLoss], [models.Nesterov!.losses[0]!])
+  expect(history.at(-1)!.testLoss).not.toBeCloseTo(models.Nesterov!.losses[0]!, 2)
 })
 
 it('says what a file is trained with: its own rate, or one that suits its optimizer', async () => {
