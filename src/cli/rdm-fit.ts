@@ -220,7 +220,7 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
   if (!flags.explain && flags.data === undefined) throw new UserError('which data? Give their folder with --data')
   const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
   const overrides = overridesOf(flags)
-  checkRate(model.signature, overrides)
+  checkRate(model, overrides)
   const config = newConfig(model.recipe, overrides)
   const data = flags.explain ? undefined : await readDataset(flags.data!, { holdOut: flags.holdOut })
   await reporting(reporterFor(flags, ''), async (signal, onEvent) => {

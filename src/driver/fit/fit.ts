@@ -70,7 +70,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const resume = options.resume ?? false
   const data = withColumns(options.data)
   const { model, dataPath, config: overrides = {} } = options
-  checkRate(model.signature, overrides)
+  checkRate(model, overrides)
   // A run that goes on knows its own inputs, and has its folder.
   const checked = resume ? undefined : checkData(model, data, overrides.inputs)
   await ensureFolder(folder, resume)

@@ -1,6 +1,7 @@
 // The hyperparameters of each step: the learning rate by its schedule, the others as the step says or as the user sets them.
 
 import { UserError } from '../../core/errors.js'
+import type { TrainableModel } from '../../core/model/trainable.js'
 import { type Position, type Schedule, valueAt } from '../../core/training/schedule.js'
 import type { StepSignature } from '../../core/training/signature.js'
 import type { FitConfig, FitOverrides } from './config.js'
@@ -8,12 +9,13 @@ import type { FitConfig, FitOverrides } from './config.js'
 /** Hyperparameter → how it goes through the run. */
 export type Hyperparameters = Readonly<Record<string, Schedule>>
 
-/** @throws UserError for a learning rate that a user gives to a step that takes none */
+/** @throws UserError for a learning rate that a user gives to a step that takes none, and that is not what its file says */
 export function checkRate(
-  { hyperparameters }: Pick<StepSignature, 'hyperparameters'>,
+  { signature, recipe }: Pick<TrainableModel, 'signature' | 'recipe'>,
   { learningRate }: Pick<FitOverrides, 'learningRate'>,
 ): void {
-  if (learningRate !== undefined && !Object.values(hyperparameters).includes(null))
+  if (learningRate === undefined || Object.values(signature.hyperparameters).includes(null)) return
+  if (JSON.stringify(learningRate) !== JSON.stringify(recipe.learningRate))
     throw new UserError('the training step takes no learning rate, its file fixes it: leave out --lr')
 }
 
