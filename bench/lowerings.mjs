@@ -1,6 +1,7 @@
 // Candidate ways to write a training primitive in standard operators, timed side by side in ONNX Runtime on the CPU:
 // `npm run bench:lowerings`. Each round runs every candidate once, so that a slow moment of the machine falls on all of them;
-// the table gives medians in ms and the ratio to the one that target `portable` uses.
+// the table gives medians in ms and the ratio to the one that target `portable` uses. `node bench/lowerings.mjs pool` times the studies
+// with that in their name, and keeps no figures.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
@@ -31,6 +32,7 @@ import {
   transpose,
   where,
 } from 'rdm-onnx'
+import { poolings } from './poolings.mjs'
 
 const BATCH = 128
 const ROUNDS = 15
@@ -128,7 +130,9 @@ const studies = [
       },
     },
   },
+  ...poolings,
 ]
+const [wanted = ''] = process.argv.slice(2)
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 
@@ -148,7 +152,7 @@ async function open(build, shapes) {
 }
 
 const results = []
-for (const { name, inputs, candidates } of studies) {
+for (const { name, inputs, candidates } of studies.filter(({ name }) => name.includes(wanted))) {
   const feeds = Object.fromEntries(
     Object.entries(inputs).map(([key, shape]) => {
       const size = shape.reduce((a, b) => a * b, 1)
@@ -193,9 +197,11 @@ for (const { name, inputs, candidates } of studies) {
     await session.release()
   }
 }
-mkdirSync(new URL('results', import.meta.url), { recursive: true })
-const machine = { cpu: cpus()[0].model, threads, node: process.version }
-writeFileSync(
-  new URL('results/lowerings.json', import.meta.url),
-  `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), machine, batch: BATCH, results }, null, 2)}\n`,
-)
+if (wanted === '') {
+  mkdirSync(new URL('results', import.meta.url), { recursive: true })
+  const machine = { cpu: cpus()[0].model, threads, node: process.version }
+  writeFileSync(
+    new URL('results/lowerings.json', import.meta.url),
+    `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), machine, batch: BATCH, results }, null, 2)}\n`,
+  )
+}

@@ -9,6 +9,7 @@ import { type Schedule, scheduleText } from '../core/training/schedule.js'
 import { readDataset } from '../driver/data/readers.js'
 import { type FitOverrides, newConfig } from '../driver/fit/config.js'
 import { fit } from '../driver/fit/fit.js'
+import { checkRate } from '../driver/fit/hyperparameters.js'
 import { readRunInfo, runFiles } from '../driver/run/runFolder.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
 import { seedList } from '../study/text.js'
@@ -218,7 +219,9 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
   if (training) throw new UserError(`${option} trains nothing: leave out --${training}`)
   if (!flags.explain && flags.data === undefined) throw new UserError('which data? Give their folder with --data')
   const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
-  const config = newConfig(model.recipe, overridesOf(flags))
+  const overrides = overridesOf(flags)
+  checkRate(model, overrides)
+  const config = newConfig(model.recipe, overrides)
   const data = flags.explain ? undefined : await readDataset(flags.data!, { holdOut: flags.holdOut })
   await reporting(reporterFor(flags, ''), async (signal, onEvent) => {
     const options = { model, config, json: flags.json ?? false, signal, onEvent }

@@ -61,6 +61,7 @@ export const ONNX_DOMAIN = ''
 export const TRAINING_DOMAIN = 'rdm.training'
 /** Operators that ONNX tries out: composites here, whose bodies are what is written. */
 export const PREVIEW_DOMAIN = 'ai.onnx.preview'
+export const PREVIEW_TRAINING_DOMAIN = 'ai.onnx.preview.training'
 
 export interface GradientContext<A> {
   readonly inputs: readonly Value[]

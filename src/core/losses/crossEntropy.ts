@@ -74,7 +74,7 @@ export const crossEntropy =
 const errorOf = (correct: Value): Metric => ({ name: 'error', kind: 'right', output: 'correct', value: correct })
 
 /** How many were classified right, int64 []. */
-function hits(logits: Value, labels: Value): Value {
+export function hits(logits: Value, labels: Value): Value {
   const predicted = scope('accuracy.predicted', () => argMax(logits, 1, { keepdims: 0 }))
   const right = scope('accuracy.hits', () => cast(equal(predicted, labels), 'int64'))
   return scope('accuracy.correct', () => total(right))

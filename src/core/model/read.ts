@@ -13,14 +13,17 @@ import { domainOf } from '../onnx/opsets.js'
 import type { TensorInfo } from '../onnx/signature.js'
 import { inferenceBytes, withStateBytes } from '../onnx/stateBytes.js'
 import { decodeModel, encodeModel, tensorToProto, withConstants } from '../onnx/tensors.js'
-import { readTrainingModel } from '../onnx/trainingInfo.js'
+import { type ReadTrainingModel, readTrainingModel } from '../onnx/trainingInfo.js'
 import { writeModel } from '../onnx/write.js'
 import { SEEDS } from '../ops/dropout.js'
+import { portable } from '../targets/portable/index.js'
+import { expandPrimitives } from '../targets/target.js'
 import type { Roles, StepSignature } from '../training/signature.js'
 import { multiplyAdds } from './cost.js'
 import { seededInitialization } from './initialization.js'
 import { fromBase64, keys, readMetadata, stepMetadata } from './metadata.js'
-import { paperRecipe } from './recipe.js'
+import { paperRecipe, type Recipe } from './recipe.js'
+import { type FoundRoles, findRoles } from './roles.js'
 import type { EncodeOptions, TrainableModel } from './trainable.js'
 import * as version1 from './version1.js'
 import { exportGraph, parametersAsInputs } from './write.js'
@@ -42,12 +45,13 @@ const scalar = (name: string, dtype: TensorInfo['dtype'] = 'float32'): TensorInf
 /** Checks that a step is what its signature says, and that everything that it takes has a role. */
 function checkSignature(step: Graph, roles: Roles): void {
   const inputs = new Map(step.inputs.map((value) => [nameOf(value), value]))
-  const { gates, seeds } = roles
+  const { gates, seeds, stepCount } = roles
   const fed: TensorInfo[] = [
     ...roles.inputs,
     ...roles.targets,
     ...Object.keys(roles.hyperparameters).map((name) => scalar(name)),
     ...(gates ? [{ name: gates.name, dtype: 'float32', shape: [gates.survival.length] } as const] : []),
+    ...(stepCount === undefined ? [] : [scalar(stepCount, 'int64')]),
     ...(seeds === undefined ? [] : [{ name: seeds, dtype: 'float32', shape: [SEEDS] } as const]),
   ]
   for (const info of fed) requireRole(inputs.get(info.name), 'input', info)
@@ -136,6 +140,61 @@ export function naming<T>(source: string | undefined, read: () => T): T {
 }
 
 /**
+ * The loss of a step whose batch size is fixed, for any: the last batch of a set that is evaluated may be smaller. Read anew, because
+ * what is computed from the size is a constant by now. Where the file is right for its own size alone, its loss stays so.
+ */
+function openScoring(proto: ModelProto, { roles }: FoundRoles): Partial<Pick<FoundRoles, 'scoring' | 'network'>> {
+  const size = roles.inputs[0]!.shape[0]!
+  if (!isKnown(size)) return {}
+  const open = (graph: GraphProto | null | undefined): GraphProto => ({
+    ...graph,
+    input: (graph?.input ?? []).map((info) => {
+      const [first, ...rest] = info.type?.tensorType?.shape?.dim ?? []
+      if (Number(first?.dimValue) !== size) return info
+      const tensorType = { ...info.type?.tensorType, shape: { dim: [{ dimParam: 'batch' }, ...rest] } }
+      return { ...info, type: { ...info.type, tensorType } }
+    }),
+  })
+  const trainingInfo = (proto.trainingInfo ?? []).map((info) => ({ ...info, algorithm: open(info.algorithm) }))
+  try {
+    const read = readTrainingModel({ ...proto, graph: open(proto.graph), trainingInfo })
+    const { scoring, network } = findRoles(read)
+    return network === read.inference ? { scoring } : { scoring, network }
+  } catch (error) {
+    if (error instanceof UserError) return {}
+    throw error
+  }
+}
+
+/** A step with its roles, as its file says them or as they are found. */
+interface WithRoles extends ReadTrainingModel {
+  readonly roles: Roles
+  readonly recipe: Recipe
+  /** The loss by itself; undefined where only the file can say it. */
+  readonly scoring: Graph | undefined
+  /** What predicts in evaluation. */
+  readonly network: Graph
+  readonly rateAt?: FoundRoles['rateAt']
+}
+
+function withRoles(
+  proto: ModelProto,
+  read: ReadTrainingModel,
+  said: Roles | undefined,
+  named: version1.StepNames | undefined,
+): WithRoles {
+  const usual = { recipe: paperRecipe, network: read.inference }
+  if (said) return { ...read, ...usual, roles: said, scoring: undefined }
+  const model = { ...read, step: version1.today(read.step) }
+  if (!named) {
+    const found = findRoles(model)
+    return { ...model, ...found, ...openScoring(proto, found) }
+  }
+  const roles = version1.rolesByNames(model, named)
+  return { ...model, ...usual, roles, scoring: version1.scoring(model.inference, roles) }
+}
+
+/**
  * Reads and validates an ONNX file with training information.
  * @param source the file's name, for messages
  * @throws UserError in one line: not ONNX, training information missing or broken, a type that does not fit
@@ -147,8 +206,8 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
     const said = readMetadata(properties, keys.signature)
     const defaults = new Set(Object.keys(said?.hyperparameters ?? {}))
     const read = readTrainingModel(proto, { defaults, operators: version1.operators })
-    const model = { ...read, step: said ? read.step : version1.today(read.step) }
-    const roles = said ?? version1.rolesByNames(model, readMetadata(properties, keys.step))
+    const scoring = readMetadata(properties, keys.loss)
+    const { roles, recipe, ...model } = withRoles(proto, read, said, readMetadata(properties, keys.step))
     checkSignature(model.step, roles)
     const updates = Object.fromEntries([...model.updates].map(([name, output]) => [output, name]))
     const signature: StepSignature = { ...roles, updates }
@@ -170,24 +229,28 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       const proto = writeModel({ graph, weights: model.weights, metadata, innerTypes: false })
       return encodeModel(withConstants(proto, options.constants ?? {}))
     }
-    const scoring = readMetadata(properties, keys.loss)
-    const scoringOfVersion1 = (network: Graph, roles: Roles) =>
-      said === undefined ? exportGraph(version1.scoring(network, roles)) : undefined
     return {
       graph: stepGraph,
-      network: () => parametersAsInputs(model.inference, model.inference.parameters.filter(isState)),
+      network: () => parametersAsInputs(model.network, model.network.parameters.filter(isState)),
       encode,
       step: (target, batch) => encode(target.lower(stepGraph(batch))),
       state,
       signature,
-      scoring: scoring === undefined ? scoringOfVersion1(model.inference, signature) : fromBase64(scoring),
-      recipe: readMetadata(properties, keys.recipe) ?? paperRecipe,
+      scoring: scoring === undefined ? model.scoring && exportGraph(model.scoring) : fromBase64(scoring),
+      recipe: readMetadata(properties, keys.recipe) ?? recipe,
       withState(given) {
         checkState(state, given)
         return withStateBytes(bytes, given)
       },
       inference(given) {
         checkState(state, given)
+        if (model.network !== model.inference)
+          return encodeModel(
+            writeModel({
+              graph: expandPrimitives(model.network, portable),
+              weights: new Map([...model.weights, ...Object.entries(given)]),
+            }),
+          )
         const called = calledFunctions(proto)
         return inferenceBytes(bytes, given, (index) => called.has(proto.functions[index]!))
       },
@@ -196,6 +259,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
           const { graph, initial } = seededInitialization(model, seed)
           return { model: encodeModel(writeModel({ graph, weights: new Map() })), initial }
         }),
+      ...(model.rateAt ? { rateAt: model.rateAt } : {}),
       ...(isKnown(symbol) ? { fixedBatch: symbol } : {}),
       multiplyAdds: multiplyAdds(model.inference),
       fingerprint: fingerprintOf(proto, state),

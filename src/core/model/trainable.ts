@@ -36,6 +36,8 @@ export interface TrainableModel {
   readonly scoring: Uint8Array | undefined
   /** How the file says that it wants to be trained. */
   readonly recipe: Recipe
+  /** The learning rate, where the file fixes it: by the state, which a step may move. */
+  rateAt?(state: Tensors): number
   /** The same model file, inference graph and training information, with these state values in place of its own. */
   withState(state: Tensors): Uint8Array
   /** The inference graph alone with these weights as constants. */

@@ -47,22 +47,15 @@ export const namesSchema = z.strictObject({
 })
 export type StepNames = Readonly<z.infer<typeof namesSchema>>
 
-/** The names that steps had where a file does not say them. */
-const usualNames = (inference: Graph): StepNames => {
-  const images = inference.inputs.find(({ dtype, shape }) => dtype === 'uint8' && shape.length === 4)
-  const name = images ? nameOf(images) : 'images'
-  return { images: name, labels: 'labels', learningRate: LEARNING_RATE, loss: 'loss', correct: 'correct' }
-}
-
 /**
- * The roles of a step whose file says names alone, or nothing.
+ * The roles of a step whose file says names alone.
  * @throws UserError for a network without logits, which version one did not have
  */
 export function rolesByNames(
   { step, inference, updates }: Pick<ReadTrainingModel, 'step' | 'inference' | 'updates'>,
-  named: StepNames | undefined,
+  named: StepNames,
 ): Roles {
-  const { images, labels, learningRate, loss, correct, gates } = named ?? usualNames(inference)
+  const { images, labels, learningRate, loss, correct, gates } = named
   const logits = inference.outputs.get('logits')
   const classes = logits?.shape.length === 2 ? logits.shape[1] : undefined
   if (classes === undefined || !isKnown(classes))

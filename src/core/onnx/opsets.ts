@@ -3,7 +3,7 @@
 import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
-import { isBody, ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
+import { isBody, ONNX_DOMAIN, PREVIEW_TRAINING_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
 import { toNumber } from './tensors.js'
 
 /** The version of ONNX's own operators that the records speak, and that is written unless another is asked for. */
@@ -19,6 +19,7 @@ export const OTHER_VERSION = 1
  */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
   [ONNX_DOMAIN]: { from: 6, to: 28, advice: `convert the model to opset ${OPSET}` },
+  [PREVIEW_TRAINING_DOMAIN]: { from: 1, to: 1, advice: 'export the model with the version that is known here' },
   [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
 

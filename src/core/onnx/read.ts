@@ -11,6 +11,7 @@ import {
   type Body,
   ONNX_DOMAIN,
   type Operator,
+  PREVIEW_TRAINING_DOMAIN,
   TRAINING_DOMAIN,
   type Type,
 } from '../graph/operator.js'
@@ -20,6 +21,7 @@ import { apply, constantTensor, input, parameter, rootScope, type Value, withDef
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
+import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
 import { checkOpsets, domainOf, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -36,9 +38,9 @@ import { settingsOf } from './weights.js'
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
  * means to fill our memory (functions that call each other double at each level) or to take our time (each graph inside a
- * node has to be told apart from all that stands around it).
+ * node has to be told apart from all that stands around it; gradients of gradients grow as fast).
  */
-const limits = { depth: 32, inlined: 100_000, bodies: 100 }
+const limits = { depth: 32, inlined: 100_000, bodies: 100, derived: 100_000 }
 
 /** The operator that a node calls; a training primitive's name ends where its variant begins (`ConvWeightGrad_k3x3`). */
 function operatorOf(domain: string, opType: string, others: readonly Operator[] = []): Operator | undefined {
@@ -90,6 +92,7 @@ export class GraphReader {
   private readonly functions: ReadonlyMap<string, FunctionProto>
   private readonly version: number
   private inlined = 0
+  private derived = 0
   private bodies = 0
   /** Tensors that were read before: a body is read at each call, its tensors once. */
   private readonly tensors = new Map<object, Value>()
@@ -97,6 +100,8 @@ export class GraphReader {
   private settings: ReadonlySet<string> = new Set()
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
+  /** What a Gradient is the derivative of, and its name. */
+  readonly losses = new Map<Value, string>()
 
   constructor(
     functions: readonly FunctionProto[],
@@ -307,6 +312,7 @@ export class GraphReader {
     const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
     if (domain === ONNX_DOMAIN && opType === 'Constant')
       return [this.readConstant(attributes, node.output?.[0] ?? '', frame)]
+    if (domain === PREVIEW_TRAINING_DOMAIN && opType === GRADIENT) return this.derive(inputs, attributes, frame)
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
       const named = (node.output ?? []).filter((output) => output !== '').length
@@ -327,6 +333,20 @@ export class GraphReader {
     throw new UserError(
       `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name`,
     )
+  }
+
+  /** Of a Gradient: the backward pass through the nodes that it names. */
+  private derive(
+    inputs: readonly (Value | undefined)[],
+    attributes: readonly AttributeProto[],
+    frame: Frame,
+  ): readonly Value[] {
+    const call = gradientCall(readAttributes(attributes, gradientRecord), frame.values)
+    this.derived += gradientSize(call)
+    if (this.derived > limits.derived)
+      throw new UserError(`gradients go through more than ${limits.derived} nodes; expected a smaller model`)
+    this.losses.set(call.y.value, call.y.name)
+    return gradientAt(call, inputs)
   }
 
   private readConstant(attributes: readonly AttributeProto[], name: string, frame: Frame): Value {

@@ -28,6 +28,8 @@ export interface ReadTrainingModel extends ReadModel {
   readonly updates: ReadonlyMap<string, string>
   /** Initializer → output of the initialization that is its first value. */
   readonly initial: ReadonlyMap<string, string>
+  /** What the step says that it is a derivative of (ONNX's Gradient), and its name. */
+  readonly losses: ReadonlyMap<Value, string>
 }
 
 type Bindings = readonly onnxProto.onnx.IStringStringEntryProto[] | null | undefined
@@ -135,5 +137,6 @@ export function readTrainingModel(
     updates,
     initial,
     weights: reader.weights,
+    losses: reader.losses,
   }
 }

@@ -4,14 +4,24 @@
 
 import { UserError } from '../errors.js'
 import { ancestors, type Graph } from '../graph/graph.js'
-import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator, PREVIEW_DOMAIN } from '../graph/operator.js'
+import {
+  type Body,
+  isBody,
+  type OlderForm,
+  ONNX_DOMAIN,
+  type Operator,
+  PREVIEW_DOMAIN,
+  PREVIEW_TRAINING_DOMAIN,
+} from '../graph/operator.js'
 import { rebuild, rewrite, rewriteOutputs } from '../graph/rewrite.js'
 import { apply, constant, GraphError, type Node, requireConstant, type Value } from '../graph/value.js'
 import { type AttributeProto, AttributeType } from './protos.js'
 import { toNumber } from './tensors.js'
 
+const isPreview = (domain: string): boolean => domain === PREVIEW_DOMAIN || domain === PREVIEW_TRAINING_DOMAIN
+
 const isLater = ({ domain, since }: Operator, version: number): boolean =>
-  domain === PREVIEW_DOMAIN || (domain === ONNX_DOMAIN && version < since)
+  isPreview(domain) || (domain === ONNX_DOMAIN && version < since)
 
 /** Whether a version of ONNX's operators has no more what others make up. */
 const isGone = ({ domain, until, body }: Operator, version: number): boolean =>

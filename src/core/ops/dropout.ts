@@ -32,13 +32,13 @@ import { slice } from './slice.js'
 const dropoutAttributes = { seed: optional('int') }
 
 const isOff = (value: Value | undefined): boolean => knownIn(value)?.[0] === 0
-/** Whether a node never drops: not in training mode, or a ratio of 0. */
-const neverDrops = (ratio: Value | undefined, training: Value | undefined): boolean =>
+/** Whether a Dropout of these operands never drops: not in training mode, or a ratio of 0. */
+export const neverDrops = (ratio: Value | undefined, training: Value | undefined): boolean =>
   !training || isOff(training) || isOff(ratio)
 
 /**
- * x as it is, in inference; training multiplies it with a mask. A second output says what was kept: everything. Where only the run
- * knows `training_mode`, a runtime drops by numbers of its own, and the reference refuses to.
+ * x as it is, in inference; training multiplies it with a mask. A second output says what was kept: everything. With
+ * `training_mode` a runtime drops by numbers of its own, and the reference refuses to.
  */
 export const Dropout: Operator<typeof dropoutAttributes> = operator({
   name: 'Dropout',
@@ -64,10 +64,8 @@ export const Dropout: Operator<typeof dropoutAttributes> = operator({
   arity: [1, 3],
   requiredOutputs: 1,
   differentiable: { inputs: [0], outputs: [0] },
-  infer([x, ratio, training]) {
+  infer([x]) {
     if (!isFloat(x!.dtype)) throw new GraphError('needs a floating-point input')
-    if (!neverDrops(ratio, training) && knownIn(training))
-      throw new GraphError('training_mode belongs to the training step: leave it out, or false')
     return [x!, { dtype: 'bool', shape: x!.shape }]
   },
   gradient: {

@@ -30,6 +30,7 @@ import * as matmul from './matmul.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
+import * as previewTraining from './previewTraining.js'
 import * as product from './product.js'
 import * as quantize from './quantize.js'
 import * as quantizedProducts from './quantizedProducts.js'
@@ -81,6 +82,7 @@ const families = [
   normalization,
   pad,
   pool,
+  previewTraining,
   product,
   quantize,
   quantizedProducts,
@@ -152,6 +154,7 @@ export * from './matmul.js'
 export * from './normalization.js'
 export * from './pad.js'
 export * from './pool.js'
+export * from './previewTraining.js'
 export * from './product.js'
 export * from './quantize.js'
 export * from './quantizedProducts.js'

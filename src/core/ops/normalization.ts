@@ -114,7 +114,7 @@ export const BatchNormalization: Operator<typeof batchNormAttributes> = operator
   },
   attributes: batchNormAttributes,
   arity: [5, 5],
-  requiredOutputs: 1,
+  // Runtimes want all of what training gives, used or not.
   differentiable: { outputs: [0] },
   infer([x, ...vectors], { training_mode }) {
     checkChannels(x!, vectors)

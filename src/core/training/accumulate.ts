@@ -17,8 +17,8 @@ export interface AccumulatedStep {
   readonly added: readonly Value[]
 }
 
-/** The weight that a gradient is of, by where it stands. */
-const weightOf = ({ scope }: Node): string => /^update\/([^/]+)/.exec(scope)?.[1] ?? scope
+/** The weight that a gradient is of, by where it stands: as it was made, or by the name of its node in a file. */
+const weightOf = ({ scope }: Node): string => /^update\/(.+?)(\/WeightGradient(_\d+)?)?$/.exec(scope)?.[1] ?? scope
 
 /**
  * @param step a training step, its state as inputs

@@ -42,6 +42,8 @@ export const rolesSchema = z.strictObject({
   seeds: name.optional(),
   /** Input, float32 [], where several batches make one update: 1/batches at the step that updates, else 0. */
   updateShare: name.optional(),
+  /** Input, int64 []: how many updates there were, 0 at the first step. */
+  stepCount: name.optional(),
   /** Output, float32 []: the mean over the batch, before the update. */
   loss: name,
   metrics: z.array(metricSchema),

@@ -1,7 +1,7 @@
 // How good a model is on a whole split: forward by a predictor, loss and metrics by the graph of the loss.
 
 import { UserError } from '../../core/errors.js'
-import { elementsOf, type Tensor, type Tensors, tensorOf } from '../../core/graph/tensor.js'
+import { elementsOf, type Tensor, type Tensors, tensor, tensorOf, widen } from '../../core/graph/tensor.js'
 import type { TestAugment } from '../../core/model/recipe.js'
 import type { BatchSource } from '../data/batchSource.js'
 import type { Predictor } from './predictor.js'
@@ -77,6 +77,11 @@ function padded(value: Tensor, batch: number): Tensor {
   return tensorOf(value.dtype, [batch, ...rest], rows)
 }
 
+const meanOf = (value: Tensor): Tensor => {
+  const { dtype, data } = widen(value)
+  return tensor(dtype, [], [data.reduce((sum, each) => sum + each, 0) / data.length])
+}
+
 /** An output with a row for each example; what was filled in is cut off. Scalars stay as they are. */
 function ofExamples(
   value: Tensor,
@@ -85,6 +90,8 @@ function ofExamples(
   steps: number | undefined,
   fixedBatch: number | undefined,
 ): Tensor {
+  // A number of each batch, all of one size: a mean over its examples, or what follows from the weights alone.
+  if (steps !== undefined && value.shape.length === 1) return meanOf(value)
   const rows = steps === undefined ? value : flat(value)
   if (rows.shape.length === 0) return rows
   const [count, ...rest] = rows.shape as readonly [number, ...number[]]

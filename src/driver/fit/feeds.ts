@@ -91,7 +91,13 @@ export class Feeds {
     return updates ? 1 / (place + 1) : 0
   }
 
-  /** Hyperparameters, gates and seeds; in a loop each with a row a step. */
+  /** How many updates there were before a step of an epoch. */
+  #updatesBefore(epoch: number, epochStep: number): number {
+    const { source, accumulate = 1 } = this.#options
+    return epoch * Math.ceil(source.stepsPerEpoch / accumulate) + Math.floor(epochStep / accumulate)
+  }
+
+  /** Hyperparameters, counts, gates and seeds; in a loop each with a row a step. */
   #scalars({ epoch, epochStep, steps }: Place): Tensors {
     const { signature, source, hyperparameters, seed, totalSteps, stepsPerRun } = this.#options
     const { stepsPerEpoch } = source
@@ -110,12 +116,18 @@ export class Feeds {
         ),
       ]),
     )
-    const { gates, seeds, updateShare } = signature
+    const { gates, seeds, updateShare, stepCount } = signature
     if (updateShare !== undefined)
       tensors[updateShare] = tensor(
         'float32',
         shapeOf([]),
         all.map((at) => this.#shareAt(at)),
+      )
+    if (stepCount !== undefined)
+      tensors[stepCount] = tensor(
+        'int64',
+        shapeOf([]),
+        all.map((at) => this.#updatesBefore(epoch, at)),
       )
     if (gates) {
       const rows = all.flatMap((at) => {

@@ -21,7 +21,7 @@ import type { StepPlan } from '../targets/index.js'
 import { type FitConfig, type FitOverrides, stepsPerRunOf } from './config.js'
 import type { EndReason, FitEvent } from './events.js'
 import { Feeds } from './feeds.js'
-import { hyperparametersOf } from './hyperparameters.js'
+import { checkRate, hyperparametersOf } from './hyperparameters.js'
 import { Run } from './run.js'
 
 export interface FitOptions {
@@ -70,6 +70,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const resume = options.resume ?? false
   const data = withColumns(options.data)
   const { model, dataPath, config: overrides = {} } = options
+  checkRate(model, overrides)
   // A run that goes on knows its own inputs, and has its folder.
   const checked = resume ? undefined : checkData(model, data, overrides.inputs)
   await ensureFolder(folder, resume)

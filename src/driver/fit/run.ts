@@ -204,7 +204,7 @@ export class Run {
     return {
       epoch,
       step,
-      learningRate: this.#learningRate(epoch),
+      learningRate: options.model.rateAt?.(state) ?? this.#learningRate(epoch),
       loss: means.loss,
       ...apart(means.scores),
       testLoss: result.loss,
@@ -214,7 +214,7 @@ export class Run {
     }
   }
 
-  /** At the beginning of an epoch. */
+  /** At the beginning of an epoch, by the schedule. */
   #learningRate(epoch: number): number {
     const { totalSteps, source } = this.#parts
     const { stepsPerEpoch } = source

@@ -42,7 +42,7 @@ function drawn({ dtype, shape, classes }: TargetInfo, batch: number, random: Ran
 
 function someBatch({ signature, state }: TrainableModel, batch: number): Tensors {
   const random = randomStream(1, 'comparison')
-  const { inputs, targets, hyperparameters, gates, seeds, updateShare } = signature
+  const { inputs, targets, hyperparameters, gates, seeds, updateShare, stepCount } = signature
   const feeds: Record<string, Tensor> = { ...state }
   for (const info of [...inputs, ...targets]) feeds[info.name] = drawn(info, batch, random)
   for (const [name, value] of Object.entries(hyperparameters)) feeds[name] = tensor('float32', [], [value ?? 0.1])
@@ -53,6 +53,7 @@ function someBatch({ signature, state }: TrainableModel, batch: number): Tensors
       gates.survival.map(() => 1),
     )
   if (updateShare !== undefined) feeds[updateShare] = tensor('float32', [], [1])
+  if (stepCount !== undefined) feeds[stepCount] = tensor('int64', [], [1])
   if (seeds !== undefined) feeds[seeds] = tensor('float32', [SEEDS], [1, 2, 3, 4])
   return feeds
 }

@@ -16,6 +16,7 @@ export const epochMetricsSchema = z.strictObject({
   epoch: count,
   /** Steps done in all when the epoch ended. */
   step: count,
+  /** At its beginning; of a model that moves its own rate, after it. */
   learningRate: z.number(),
   /** Over the epoch's batches, each before the step that it led to. */
   loss: z.number(),
