@@ -1,6 +1,7 @@
 // docs/conformance.md.
 
 import { operators } from '../dist/src/core/ops/index.js'
+import { inOnnxAd, differentiable as ofOnnxAd } from './onnxAd.mjs'
 
 /** Reasons by their kind: names and numbers left out. */
 const kinds = [
@@ -55,7 +56,7 @@ export function pageOf(suites, networks) {
   const rows = own.map((operator) => {
     const tests = node.filter(({ operators: used }) => used?.size === 1 && used.has(operator.name))
     const right = tests.filter(({ verdict }) => verdict === 'right').length
-    return `| ${operator.name} | ${definitionOf(operator)} | ${olderOf(operator)} | ${tests.length > 0 ? `${right} of ${tests.length}` : ''} | ${gradientOf(operator)} |`
+    return `| ${operator.name} | ${definitionOf(operator)} | ${olderOf(operator)} | ${tests.length > 0 ? `${right} of ${tests.length}` : ''} | ${gradientOf(operator)} | ${inOnnxAd(operator.name)} |`
   })
   const refused = suites.flatMap(({ results }) => results.filter(({ verdict }) => verdict === 'refused'))
   const reasons = counted(refused.map(({ why }) => kindOf(why))).map(
@@ -100,9 +101,11 @@ operators whose definition is followed; versions before and after it that change
 **older forms** are those of versions that said it otherwise, each up to the version named. **tests** are those node tests whose model is the operator alone. **gradient**: \`yes\`, a rule of its own; \`through its body\`, from the
 operators that make it up; \`zero\`, nothing flows back (it is constant almost everywhere, or gives whole numbers). Each gradient is
 tested against central differences in float64, in ONNX Runtime, and against PyTorch's where PyTorch has the operator.
+BatchNormalization and Dropout have theirs in training mode too. **onnx-ad** is the Python package of that name, version 0.3.0, which differentiates
+${ofOnnxAd.length} of them: by a rule, through the specification's body, written out in others, or as zero.
 
-| operator | definition | older forms | tests | gradient |
-| --- | --- | --- | --- | --- |
+| operator | definition | older forms | tests | gradient | onnx-ad |
+| --- | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 `
 }

@@ -128,7 +128,7 @@ export function gradients(
   if (!seed && y.shape.length > 0) {
     throw new GraphError(`gradients: needs a scalar, got ${formatType(y)}; sum it, or give the gradient at y as seed`)
   }
-  if (seed && (seed.dtype !== y.dtype || !sameShape(seed.shape, y.shape))) {
+  if (seed && (seed.dtype !== y.dtype || !unifyShapes(seed.shape, y.shape))) {
     throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
   }
   const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, recompute ? { recompute } : {})

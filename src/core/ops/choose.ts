@@ -6,9 +6,9 @@ import { fixed, held, normal } from '../graph/sample.js'
 import { type Shape, sizeOf, stridesOf, unknownDim } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, GraphError } from '../graph/value.js'
-import { gather, nonZero } from './indexing.js'
+import { addSlices, gather, nonZero } from './indexing.js'
 import { select } from './reference.js'
-import { requireAxes, reshape } from './shape.js'
+import { requireAxes, reshape, reshapeAs } from './shape.js'
 
 /** The slices of x along an axis, or the elements without one, whose condition is true. */
 export const Compress = composite({
@@ -48,15 +48,17 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return at < 0 ? 0 : a[at]! < b[at]! ? -1 : 1
 }
 
+const uniqueAttributes = { axis: optional('int'), sorted: int(1) }
+
 /**
  * The distinct elements, or slices along an axis, in ascending order or that of their first places; then the first place of
  * each, which of them each element is, and how often each comes.
  */
-export const Unique = operator({
+export const Unique: Operator<typeof uniqueAttributes> = operator({
   name: 'Unique',
   domain: ONNX_DOMAIN,
   since: 11,
-  attributes: { axis: optional('int'), sorted: int(1) },
+  attributes: uniqueAttributes,
   arity: [1, 1],
   requiredOutputs: 1,
   infer([x], { axis }) {
@@ -72,7 +74,14 @@ export const Unique = operator({
       { dtype: 'int64', shape: [count] },
     ]
   },
-  gradient: { forbidden: 'how many values are distinct jumps; take them out of the graph that trains' },
+  differentiable: { outputs: [0] },
+  // Of equal slices the first has come out; PyTorch's unique has no gradient.
+  gradient: {
+    rule({ grad, inputs: [x], outputs: [, first], attributes: { axis } }) {
+      if (axis === undefined) return [reshapeAs(addSlices(grad, first!, reshape(x!, [-1]), 0), x!)]
+      return [addSlices(grad, first!, x!, requireAxes([axis], x!.shape.length)[0]!)]
+    },
+  },
   evaluate([x], { axis, sorted }) {
     const flat = axis === undefined ? numbers(x!.dtype, [x!.data.length], x!.data) : x!
     const [along] = requireAxes([axis ?? 0], flat.shape.length) as [number]
@@ -98,9 +107,12 @@ export const Unique = operator({
     ]
   },
   samples: [
-    { inputs: [fixed('float32', [6], [2, 1, 1, 3, 4, 3])] },
-    { inputs: [fixed('float32', [6], [2, 1, 1, 3, 4, 3])], attributes: { sorted: 0 } },
-    { inputs: [fixed('float32', [3, 3], [1, 0, 0, 1, 0, 0, 2, 3, 4])], attributes: { axis: 0 } },
+    { inputs: [normal(2, 3)] },
+    { inputs: [normal(3, 2)], attributes: { axis: 1, sorted: 0 } },
+    // Of numbers that are the same no differences can be taken.
+    { inputs: [held('float32', [6], [2, 1, 1, 3, 4, 3])] },
+    { inputs: [held('float32', [6], [2, 1, 1, 3, 4, 3])], attributes: { sorted: 0 } },
+    { inputs: [held('float32', [3, 3], [1, 0, 0, 1, 0, 0, 2, 3, 4])], attributes: { axis: 0 } },
   ],
 })
 
