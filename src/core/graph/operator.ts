@@ -102,8 +102,11 @@ export interface OlderForm<A> {
   readonly mostInputs?: number
   /** Attributes that the record alone has. */
   readonly lacks?: readonly string[]
-  /** What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it. */
-  instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
+  /**
+   * What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it.
+   * @param version the one that is written
+   */
+  instead(inputs: readonly (Value | undefined)[], attributes: A, version: number): readonly Value[] | undefined
 }
 
 /**

@@ -15,7 +15,7 @@ import {
   type Type,
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
-import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
+import { dtypes, isFloat, isSmall, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
@@ -225,6 +225,8 @@ export class GraphReader {
     const { parameters, defaults } = this.options
     if (defaults?.has(name)) return input(name, dtype, shape)
     if (!(parameters?.has(name) ?? isFloat(dtype))) return constantTensor(tensor)
+    if (isSmall(dtype))
+      throw new UserError(`initializer '${name}' is ${dtype}, which does not train: keep what trains in float32`)
     this.weights.set(name, tensor)
     const trainable = !statistics.has(name)
     return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))

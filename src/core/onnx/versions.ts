@@ -62,7 +62,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
       )
     const outputs =
       later && before && before !== 'nothing'
-        ? before.instead(inputs, attributes as never)
+        ? before.instead(inputs, attributes as never, version)
         : operator.body?.(inputs as readonly Value[], attributes as never)
     // Its own operators may be later ones as well.
     return outputs && inner(outputs, inputs)

@@ -173,7 +173,7 @@ const graphs: readonly Case[] = [
   [
     'an input of an unknown type',
     (m) => (inputOf(m, 'images').type = tensorType(8, 'n', 3, 4, 4)),
-    "the input 'images': element type 8 is not supported; use one of float32, float64, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool",
+    "the input 'images': element type 8 is not supported; use one of float32, float64, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool, float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float8e8m0, float6e2m3, float6e3m2, float4e2m1, int4, uint4, int2, uint2",
   ],
   [
     'an input of impossible size',
@@ -271,7 +271,7 @@ const tensors: readonly Case[] = [
   [
     'an element type without a name',
     (m) => (initializerOf(m, 'stem.weight').dataType = 8),
-    "initializer 'stem.weight': element type 8 is not supported; use one of float32, float64, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool",
+    "initializer 'stem.weight': element type 8 is not supported; use one of float32, float64, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool, float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float8e8m0, float6e2m3, float6e3m2, float4e2m1, int4, uint4, int2, uint2",
   ],
   [
     'an element type that cannot train',
