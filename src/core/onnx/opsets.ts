@@ -15,12 +15,9 @@ export const writableOpsets = { from: 13, to: 21 } as const
 /** The version of every other domain: of `rdm.training` (what the primitives mean), and of a runtime's own operators. */
 export const OTHER_VERSION = 1
 
-/**
- * Version 6 broadcasts where an attribute says so, which is refused; before it all operators had other attributes. The newest is that of
- * the onnx package whose tests are run.
- */
+/** The newest version is that of the onnx package whose tests are run. */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
-  [ONNX_DOMAIN]: { from: 6, to: 28, advice: `convert the model to opset ${OPSET}` },
+  [ONNX_DOMAIN]: { from: 1, to: 28, advice: `convert the model to opset ${OPSET}` },
   [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
 

@@ -20,6 +20,7 @@ import { apply, constantTensor, input, parameter, rootScope, type Value, withDef
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
+import { fromEarly } from './early.js'
 import { checkOpsets, domainOf, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -277,10 +278,12 @@ export class GraphReader {
     }
   }
 
-  private call(node: NodeProto, inputs: readonly (Value | undefined)[], frame: Frame, scope: string): readonly Value[] {
+  private call(node: NodeProto, given: readonly (Value | undefined)[], frame: Frame, scope: string): readonly Value[] {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
-    const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
+    const all = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
+    const spelling = { inputs: given, attributes: all }
+    const { inputs, attributes } = domain === ONNX_DOMAIN ? fromEarly(frame.version, opType, spelling) : spelling
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     const record = operatorOf(domain, opType, this.options.operators)
     if (record) {

@@ -84,7 +84,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
 }
 
 /** What a node is made of in a file. */
-interface Spelling {
+export interface Spelling {
   readonly inputs: readonly (Value | undefined)[]
   readonly attributes: readonly AttributeProto[]
 }

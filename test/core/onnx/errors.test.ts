@@ -22,13 +22,13 @@ const { FLOAT, INT, GRAPH, INTS } = attributeTypes
 const operatorSets: readonly Case[] = [
   [
     'too old',
-    (m) => (m.opsetImport[0]!.version = 5),
-    'the model uses version 5 of the ONNX operators; expected 6 to 28: convert the model to opset 18',
+    (m) => (m.opsetImport[0]!.version = 0),
+    'the model uses version 0 of the ONNX operators; expected 1 to 28: convert the model to opset 18',
   ],
   [
     'too new',
     (m) => (m.opsetImport[0]!.version = 29),
-    'the model uses version 29 of the ONNX operators; expected 6 to 28: convert the model to opset 18',
+    'the model uses version 29 of the ONNX operators; expected 1 to 28: convert the model to opset 18',
   ],
   [
     'of training, from the future',
