@@ -10,6 +10,7 @@ import * as choose from './choose.js'
 import * as conv from './conv.js'
 import * as convTranspose from './convTranspose.js'
 import * as cumulative from './cumulative.js'
+import * as detection from './detection.js'
 import * as determinant from './determinant.js'
 import * as dropout from './dropout.js'
 import * as einsum from './einsum.js'
@@ -27,6 +28,7 @@ import * as likelihood from './likelihood.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
+import * as ngrams from './ngrams.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
@@ -60,6 +62,7 @@ const families = [
   conv,
   convTranspose,
   cumulative,
+  detection,
   determinant,
   dropout,
   einsum,
@@ -77,6 +80,7 @@ const families = [
   loop,
   loss,
   matmul,
+  ngrams,
   normalization,
   pad,
   pool,
@@ -130,6 +134,7 @@ export * from './conv.js'
 export { type ConvAttributes, outputPadding } from './convSum.js'
 export * from './convTranspose.js'
 export * from './cumulative.js'
+export * from './detection.js'
 export * from './determinant.js'
 export * from './dropout.js'
 export * from './einsum.js'
@@ -147,6 +152,7 @@ export * from './likelihood.js'
 export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
+export * from './ngrams.js'
 export * from './normalization.js'
 export * from './pad.js'
 export * from './pool.js'

@@ -61,7 +61,7 @@ const kinds: Readonly<Record<AttributeKind, string>> = {
 const own = operators.filter(({ domain }) => domain === ONNX_DOMAIN)
 const { from: oldest } = writableOpsets
 /** The newest that the package has. */
-const newest = 27
+const newest = 28
 const versions = Array.from({ length: newest - oldest + 1 }, (_, i) => oldest + i)
 
 const takes = (types: readonly string[] | undefined, dtype: DType) => types?.includes(`tensor(${typeNames[dtype]})`)
