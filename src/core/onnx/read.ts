@@ -30,6 +30,7 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
+import { isSequence, type Named, readSequence, valuesOf } from './sequences.js'
 import { tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
 
@@ -56,7 +57,7 @@ const runningStatistics = ({ node }: GraphProto): ReadonlySet<string> =>
 
 /** Names in force where a node is read. */
 interface Frame {
-  readonly values: Map<string, Value>
+  readonly values: Map<string, Named>
   /** Attributes of the function call that is being read; `ref_attr_name` refers to them. */
   readonly attributes: ReadonlyMap<string, AttributeProto>
   /** Prefix of node names, of inlined calls. */
@@ -111,7 +112,7 @@ export class GraphReader {
    * Reads one graph. `values` holds the names of the graphs that it stands beside, and receives its own.
    * @throws UserError naming the graph and what is wrong in it
    */
-  read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
+  read(proto: GraphProto, values: Map<string, Named> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
     const { inputs, outputs } = this.readGraph(proto, frame)
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
@@ -165,7 +166,7 @@ export class GraphReader {
   private readBody(proto: GraphProto, frame: Frame, given: readonly Type[]): Closure {
     const { inputs, outputs } = this.readInner(proto, frame, given)
     // Without inputs it is a branch, of which not even what is always the same need be computed.
-    return closure(proto.name ?? '', inputs, outputs, new Set(frame.values.values()), inputs.length === 0)
+    return closure(proto.name ?? '', inputs, outputs, new Set(valuesOf(frame.values.values())), inputs.length === 0)
   }
 
   /** The attributes of a node, and what its graphs capture, in the order of the record. */
@@ -233,7 +234,7 @@ export class GraphReader {
     return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
   }
 
-  private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {
+  private define({ values }: Frame, name: string | null | undefined, value: Named, what: string): void {
     if (!name) throw new UserError(`an ${what} has no name; every ${what} needs one`)
     if (values.has(name))
       throw new UserError(`the ${what} '${name}' has a name that is taken; names of a graph and its training differ`)
@@ -244,6 +245,8 @@ export class GraphReader {
     const value = frame.values.get(info.name ?? '')
     if (!value)
       throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
+    if (isSequence(value))
+      throw new UserError(`the output '${info.name}' is a sequence; expected a tensor: take its elements out`)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
@@ -278,14 +281,18 @@ export class GraphReader {
     }
   }
 
-  private call(node: NodeProto, given: readonly (Value | undefined)[], frame: Frame, scope: string): readonly Value[] {
+  private call(node: NodeProto, named: readonly (Named | undefined)[], frame: Frame, scope: string): readonly Named[] {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
     const all = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
-    const spelling = { inputs: given, attributes: all }
+    const body = this.functions.get(`${domain}:${opType}`)
+    const record = operatorOf(domain, opType, this.options.operators)
+    if (body && !record) return this.inline(body, named, all, { ...frame, scope })
+    const sequence = domain === ONNX_DOMAIN ? readSequence(opType, named, all) : undefined
+    if (sequence) return [sequence]
+    const spelling = { inputs: named.map((one, i) => one && requireValue(one, node.input?.[i])), attributes: all }
     const { inputs, attributes } = domain === ONNX_DOMAIN ? fromEarly(frame.version, opType, spelling) : spelling
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
-    const record = operatorOf(domain, opType, this.options.operators)
     if (record) {
       const named = (node.output ?? []).filter((output) => output !== '').length
       const earlier = this.readOlder(record, inputs, attributes, named, { ...frame, scope })
@@ -297,8 +304,6 @@ export class GraphReader {
       const { given, captured } = this.readAttributes(today.attributes, record, today.inputs, { ...frame, scope })
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
-    const body = this.functions.get(`${domain}:${opType}`)
-    if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
     throw new UserError(
       `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name`,
     )
@@ -316,10 +321,10 @@ export class GraphReader {
   /** A function that is not one of our primitives: its body takes the place of the call. */
   private inline(
     body: FunctionProto,
-    inputs: readonly (Value | undefined)[],
+    inputs: readonly (Named | undefined)[],
     attributes: readonly AttributeProto[],
     caller: Frame,
-  ): readonly Value[] {
+  ): readonly Named[] {
     if (caller.depth >= limits.depth)
       throw new UserError(
         `functions call each other more than ${limits.depth} levels deep; a function must not call itself`,
@@ -328,7 +333,7 @@ export class GraphReader {
     const taken = body.input ?? []
     if (inputs.length > taken.length)
       throw new UserError(`the function ${body.name} takes ${taken.length} inputs, got ${inputs.length}`)
-    const values = new Map<string, Value>()
+    const values = new Map<string, Named>()
     taken.forEach((name, i) => {
       const value = inputs[i]
       if (value) values.set(name, value)
@@ -348,6 +353,12 @@ export class GraphReader {
       return value
     })
   }
+}
+
+/** What operators on tensors take. */
+function requireValue(named: Named, name: string | undefined): Value {
+  if (!isSequence(named)) return named
+  throw new UserError(`'${name}' is a sequence or an optional; expected a tensor`)
 }
 
 /** An error that names its node already. */
