@@ -61,6 +61,8 @@ export const ONNX_DOMAIN = ''
 export const TRAINING_DOMAIN = 'rdm.training'
 /** Operators that ONNX tries out: composites here, whose bodies are what is written. */
 export const PREVIEW_DOMAIN = 'ai.onnx.preview'
+/** The operators of classical machine learning: composites as well, whose bodies are what is written. */
+export const ML_DOMAIN = 'ai.onnx.ml'
 
 export interface GradientContext<A> {
   readonly inputs: readonly Value[]

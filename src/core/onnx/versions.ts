@@ -4,14 +4,22 @@
 
 import { UserError } from '../errors.js'
 import { ancestors, type Graph } from '../graph/graph.js'
-import { type Body, isBody, type OlderForm, ONNX_DOMAIN, type Operator, PREVIEW_DOMAIN } from '../graph/operator.js'
+import {
+  type Body,
+  isBody,
+  ML_DOMAIN,
+  type OlderForm,
+  ONNX_DOMAIN,
+  type Operator,
+  PREVIEW_DOMAIN,
+} from '../graph/operator.js'
 import { rebuild, rewrite, rewriteOutputs } from '../graph/rewrite.js'
 import { apply, constant, GraphError, type Node, requireConstant, type Value } from '../graph/value.js'
 import { type AttributeProto, AttributeType } from './protos.js'
 import { toNumber } from './tensors.js'
 
 const isLater = ({ domain, since }: Operator, version: number): boolean =>
-  domain === PREVIEW_DOMAIN || (domain === ONNX_DOMAIN && version < since)
+  domain === PREVIEW_DOMAIN || domain === ML_DOMAIN || (domain === ONNX_DOMAIN && version < since)
 
 /** Whether a version of ONNX's operators has no more what others make up. */
 const isGone = ({ domain, until, body }: Operator, version: number): boolean =>

@@ -53,6 +53,7 @@ export const IsNaN: Operator<None> = unary('IsNaN', (x) => Number(Number.isNaN(x
   dtype: 'bool',
   samples: [{ inputs: [fixed('float32', [4], [1, Number.NaN, Number.POSITIVE_INFINITY, 0])] }],
 })
+export const isNan = call1(IsNaN)
 const isInfAttributes = { detect_negative: int(1), detect_positive: int(1) }
 const infinities = fixed('float32', [4], [1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN])
 /** Whether x is infinite, in the directions that are asked for. */

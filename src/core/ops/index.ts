@@ -7,6 +7,7 @@ import * as attention from './attention.js'
 import * as averagePool from './averagePool.js'
 import * as backward from './backward.js'
 import * as choose from './choose.js'
+import * as classical from './classical.js'
 import * as conv from './conv.js'
 import * as convTranspose from './convTranspose.js'
 import * as cumulative from './cumulative.js'
@@ -51,6 +52,7 @@ import * as signal from './signal.js'
 import * as slice from './slice.js'
 import * as softmax from './softmax.js'
 import * as tile from './tile.js'
+import * as treeEnsembles from './treeEnsembles.js'
 import * as unpool from './unpool.js'
 
 const families = [
@@ -59,6 +61,7 @@ const families = [
   averagePool,
   backward,
   choose,
+  classical,
   conv,
   convTranspose,
   cumulative,
@@ -103,6 +106,7 @@ const families = [
   slice,
   softmax,
   tile,
+  treeEnsembles,
   unpool,
 ]
 
@@ -130,6 +134,7 @@ export * from './attention.js'
 export * from './averagePool.js'
 export * from './backward.js'
 export * from './choose.js'
+export * from './classical.js'
 export * from './conv.js'
 export { type ConvAttributes, outputPadding } from './convSum.js'
 export * from './convTranspose.js'
@@ -175,5 +180,6 @@ export * from './signal.js'
 export * from './slice.js'
 export * from './softmax.js'
 export * from './tile.js'
+export * from './treeEnsembles.js'
 export * from './unpool.js'
 export { type Window, windowAttributes } from './window.js'
