@@ -71,8 +71,9 @@ export const arrays: { readonly [T in DType]: ArrayConstructor<Arrays[T]> } = {
 }
 export const dtypes = Object.keys(arrays) as readonly DType[]
 export const isDType = (name: string): name is DType => Object.hasOwn(arrays, name)
+const bits = new Map(dtypes.map((dtype) => [dtype, Number(/\d+/.exec(dtype)?.[0] ?? 8)]))
 /** Bits of an element where they lie close. */
-export const bitsOf = (dtype: DType): number => Number(/\d+/.exec(dtype)?.[0] ?? 8)
+export const bitsOf = (dtype: DType): number => bits.get(dtype)!
 /** What operators compute in: floats of 16 bits and more. */
 export const isFloat = (dtype: DType): boolean => dtype.endsWith('float16') || /^float(32|64)$/.test(dtype)
 type SmallFloat = Extract<DType, `float${4 | 6 | 8}e${string}`>

@@ -13,6 +13,7 @@ import {
   string,
 } from '../graph/operator.js'
 import { booleans, fixed, normal } from '../graph/sample.js'
+import { isKnown } from '../graph/shape.js'
 import {
   arrays,
   bitsOf,
@@ -116,8 +117,13 @@ export const Cast: Operator<typeof castToAttributes> = operator({
   name: 'Cast',
   domain: ONNX_DOMAIN,
   since: 24,
-  // The types that the attributes are for came with them.
-  before: { instead: () => undefined },
+  // The types that the attributes are for came with them: to others they say nothing.
+  before: {
+    instead([x], { to, saturate, round_mode }, version) {
+      if ((saturate === 1 || version >= 19) && round_mode === 'up') return undefined
+      return [apply1(Cast, [x], { to, ...(version >= 19 ? { saturate } : {}) })]
+    },
+  },
   older: [
     older({ until: 18, attributes: { to: required('int') }, read: () => undefined }),
     older({ until: 23, attributes: { to: required('int'), saturate: int(1) }, read: () => undefined }),
@@ -130,7 +136,11 @@ export const Cast: Operator<typeof castToAttributes> = operator({
       throw new GraphError(`round_mode '${round_mode}' is not known; use 'up', 'down' or 'nearest'`)
     return [{ dtype: requireDType(to), shape: x!.shape }]
   },
-  dims: ([x], { to }, known) => [isInteger(dtypeOf(to)!) && isInteger(x!.dtype) ? known(x) : undefined],
+  dims([x], { to }, known) {
+    const dtype = requireDType(to)
+    if (!isInteger(dtype) || !isInteger(x!.dtype)) return [undefined]
+    return [known(x)?.map((dim) => (isKnown(dim) && bitsOf(dtype) < 64 ? castNumber(dim, dtype) : dim))]
+  },
   gradient: {
     // Whole numbers have a gradient where they stand for floats; that of small floats is one of more bits.
     rule: ({ grad, inputs: [x], outputs: [y] }) => [

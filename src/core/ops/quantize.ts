@@ -175,11 +175,11 @@ const exactly = composite({
   since: 23,
   before: {
     instead([x, scale, zero], attributes, version) {
-      const { block_size, output_dtype, precision } = attributes
+      const { block_size, output_dtype, precision, saturate } = attributes
       const isMixed = x!.dtype !== 'int32' && x!.dtype !== scale!.dtype
       const needed = Math.max(
         ...[x!.dtype, scale!.dtype, quantizedType(zero, output_dtype)].map(takenSince),
-        precision > 0 || isMixed ? 23 : block_size > 0 || output_dtype > 0 ? 21 : 10,
+        precision > 0 || isMixed ? 23 : block_size > 0 || output_dtype > 0 ? 21 : saturate === 1 ? 10 : 19,
       )
       return version < needed ? [quantized([x, scale, zero] as readonly Value[], attributes)] : undefined
     },

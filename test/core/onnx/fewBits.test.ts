@@ -1,11 +1,14 @@
 // Numbers of fewer than 8 bits and small floats in files: two or four to a byte, the first in the lowest bits.
 import { describe, expect, it } from 'vitest'
+import { knownIn } from '../../../src/core/graph/dims.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
+import { graph } from '../../../src/core/graph/graph.js'
 import { type DType, numbers, tensor, widen } from '../../../src/core/graph/tensor.js'
+import { input } from '../../../src/core/graph/value.js'
 import { exportGraph } from '../../../src/core/model/write.js'
 import { decodeModel, encodeModel, tensorFromProto, tensorToProto } from '../../../src/core/onnx/tensors.js'
 import { readModel } from '../../../src/core/onnx/trainingInfo.js'
-import { onnxTypes } from '../../../src/core/ops/index.js'
+import { cast, onnxTypes, shapeOf, slice } from '../../../src/core/ops/index.js'
 import { trainingStep } from '../../../src/core/training/step.js'
 import { meanSquaredError, sgd } from '../../../src/index.js'
 import { onnx } from '../../support/models.js'
@@ -110,4 +113,20 @@ it('a file of weights in int4 is read, differentiated and written at the version
   // The scales are floats: they train, the weights do not.
   const { graph } = trainingStep(inference, { loss: meanSquaredError(), optimizer: sgd() })
   expect(graph.parameters.map(({ origin }) => origin.name)).toEqual(expect.arrayContaining(['s']))
+})
+
+it('what says nothing of the types that an older version has is left out there', () => {
+  const x = input('x', 'float32', [2])
+  const file = (opset: number) =>
+    decodeModel(
+      exportGraph(graph('g', [x], { y: cast(x, 'float16', { saturate: 0, round_mode: 'down' }) }), undefined, opset),
+    )
+  const names = (opset: number) => file(opset).graph!.node!.map(({ attribute }) => attribute!.map(({ name }) => name))
+  expect(names(18)).toEqual([['to']])
+  expect(names(19)).toEqual([['to', 'saturate']])
+})
+
+it('whole numbers of a shape wrap around where they are cast to few bits', () => {
+  const x = input('x', 'float32', ['batch', 300])
+  expect(knownIn(cast(slice(shapeOf(x), [0], [1], [2]), 'uint8'))).toEqual([44])
 })
