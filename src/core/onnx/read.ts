@@ -30,7 +30,7 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
-import { isSequence, type Named, readSequence, valuesOf } from './sequences.js'
+import { isSequence, type Named, readSequence, requireValue, valuesOf } from './sequences.js'
 import { tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
 
@@ -353,12 +353,6 @@ export class GraphReader {
       return value
     })
   }
-}
-
-/** What operators on tensors take. */
-function requireValue(named: Named, name: string | undefined): Value {
-  if (!isSequence(named)) return named
-  throw new UserError(`'${name}' is a sequence or an optional; expected a tensor`)
 }
 
 /** An error that names its node already. */

@@ -24,6 +24,12 @@ export const isSequence = (named: Named): named is Sequence => 'elements' in nam
 export const valuesOf = (names: Iterable<Named>): Value[] =>
   [...names].flatMap((named) => (isSequence(named) ? (named.elements ?? []) : [named]))
 
+/** @throws UserError for a name that stands for no tensor */
+export function requireValue(named: Named, name: string | undefined): Value {
+  if (!isSequence(named)) return named
+  throw new UserError(`'${name}' is a sequence or an optional; expected a tensor`)
+}
+
 /** Files that split longer axes into single places would fill our memory. */
 const MOST = 4096
 
