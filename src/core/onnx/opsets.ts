@@ -3,7 +3,7 @@
 import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
-import { isBody, ML_DOMAIN, ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
+import { isBody, ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
 import { type DType, isSmall } from '../graph/tensor.js'
 import { typeSince } from '../ops/elementwise.js'
 import { toNumber } from './tensors.js'
@@ -18,7 +18,6 @@ export const OTHER_VERSION = 1
 /** The newest version is that of the onnx package whose tests are run. */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
   [ONNX_DOMAIN]: { from: 1, to: 28, advice: `convert the model to opset ${OPSET}` },
-  [ML_DOMAIN]: { from: 1, to: 5, advice: 'convert the model' },
   [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
 
