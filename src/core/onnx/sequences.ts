@@ -30,7 +30,7 @@ export function requireValue(named: Named, name: string | undefined): Value {
   throw new UserError(`'${name}' is a sequence or an optional; expected a tensor`)
 }
 
-/** Files that split longer axes into single places would fill our memory. */
+/** Files of longer sequences would fill our memory: each operator makes a list of its own. */
 const MOST = 4096
 
 interface SequenceOperator {
@@ -52,8 +52,9 @@ function tensorOf(named: Named | undefined): Value {
   throw new UserError('needs a tensor')
 }
 
-/** @throws UserError for values of two types */
+/** @throws UserError for values of two types, and for too many */
 function sequence(elements: readonly Value[]): Sequence {
+  if (elements.length > MOST) throw new UserError(`a sequence of ${elements.length} values; at most ${MOST} are read`)
   const types = [...new Set(elements.map(({ dtype }) => dtype))]
   if (types.length > 1) throw new UserError(`a sequence holds ${types.join(' and ')}; expected one type`)
   return { elements }

@@ -188,6 +188,25 @@ function lookUp(x: Value, keys: Value, values: Value, other: Value): Value {
   return where(cast(reduceMax(found, [-1], { keepdims: 0 }), 'bool'), gather(values, places), other)
 }
 
+/** 1 where x is a category, else 0, along a new last axis, in float32. */
+export const OneHotEncoder = composite({
+  ...ml,
+  name: 'OneHotEncoder',
+  attributes: { cats_int64s: optional('ints'), zeros: int(1) },
+  arity: [1, 1],
+  gradient: 'zero',
+  body([x], { cats_int64s, zeros }) {
+    if (!cats_int64s) throw new GraphError('needs cats_int64s; categories of text are not supported')
+    if (!zeros) throw new GraphError('zeros=0, which fails at other categories, is not supported; use 1')
+    const each = cast(unsqueeze(x!, x!.shape.length), 'int64')
+    return [cast(equal(each, constant('int64', cats_int64s)), 'float32')]
+  },
+  samples: [
+    { inputs: [fixed('int64', [3, 1], [2, 5, 9])], attributes: { cats_int64s: [9, 2, 4] } },
+    { inputs: [fixed('float32', [2], [1, 0])], attributes: { cats_int64s: [0, 1] } },
+  ],
+})
+
 const transforms: Readonly<Record<string, (scores: Value) => Value>> = {
   NONE: (scores) => scores,
   SOFTMAX: (scores) => softmax(scores),

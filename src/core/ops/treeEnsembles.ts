@@ -281,7 +281,11 @@ export const TreeEnsemble = ensembles(
     }
     requireLength(nodes_featureids.length, { nodes_modes: kinds, nodes_splits: splits, ...branches })
     requireLength(weights.length, { leaf_targetids })
-    const members = sets(listOf(rest.membership_values, dtype))
+    // The sets stand in the order of the branches that ask for them.
+    const members = sets(listOf(rest.membership_values, dtype)).values()
+    const values = kinds.map((kind, place) =>
+      modes[kind] === 'MEMBER' ? (members.next().value ?? []) : [splits[place]!],
+    )
     const leaf = (place: number): Leaf => {
       const target = leaf_targetids[place]
       if (target === undefined || !(target >= 0 && target < n_targets))
@@ -298,10 +302,7 @@ export const TreeEnsemble = ensembles(
         return {
           feature: nodes_featureids[place]!,
           mode,
-          values:
-            mode === 'MEMBER'
-              ? (members[kinds.slice(0, place).filter((kind) => modes[kind] === 'MEMBER').length] ?? [])
-              : [splits[place]!],
+          values: values[place]!,
           missing: missing?.[place] === 1,
           below: [below(nodes_trueleafs, nodes_truenodeids), below(nodes_falseleafs, nodes_falsenodeids)],
         }

@@ -128,17 +128,27 @@ export function sums(x: Numbers, { trees, targets, base, isAverage, dtype }: Ens
   return numbers(dtype, [rows, targets], data)
 }
 
-/** Leaves and branches of a tree, each leaf with the branches above it: on their true side (1) or their false side (−1). */
+/** The branches above a leaf, from the nearest up, each with the side of it that the leaf is on: true (1) or false (−1). */
+interface Path {
+  readonly branch: number
+  readonly side: 1 | -1
+  readonly above: Path | undefined
+}
+function* pathOf(path: Path | undefined): Generator<Path> {
+  for (let at = path; at; at = at.above) yield at
+}
+
+/** Leaves and branches of a tree. */
 function partsOf(tree: Tree) {
   const branches: Branch[] = []
-  const leaves: { readonly leaf: Leaf; readonly above: ReadonlyMap<number, 1 | -1> }[] = []
-  const waiting: [Tree, ReadonlyMap<number, 1 | -1>][] = [[tree, new Map()]]
+  const leaves: { readonly leaf: Leaf; readonly above: Path | undefined }[] = []
+  const waiting: [Tree, Path | undefined][] = [[tree, undefined]]
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const [at, above] = next
     if (!isBranch(at)) leaves.push({ leaf: at, above })
     else {
-      const index = branches.push(at) - 1
-      waiting.push([at.no, new Map(above).set(index, -1)], [at.yes, new Map(above).set(index, 1)])
+      const branch = branches.push(at) - 1
+      waiting.push([at.no, { branch, side: -1, above }], [at.yes, { branch, side: 1, above }])
     }
   }
   return { branches, leaves }
@@ -244,8 +254,11 @@ export function summed(x: Value, { trees, targets, base, isAverage, dtype }: Ens
   const branches = parts.flatMap((p) => [...p.branches, ...new Array<Branch>(width - p.branches.length).fill(idle)])
   for (const [t, part] of parts.entries())
     for (const [l, { leaf, above }] of part.leaves.entries()) {
-      for (const [branch, side] of above) sides[(t * width + branch) * leaves + l] = side
-      wanted[t * leaves + l] = [...above.values()].filter((side) => side === 1).length
+      wanted[t * leaves + l] = 0
+      for (const { branch, side } of pathOf(above)) {
+        sides[(t * width + branch) * leaves + l] = side
+        if (side === 1) wanted[t * leaves + l]!++
+      }
       for (const [target, weight] of leaf.weights) weights[(t * leaves + l) * targets + target]! += weight
     }
   const perTree = transpose(reshape(held(castTo(x, dtype), branches, dtype), [-1, trees.length, width]), [1, 0, 2])
