@@ -15,7 +15,7 @@ import {
   type Type,
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
-import { dtypes, isFloat, isSmall, type Tensor } from '../graph/tensor.js'
+import { dtypes, isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
@@ -33,6 +33,7 @@ import {
 import { isSequence, type Named, readSequence, requireValue, valuesOf } from './sequences.js'
 import { tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
+import { settingsOf } from './weights.js'
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
@@ -75,9 +76,12 @@ export interface ReaderOptions {
   readonly version?: number | undefined
   /**
    * Names of the initializers that are parameters, whatever their type; the others are constants of the graph. Unless given,
-   * all floats: shapes, axes and indices are whole numbers.
+   * all floats but single numbers and what tells an operator how (onnx/weights.ts), and tensors of Constant nodes, where
+   * exporters hide weights.
    */
   readonly parameters?: ReadonlySet<string> | undefined
+  /** Names of floats that are no parameters where `parameters` is not given. */
+  readonly constants?: ReadonlySet<string> | undefined
   /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
   readonly defaults?: ReadonlySet<string> | undefined
   /** Operators beside those of the registry. */
@@ -89,8 +93,10 @@ export class GraphReader {
   private readonly version: number
   private inlined = 0
   private bodies = 0
-  /** Constants that were read before: a body is read at each call, its constants once. */
-  private readonly constants = new Map<AttributeProto, Value>()
+  /** Tensors that were read before: a body is read at each call, its tensors once. */
+  private readonly tensors = new Map<object, Value>()
+  /** Names of floats that are no weights, where the file does not say which are. */
+  private settings: ReadonlySet<string> = new Set()
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
 
@@ -114,6 +120,7 @@ export class GraphReader {
    */
   read(proto: GraphProto, values: Map<string, Named> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
+    this.settings = settingsOf(proto, ({ domain, opType }) => findOperator(domainOf(domain), opType ?? ''))
     const { inputs, outputs } = this.readGraph(proto, frame)
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
@@ -134,7 +141,7 @@ export class GraphReader {
       if (initialized.has(initializer.name ?? ''))
         throw new UserError(`graph '${name}' gives the initializer '${initializer.name}' twice; expected each once`)
       initialized.add(initializer.name ?? '')
-      const value = this.readInitializer(initializer, statistics)
+      const value = this.readInitializer(initializer, statistics, frame)
       if (value.origin.kind === 'input') open.push(value)
       this.define(frame, initializer.name, value, 'initializer')
     }
@@ -220,18 +227,37 @@ export class GraphReader {
     return form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs)
   }
 
-  private readInitializer(proto: onnxProto.onnx.ITensorProto, statistics: ReadonlySet<string>): Value {
-    const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
-    const name = proto.name ?? ''
-    const { dtype, shape } = tensor
-    const { parameters, defaults } = this.options
-    if (defaults?.has(name)) return input(name, dtype, shape)
-    if (!(parameters?.has(name) ?? isFloat(dtype))) return constantTensor(tensor)
-    if (isSmall(dtype))
-      throw new UserError(`initializer '${name}' is ${dtype}, which does not train: keep what trains in float32`)
+  private readInitializer(proto: onnxProto.onnx.ITensorProto, statistics: ReadonlySet<string>, frame: Frame): Value {
+    return this.readOnce(proto, () => {
+      const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
+      const name = proto.name ?? ''
+      const { parameters, defaults } = this.options
+      if (defaults?.has(name)) return input(name, tensor.dtype, tensor.shape)
+      if (!(parameters ? parameters.has(name) : this.isWeight(name, tensor))) return constantTensor(tensor)
+      return this.weight(name, tensor, frame, !statistics.has(name))
+    })
+  }
+
+  /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
+  private isWeight(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): boolean {
+    return isFloat(dtype) && shape.length > 0 && !this.settings.has(name) && !this.options.constants?.has(name)
+  }
+
+  /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */
+  private weight(given: string, tensor: Tensor, { scope }: Frame, trainable = true): Value {
+    const name = this.weights.has(given) ? `${scope}/${given}` : given
+    if (isSmall(tensor.dtype))
+      throw new UserError(`the weight '${name}' is ${tensor.dtype}, which does not train: keep what trains in float32`)
+    if (this.weights.has(name)) throw new UserError(`two weights are called '${name}'; expected names of their own`)
     this.weights.set(name, tensor)
-    const trainable = !statistics.has(name)
+    const { dtype, shape } = tensor
     return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
+  }
+
+  private readOnce(proto: object, read: () => Value): Value {
+    const value = this.tensors.get(proto) ?? read()
+    this.tensors.set(proto, value)
+    return value
   }
 
   private define({ values }: Frame, name: string | null | undefined, value: Named, what: string): void {
@@ -285,6 +311,7 @@ export class GraphReader {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
     const all = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
+    if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(all, node.output?.[0] ?? '', frame)]
     const body = this.functions.get(`${domain}:${opType}`)
     const record = operatorOf(domain, opType, this.options.operators)
     if (body && !record) return this.inline(body, named, all, { ...frame, scope })
@@ -292,7 +319,6 @@ export class GraphReader {
     if (sequence) return [sequence]
     const spelling = { inputs: named.map((one, i) => one && requireValue(one, node.input?.[i])), attributes: all }
     const { inputs, attributes } = domain === ONNX_DOMAIN ? fromEarly(frame.version, opType, spelling) : spelling
-    if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
     if (record) {
       const named = (node.output ?? []).filter((output) => output !== '').length
       const earlier = this.readOlder(record, inputs, attributes, named, { ...frame, scope })
@@ -302,6 +328,9 @@ export class GraphReader {
       if (taken) return [...this.readInner(taken, { ...frame, scope }, []).outputs.values()]
       const today = fromVersion(frame.version, record, { inputs, attributes })
       const { given, captured } = this.readAttributes(today.attributes, record, today.inputs, { ...frame, scope })
+      const implied = record.graphs?.implied?.(inputs, given)
+      const alone = attributes.find(({ name }) => name === implied)?.g
+      if (alone) return [...this.readInner(alone, { ...frame, scope }, []).outputs.values()]
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
     throw new UserError(
@@ -309,13 +338,16 @@ export class GraphReader {
     )
   }
 
-  private readConstant(attributes: readonly AttributeProto[]): Value {
+  private readConstant(attributes: readonly AttributeProto[], name: string, frame: Frame): Value {
     const [attribute] = attributes
-    const known = attribute && this.constants.get(attribute)
-    if (known) return known
-    const value = constantOf(attribute)
-    if (attribute) this.constants.set(attribute, value)
-    return value
+    const read = (): Value => {
+      const value = constantOf(attribute)
+      if (this.options.parameters || frame.body || value.origin.kind !== 'constant') return value
+      const { tensor } = value.origin
+      if (!this.isWeight(name, tensor) || tensor.data.length < 2) return value
+      return this.weight(name, narrow(tensor), frame)
+    }
+    return attribute ? this.readOnce(attribute, read) : read()
   }
 
   /** A function that is not one of our primitives: its body takes the place of the call. */

@@ -75,12 +75,15 @@ function checkBindings(
 
 /**
  * Reads the inference graph of a model.
- * @param weights names of the initializers that are parameters; all floats unless given
+ * @param options which initializers are parameters
  * @throws UserError naming what is wrong
  */
-export function readModel(model: onnxProto.onnx.IModelProto, weights?: ReadonlySet<string>): ReadModel {
+export function readModel(
+  model: onnxProto.onnx.IModelProto,
+  options: Pick<ReaderOptions, 'parameters' | 'constants'> = {},
+): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
-  const reader = new GraphReader(model.functions ?? [], { version, parameters: weights })
+  const reader = new GraphReader(model.functions ?? [], { ...options, version })
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
 

@@ -115,6 +115,12 @@ it('a file of weights in int4 is read, differentiated and written at the version
   expect(graph.parameters.map(({ origin }) => origin.name)).toEqual(expect.arrayContaining(['s']))
 })
 
+it('what trains is wider', () => {
+  expect(() => readModel(decodeModel(quantized()), { parameters: new Set(['w', 's']) })).toThrow(
+    "the weight 'w' is int4, which does not train: keep what trains in float32",
+  )
+})
+
 it('what says nothing of the types that an older version has is left out there', () => {
   const x = input('x', 'float32', [2])
   const file = (opset: number) =>
