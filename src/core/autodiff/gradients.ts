@@ -4,7 +4,7 @@
 import { ancestors } from '../graph/graph.js'
 import type { Gradient } from '../graph/operator.js'
 import { broadcastShapes, isKnown, sameShape, unifyShapes } from '../graph/shape.js'
-import { isFloat } from '../graph/tensor.js'
+import { isFloat, isSmallFloat } from '../graph/tensor.js'
 import {
   apply1,
   constant,
@@ -45,8 +45,12 @@ function unbroadcast(gradient: Value, value: Value): Value {
   return apply1(Reshape, [apply1(ReduceSum, [known, ones], { noop_with_empty_axes: 1 }), shapeOf(value)])
 }
 
-/** Whether a gradient flows through a value: floats have one, and whole numbers that stand for floats. */
-const carries = (value: Value): boolean => isFloat(value.dtype) || nodeOf(value)?.operator.straightThrough === true
+/**
+ * Whether a gradient flows through a value: floats have one, and whole numbers that stand for floats. That of whole numbers and of
+ * small floats is a float of more bits.
+ */
+const carries = (value: Value): boolean =>
+  isFloat(value.dtype) || isSmallFloat(value.dtype) || nodeOf(value)?.operator.straightThrough === true
 
 type SeenAs = (value: Value, after: Value) => Value
 

@@ -62,6 +62,8 @@ export const TRAINING_DOMAIN = 'rdm.training'
 /** Operators that ONNX tries out: composites here, whose bodies are what is written. */
 export const PREVIEW_DOMAIN = 'ai.onnx.preview'
 export const PREVIEW_TRAINING_DOMAIN = 'ai.onnx.preview.training'
+/** The operators of classical machine learning: composites as well, whose bodies are what is written. */
+export const ML_DOMAIN = 'ai.onnx.ml'
 
 export interface GradientContext<A> {
   readonly inputs: readonly Value[]
@@ -103,8 +105,11 @@ export interface OlderForm<A> {
   readonly mostInputs?: number
   /** Attributes that the record alone has. */
   readonly lacks?: readonly string[]
-  /** What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it. */
-  instead(inputs: readonly (Value | undefined)[], attributes: A): readonly Value[] | undefined
+  /**
+   * What takes the place of a node that needs what is lacking, as in `Replace`; undefined where it needs none of it.
+   * @param version the one that is written
+   */
+  instead(inputs: readonly (Value | undefined)[], attributes: A, version: number): readonly Value[] | undefined
 }
 
 /**

@@ -1,10 +1,13 @@
 // Tensors as files and runtimes hold them, in typed arrays, and as the reference evaluation computes with them, in float64.
 
 import { UserError } from '../errors.js'
-import { brainBits, brainValue, halfBits, halfValue } from './half.js'
+import { floatCodes } from './floats.js'
 import { sizeOf } from './shape.js'
 
-/** The typed array of each element type. float16 and bfloat16 are held by their bits, bool as 0 and 1. */
+/**
+ * The typed array of each element type. Floats of 16 bits and fewer are held by their bits, bool as 0 and 1; numbers of fewer than
+ * 8 bits have a byte each, and lie close only in files.
+ */
 export interface Arrays {
   float32: Float32Array
   float64: Float64Array
@@ -19,6 +22,18 @@ export interface Arrays {
   uint16: Uint16Array
   uint8: Uint8Array
   bool: Uint8Array
+  float8e4m3fn: Uint8Array
+  float8e4m3fnuz: Uint8Array
+  float8e5m2: Uint8Array
+  float8e5m2fnuz: Uint8Array
+  float8e8m0: Uint8Array
+  float6e2m3: Uint8Array
+  float6e3m2: Uint8Array
+  float4e2m1: Uint8Array
+  int4: Int8Array
+  uint4: Uint8Array
+  int2: Int8Array
+  uint2: Uint8Array
 }
 export type DType = keyof Arrays
 
@@ -41,13 +56,35 @@ export const arrays: { readonly [T in DType]: ArrayConstructor<Arrays[T]> } = {
   uint16: Uint16Array,
   uint8: Uint8Array,
   bool: Uint8Array,
+  float8e4m3fn: Uint8Array,
+  float8e4m3fnuz: Uint8Array,
+  float8e5m2: Uint8Array,
+  float8e5m2fnuz: Uint8Array,
+  float8e8m0: Uint8Array,
+  float6e2m3: Uint8Array,
+  float6e3m2: Uint8Array,
+  float4e2m1: Uint8Array,
+  int4: Int8Array,
+  uint4: Uint8Array,
+  int2: Int8Array,
+  uint2: Uint8Array,
 }
 export const dtypes = Object.keys(arrays) as readonly DType[]
 export const isDType = (name: string): name is DType => Object.hasOwn(arrays, name)
-export const isFloat = (dtype: DType): boolean => dtype.includes('float')
+const bits = new Map(dtypes.map((dtype) => [dtype, Number(/\d+/.exec(dtype)?.[0] ?? 8)]))
+/** Bits of an element where they lie close. */
+export const bitsOf = (dtype: DType): number => bits.get(dtype)!
+/** What operators compute in: floats of 16 bits and more. */
+export const isFloat = (dtype: DType): boolean => dtype.endsWith('float16') || /^float(32|64)$/.test(dtype)
+type SmallFloat = Extract<DType, `float${4 | 6 | 8}e${string}`>
+/** Floats of 8 bits and fewer: numbers are kept and sent in them, and are cast before anything is computed. */
+export const isSmallFloat = (dtype: DType): dtype is SmallFloat => dtype.startsWith('float') && !isFloat(dtype)
+/** Types of files alone: small floats, and whole numbers of fewer than 8 bits. */
+export type SmallDType = SmallFloat | Extract<DType, `${'' | 'u'}int${2 | 4}`>
+export const isSmall = (dtype: DType): dtype is SmallDType => isSmallFloat(dtype) || bitsOf(dtype) < 8
 /** Whole numbers, of either sign or none; not bool. */
 export const isInteger = (dtype: DType): boolean => dtype.includes('int')
-/** Bytes of an element. */
+/** Bytes of an element in its array. */
 export const widthOf = (dtype: DType): number => arrays[dtype].BYTES_PER_ELEMENT
 
 interface TensorIn<T extends DType> {
@@ -90,20 +127,36 @@ const toInt64 = (value: number): bigint => {
 
 const toUint64 = (value: number): bigint => BigInt.asUintN(64, BigInt(Math.trunc(value)))
 
-const narrowed: { readonly [T in DType]: (values: ArrayLike<number>) => Arrays[T] } = {
-  float32: (values) => new Float32Array(values),
-  float64: (values) => new Float64Array(values),
-  float16: (values) => Uint16Array.from(values, halfBits),
-  bfloat16: (values) => Uint16Array.from(values, brainBits),
-  int64: (values) => BigInt64Array.from(values, toInt64),
-  int32: (values) => new Int32Array(values),
-  int16: (values) => new Int16Array(values),
-  int8: (values) => new Int8Array(values),
-  uint64: (values) => BigUint64Array.from(values, toUint64),
-  uint32: (values) => new Uint32Array(values),
-  uint16: (values) => new Uint16Array(values),
-  uint8: (values) => new Uint8Array(values),
-  bool: (values) => Uint8Array.from(values, (value) => Number(value !== 0)),
+/** The least and the largest number of a dtype of whole numbers. */
+export function wholeRange(dtype: DType): readonly [number, number] {
+  const bits = bitsOf(dtype)
+  return dtype.startsWith('u') ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
+}
+
+/** A whole number in the bits of a dtype (of a small float their code): it wraps around. What is no number is 0, as in typed arrays. */
+export function wrapped(whole: number, dtype: DType): number {
+  const size = 2 ** bitsOf(dtype)
+  const rest = Number.isFinite(whole) ? ((whole % size) + size) % size : 0
+  return dtype.startsWith('int') && rest >= size / 2 ? rest - size : rest
+}
+
+const isCoded = (dtype: DType): dtype is keyof typeof floatCodes => Object.hasOwn(floatCodes, dtype)
+
+/** What a number is in an array that does not make it of the number by itself. */
+function elementOf(dtype: DType): ((value: number) => number) | undefined {
+  if (isCoded(dtype)) return (value) => floatCodes[dtype].encode(value)
+  if (dtype === 'bool') return (value) => Number(value !== 0)
+  return bitsOf(dtype) < 8 ? (value) => wrapped(value, dtype) : undefined
+}
+
+function narrowed(dtype: DType, values: ArrayLike<number>): Tensor['data'] {
+  if (dtype === 'int64') return BigInt64Array.from(values, toInt64)
+  if (dtype === 'uint64') return BigUint64Array.from(values, toUint64)
+  const data = new arrays[dtype](values.length)
+  const element = elementOf(dtype)
+  if (element) for (let i = 0; i < data.length; i++) data[i] = element(values[i]!)
+  else data.set(values)
+  return data
 }
 
 /**
@@ -119,7 +172,7 @@ export function tensorOf(dtype: DType, shape: readonly number[], data: Tensor['d
 
 /** A tensor of these numbers, rounded to its dtype. */
 export const tensor = (dtype: DType, shape: readonly number[], values: ArrayLike<number>): Tensor =>
-  tensorOf(dtype, shape, narrowed[dtype](values))
+  tensorOf(dtype, shape, narrowed(dtype, values))
 
 export const zeros = (dtype: DType, shape: readonly number[]): Tensor =>
   tensorOf(dtype, shape, new arrays[dtype](elementsOf(shape)))
@@ -143,8 +196,11 @@ export function widen(value: Tensor | Numbers): Numbers {
   if (data instanceof Float64Array) return { dtype, shape, data }
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
     return { dtype, shape, data: Float64Array.from(data as BigInt64Array, safeNumber as never) }
-  const decode = dtype === 'float16' ? halfValue : dtype === 'bfloat16' ? brainValue : undefined
-  return { dtype, shape, data: decode ? Float64Array.from(data, decode) : new Float64Array(data) }
+  return {
+    dtype,
+    shape,
+    data: isCoded(dtype) ? Float64Array.from(data, floatCodes[dtype].decode) : new Float64Array(data),
+  }
 }
 
 /** The same numbers, rounded to their dtype, in its array; a tensor as it is. */

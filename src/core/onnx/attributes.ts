@@ -8,14 +8,6 @@ import { shortestFloat, tensorFromProto, toNumber } from './tensors.js'
 
 const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
 
-/** Attributes that our records do not have, at the only value that means what the records do. */
-const implied: Readonly<Record<string, string>> = {
-  output_dtype: '0',
-}
-
-/** Attributes that say something of element types alone that are not known here, or of how exactly it is computed. */
-const idle: readonly string[] = ['precision', 'round_mode', 'saturate']
-
 function attributeValue(proto: AttributeProto): AttributeValue | undefined {
   switch (proto.type) {
     case AttributeType.INT:
@@ -80,8 +72,6 @@ export function readAttributes(protos: readonly AttributeProto[], record: Held):
     const name = proto.name ?? ''
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
     const value = attributeValue(proto)
-    if (!spec && Object.hasOwn(implied, name) && implied[name] === String(value)) continue
-    if (!spec && idle.includes(name)) continue
     if (!spec) {
       const known = Object.keys(specs).join(', ') || 'none'
       throw new UserError(`the attribute '${name}' (${String(value)}) is not supported; ${record.name} takes ${known}`)

@@ -37,7 +37,7 @@ export interface GradientCall {
  * The values that a node names, of those around it.
  * @throws GraphError for a name that nothing defines, one that is given twice, or no floating-point number
  */
-export function gradientCall(attributes: Attributes, around: ReadonlyMap<string, Value>): GradientCall {
+export function gradientCall(attributes: Attributes, around: (name: string) => Value | undefined): GradientCall {
   const {
     xs = [],
     y,
@@ -49,7 +49,7 @@ export function gradientCall(attributes: Attributes, around: ReadonlyMap<string,
   }
   if (y === undefined || xs.length === 0) throw new GraphError("needs the attributes 'xs' and 'y'")
   const named = (name: string): Named => {
-    const value = around.get(name)
+    const value = around(name)
     if (!value) throw new GraphError(`names '${name}', which nothing before it defines`)
     return { name, value }
   }

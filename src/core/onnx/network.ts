@@ -20,7 +20,7 @@ export interface NetworkOptions {
 }
 
 /**
- * Reads the graph of an ONNX file, versions 6 to 28 of ONNX's operators. Its floating-point initializers become parameters that
+ * Reads the graph of an ONNX file, versions 1 to 28 of ONNX's operators. Its floating-point initializers become parameters that
  * carry the file's values, so that `evaluateGraph` needs only the inputs; so do the tensors of Constant nodes, in which exporters
  * hide weights. Single numbers (½, ε, exponents) and what tells an operator how (the scales of a Resize) stay constants.
  * @param bytes of the file, all tensors inside

@@ -4,6 +4,8 @@ import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { isBody, ONNX_DOMAIN, PREVIEW_TRAINING_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
+import { type DType, isSmall } from '../graph/tensor.js'
+import { typeSince } from '../ops/elementwise.js'
 import { toNumber } from './tensors.js'
 
 /** The version of ONNX's own operators that the records speak, and that is written unless another is asked for. */
@@ -13,12 +15,9 @@ export const writableOpsets = { from: 13, to: 21 } as const
 /** The version of every other domain: of `rdm.training` (what the primitives mean), and of a runtime's own operators. */
 export const OTHER_VERSION = 1
 
-/**
- * Version 6 broadcasts where an attribute says so, which is refused; before it all operators had other attributes. The newest is that of
- * the onnx package whose tests are run.
- */
+/** The newest version is that of the onnx package whose tests are run. */
 const readable: Readonly<Record<string, { readonly from: number; readonly to: number; readonly advice: string }>> = {
-  [ONNX_DOMAIN]: { from: 6, to: 28, advice: `convert the model to opset ${OPSET}` },
+  [ONNX_DOMAIN]: { from: 1, to: 28, advice: `convert the model to opset ${OPSET}` },
   [PREVIEW_TRAINING_DOMAIN]: { from: 1, to: 1, advice: 'export the model with the version that is known here' },
   [TRAINING_DOMAIN]: { from: OTHER_VERSION, to: OTHER_VERSION, advice: 'export the model again' },
 }
@@ -30,22 +29,51 @@ export function requireWritable(opset: number): number {
   throw new UserError(`version ${opset} of the ONNX operators is not written; expected ${from} to ${to}`)
 }
 
-/** The newest version, ours at most, that has every operator of a graph and of the bodies within. */
-export function newestOpset({ nodes }: Graph): number {
+/** Of the types of a graph's values the one that came last, and with which version. */
+function latestType({ inputs, nodes }: Graph): { readonly dtype: DType; readonly since: number } {
+  const values = [...inputs, ...nodes.flatMap((node) => [...node.inputs, ...node.outputs])]
+  const types = new Set(values.flatMap((value) => (value ? [value.dtype] : [])))
+  const own = [...types].map((dtype) => ({ dtype, since: isSmall(dtype) ? typeSince[dtype] : writableOpsets.from }))
+  const inner = nodes.flatMap(({ attributes }) => Object.values(attributes).filter(isBody))
+  const all = [...own, ...inner.map(({ graph }) => latestType(graph))]
+  return all.reduce((a, b) => (b.since > a.since ? b : a), { dtype: 'float32', since: writableOpsets.from })
+}
+
+/** @throws UserError where a graph has numbers of a type that came after the version */
+export function requireTypes(graph: Graph, version: number): void {
+  const { dtype, since } = latestType(graph)
+  if (since <= version) return
+  const advice = since <= writableOpsets.to ? 'ask for that version' : 'cast it in the file that is read'
+  throw new UserError(`${dtype} came with version ${since} of the ONNX operators, not ${version}: ${advice}`)
+}
+
+/**
+ * The newest version, ours at most, that has every operator of a graph and of the bodies within; a newer one where its types of
+ * numbers need it.
+ */
+export function newestOpset(graph: Graph): number {
+  const { since } = latestType(graph)
+  return Math.max(newestOf(graph), Math.min(since, writableOpsets.to))
+}
+function newestOf({ nodes }: Graph): number {
   const versions = nodes.flatMap(({ operator, attributes }) => [
     operator.domain === ONNX_DOMAIN && !operator.body ? (operator.until ?? OPSET) : OPSET,
     ...Object.values(attributes)
       .filter(isBody)
-      .map((body) => newestOpset(body.graph)),
+      .map((body) => newestOf(body.graph)),
   ])
   return Math.min(OPSET, ...versions)
 }
 
 /**
- * The version of the file format: functions came with 8. Without them an operator set that is older than the format goes with
+ * The version of the file format: functions came with 8, small floats with 9, and whole numbers of 4 bits with 10. Without them an operator set that is older than the format goes with
  * the format of its time, so that the runtimes of that time read the file (docs/Versioning.md of the onnx repository).
  */
-export const irVersion = (opset: number, hasFunctions: boolean): number => (opset < 15 && !hasFunctions ? 7 : 8)
+export function irVersion(opset: number, hasFunctions: boolean, graph?: Graph): number {
+  const { since } = graph ? latestType(graph) : { since: 0 }
+  if (since >= 19) return since >= 21 ? 10 : 9
+  return opset < 15 && !hasFunctions ? 7 : 8
+}
 
 export const domainOf = (domain: string | null | undefined): string =>
   domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain

@@ -16,11 +16,12 @@ import {
   type Type,
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
-import { dtypes, isFloat, narrow, type Tensor } from '../graph/tensor.js'
+import { dtypes, isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
+import { fromEarly } from './early.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
 import { checkOpsets, domainOf, OPSET } from './opsets.js'
 import {
@@ -31,6 +32,7 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
+import { isSequence, type Named, readSequence, requireValue, valuesOf } from './sequences.js'
 import { tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
 import { settingsOf } from './weights.js'
@@ -58,7 +60,7 @@ const runningStatistics = ({ node }: GraphProto): ReadonlySet<string> =>
 
 /** Names in force where a node is read. */
 interface Frame {
-  readonly values: Map<string, Value>
+  readonly values: Map<string, Named>
   /** Attributes of the function call that is being read; `ref_attr_name` refers to them. */
   readonly attributes: ReadonlyMap<string, AttributeProto>
   /** Prefix of node names, of inlined calls. */
@@ -121,7 +123,7 @@ export class GraphReader {
    * Reads one graph. `values` holds the names of the graphs that it stands beside, and receives its own.
    * @throws UserError naming the graph and what is wrong in it
    */
-  read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
+  read(proto: GraphProto, values: Map<string, Named> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
     this.settings = settingsOf(proto, ({ domain, opType }) => findOperator(domainOf(domain), opType ?? ''))
     const { inputs, outputs } = this.readGraph(proto, frame)
@@ -176,7 +178,7 @@ export class GraphReader {
   private readBody(proto: GraphProto, frame: Frame, given: readonly Type[]): Closure {
     const { inputs, outputs } = this.readInner(proto, frame, given)
     // Without inputs it is a branch, of which not even what is always the same need be computed.
-    return closure(proto.name ?? '', inputs, outputs, new Set(frame.values.values()), inputs.length === 0)
+    return closure(proto.name ?? '', inputs, outputs, new Set(valuesOf(frame.values.values())), inputs.length === 0)
   }
 
   /** The attributes of a node, and what its graphs capture, in the order of the record. */
@@ -249,6 +251,8 @@ export class GraphReader {
   /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */
   private weight(given: string, tensor: Tensor, { scope }: Frame, trainable = true): Value {
     const name = this.weights.has(given) ? `${scope}/${given}` : given
+    if (isSmall(tensor.dtype))
+      throw new UserError(`the weight '${name}' is ${tensor.dtype}, which does not train: keep what trains in float32`)
     if (this.weights.has(name)) throw new UserError(`two weights are called '${name}'; expected names of their own`)
     this.weights.set(name, tensor)
     const { dtype, shape } = tensor
@@ -261,7 +265,7 @@ export class GraphReader {
     return value
   }
 
-  private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {
+  private define({ values }: Frame, name: string | null | undefined, value: Named, what: string): void {
     if (!name) throw new UserError(`an ${what} has no name; every ${what} needs one`)
     if (values.has(name))
       throw new UserError(`the ${what} '${name}' has a name that is taken; names of a graph and its training differ`)
@@ -272,6 +276,8 @@ export class GraphReader {
     const value = frame.values.get(info.name ?? '')
     if (!value)
       throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
+    if (isSequence(value))
+      throw new UserError(`the output '${info.name}' is a sequence; expected a tensor: take its elements out`)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
@@ -306,14 +312,19 @@ export class GraphReader {
     }
   }
 
-  private call(node: NodeProto, inputs: readonly (Value | undefined)[], frame: Frame, scope: string): readonly Value[] {
+  private call(node: NodeProto, named: readonly (Named | undefined)[], frame: Frame, scope: string): readonly Named[] {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
-    const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
-    if (domain === ONNX_DOMAIN && opType === 'Constant')
-      return [this.readConstant(attributes, node.output?.[0] ?? '', frame)]
-    if (domain === PREVIEW_TRAINING_DOMAIN && opType === GRADIENT) return this.derive(inputs, attributes, frame)
+    const all = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
+    if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(all, node.output?.[0] ?? '', frame)]
+    const body = this.functions.get(`${domain}:${opType}`)
     const record = operatorOf(domain, opType, this.options.operators)
+    if (body && !record) return this.inline(body, named, all, { ...frame, scope })
+    const sequence = domain === ONNX_DOMAIN ? readSequence(opType, named, all) : undefined
+    if (sequence) return [sequence]
+    const spelling = { inputs: named.map((one, i) => one && requireValue(one, node.input?.[i])), attributes: all }
+    const { inputs, attributes } = domain === ONNX_DOMAIN ? fromEarly(frame.version, opType, spelling) : spelling
+    if (domain === PREVIEW_TRAINING_DOMAIN && opType === GRADIENT) return this.derive(inputs, attributes, frame)
     if (record) {
       const named = (node.output ?? []).filter((output) => output !== '').length
       const earlier = this.readOlder(record, inputs, attributes, named, { ...frame, scope })
@@ -328,8 +339,6 @@ export class GraphReader {
       if (alone) return [...this.readInner(alone, { ...frame, scope }, []).outputs.values()]
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
-    const body = this.functions.get(`${domain}:${opType}`)
-    if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
     throw new UserError(
       `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name`,
     )
@@ -341,7 +350,11 @@ export class GraphReader {
     attributes: readonly AttributeProto[],
     frame: Frame,
   ): readonly Value[] {
-    const call = gradientCall(readAttributes(attributes, gradientRecord), frame.values)
+    const around = (name: string) => {
+      const named = frame.values.get(name)
+      return named && requireValue(named, name)
+    }
+    const call = gradientCall(readAttributes(attributes, gradientRecord), around)
     this.derived += gradientSize(call)
     if (this.derived > limits.derived)
       throw new UserError(`gradients go through more than ${limits.derived} nodes; expected a smaller model`)
@@ -364,10 +377,10 @@ export class GraphReader {
   /** A function that is not one of our primitives: its body takes the place of the call. */
   private inline(
     body: FunctionProto,
-    inputs: readonly (Value | undefined)[],
+    inputs: readonly (Named | undefined)[],
     attributes: readonly AttributeProto[],
     caller: Frame,
-  ): readonly Value[] {
+  ): readonly Named[] {
     if (caller.depth >= limits.depth)
       throw new UserError(
         `functions call each other more than ${limits.depth} levels deep; a function must not call itself`,
@@ -376,7 +389,7 @@ export class GraphReader {
     const taken = body.input ?? []
     if (inputs.length > taken.length)
       throw new UserError(`the function ${body.name} takes ${taken.length} inputs, got ${inputs.length}`)
-    const values = new Map<string, Value>()
+    const values = new Map<string, Named>()
     taken.forEach((name, i) => {
       const value = inputs[i]
       if (value) values.set(name, value)

@@ -4,17 +4,21 @@ import onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import {
   arrays,
+  bitsOf,
   bytesOf,
   type DType,
   dtypes,
   elementsOf,
+  isSmallFloat,
   type Tensor,
   type Tensors,
   tensor,
   tensorOf,
   widthOf,
+  wrapped,
 } from '../graph/tensor.js'
 import { dtypeOf, onnxTypes } from '../ops/elementwise.js'
+import { fileBytes, packed, unpacked } from './packed.js'
 import { unpackedModel } from './wire.js'
 
 const { onnx } = onnxProto
@@ -24,7 +28,7 @@ export const tensorToProto = (name: string, { dtype, shape, data }: Tensor): onn
   dataType: onnxTypes[dtype],
   dims: [...shape],
   // The format is little-endian, as is every machine that JavaScript runs on today.
-  rawData: bytesOf(data),
+  rawData: bitsOf(dtype) < 8 ? packed(dtype, data) : bytesOf(data),
 })
 
 /** The model with these inputs fixed: initializers, which a runtime keeps where it computes. */
@@ -51,8 +55,8 @@ export function shortestFloat(value: number): number {
 
 type Integer = number | { toNumber(): number; toString(): string }
 
-/** Numbers of a field of their own, as files without raw data have them. Half precision comes as its bits. */
-function fromField(dtype: DType, proto: onnxProto.onnx.ITensorProto): Tensor['data'] {
+/** Numbers of a field of their own, as files without raw data have them. Floats of 16 bits and fewer come as their bits. */
+function fromField(dtype: DType, proto: onnxProto.onnx.ITensorProto, count: number): Tensor['data'] {
   switch (dtype) {
     case 'float32':
       return new Float32Array(proto.floatData ?? [])
@@ -70,9 +74,19 @@ function fromField(dtype: DType, proto: onnxProto.onnx.ITensorProto): Tensor['da
     case 'float16':
     case 'bfloat16':
       return Uint16Array.from(proto.int32Data ?? [])
+    case 'float4e2m1':
+    case 'int4':
+    case 'uint4':
+    case 'int2':
+    case 'uint2': {
+      const bytes = Uint8Array.from(proto.int32Data ?? [])
+      const held = Math.floor((8 * bytes.length) / bitsOf(dtype))
+      return unpacked(dtype, bytes, bytes.length === fileBytes(dtype, count) ? count : held)
+    }
     case 'bool':
       return Uint8Array.from(proto.int32Data ?? [], (value) => Number(value !== 0))
     default:
+      if (isSmallFloat(dtype)) return Uint8Array.from(proto.int32Data ?? [], (code) => wrapped(code, dtype))
       return tensor(dtype, [(proto.int32Data ?? []).length], proto.int32Data ?? []).data
   }
 }
@@ -96,14 +110,15 @@ export function tensorFromProto(proto: onnxProto.onnx.ITensorProto, what = `tens
     )
   const raw = proto.rawData
   if (raw && raw.length > 0) {
-    const bytes = count * widthOf(dtype)
+    const bytes = fileBytes(dtype, count)
     if (raw.length !== bytes)
       throw new UserError(`${what}: ${raw.length} bytes for ${dtype}[${shape}], expected ${bytes}`)
+    if (bitsOf(dtype) < 8) return tensorOf(dtype, shape, unpacked(dtype, raw, count))
     // Not by `slice`, which in Node may give a view.
     const aligned = raw.byteOffset % widthOf(dtype) === 0 ? raw : new Uint8Array(raw)
     return tensorOf(dtype, shape, new arrays[dtype](aligned.buffer, aligned.byteOffset, count))
   }
-  const data = fromField(dtype, proto)
+  const data = fromField(dtype, proto, count)
   if (data.length !== count)
     throw new UserError(`${what}: ${data.length} values for ${dtype}[${shape}], expected ${count}`)
   return tensorOf(dtype, shape, data)

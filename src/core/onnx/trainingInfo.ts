@@ -8,6 +8,7 @@ import type { Tensor } from '../graph/tensor.js'
 import { formatType, isParameter, type Parameter, type Value } from '../graph/value.js'
 import { checkOpsets } from './opsets.js'
 import { GraphReader, type ReaderOptions } from './read.js'
+import { isSequence, type Named } from './sequences.js'
 
 export interface ReadModel {
   readonly inference: Graph
@@ -118,10 +119,12 @@ export function readTrainingModel(
   // What training or the drawing of first values replaces is a parameter, whatever its type; the rest is constant.
   const bound = new Set([...updates.keys(), ...initial.keys()])
   const reader = new GraphReader(model.functions ?? [], { ...options, version, parameters: bound })
-  const values = new Map<string, Value>()
+  const values = new Map<string, Named>()
   const inference = reader.read(model.graph ?? {}, values)
   const step = reader.read(algorithm, values, inference.inputs)
-  const initializers = new Map([...values].filter((entry): entry is [string, Parameter] => isParameter(entry[1])))
+  const initializers = new Map(
+    [...values].filter((entry): entry is [string, Parameter] => !isSequence(entry[1]) && isParameter(entry[1])),
+  )
   checkBindings(updates, initializers, step.outputs, 'training_info.update_binding')
   const drawing = new GraphReader(model.functions ?? [], { version, parameters: new Set() })
   const first = drawing.read(initialization ?? {})

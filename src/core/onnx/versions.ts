@@ -7,6 +7,7 @@ import { ancestors, type Graph } from '../graph/graph.js'
 import {
   type Body,
   isBody,
+  ML_DOMAIN,
   type OlderForm,
   ONNX_DOMAIN,
   type Operator,
@@ -21,7 +22,7 @@ import { toNumber } from './tensors.js'
 const isPreview = (domain: string): boolean => domain === PREVIEW_DOMAIN || domain === PREVIEW_TRAINING_DOMAIN
 
 const isLater = ({ domain, since }: Operator, version: number): boolean =>
-  isPreview(domain) || (domain === ONNX_DOMAIN && version < since)
+  isPreview(domain) || domain === ML_DOMAIN || (domain === ONNX_DOMAIN && version < since)
 
 /** Whether a version of ONNX's operators has no more what others make up. */
 const isGone = ({ domain, until, body }: Operator, version: number): boolean =>
@@ -72,7 +73,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
       )
     const outputs =
       later && before && before !== 'nothing'
-        ? before.instead(inputs, attributes as never)
+        ? before.instead(inputs, attributes as never, version)
         : operator.body?.(inputs as readonly Value[], attributes as never)
     // Its own operators may be later ones as well.
     return outputs && inner(outputs, inputs)
@@ -94,7 +95,7 @@ export function atVersion(version: number): (source: Graph) => Graph {
 }
 
 /** What a node is made of in a file. */
-interface Spelling {
+export interface Spelling {
   readonly inputs: readonly (Value | undefined)[]
   readonly attributes: readonly AttributeProto[]
 }

@@ -10,7 +10,7 @@ import { identity } from '../ops/elementwise.js'
 import { version as ownVersion } from '../version.js'
 import { type ExpandNode, FunctionTable, usualDoc } from './functions.js'
 import { Namer } from './names.js'
-import { irVersion, newestOpset, requireWritable } from './opsets.js'
+import { irVersion, newestOpset, requireTypes, requireWritable } from './opsets.js'
 import { AttributeType, attributeProto, type GraphProto, opsetImport, valueInfo, writtenAttributes } from './protos.js'
 import { tensorToProto } from './tensors.js'
 import { atVersion, toVersion } from './versions.js'
@@ -273,6 +273,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
   }
   const functions = expand && new FunctionTable(version, expand, writeBody)
   const [network, step] = [inVersion(parts.graph), training && inVersion(training.step)]
+  for (const source of step ? [network, step] : [network]) requireTypes(source, version)
   const reserved = training?.updates.keys() ?? []
   const writer = new GraphWriter(step ? [network, step] : [network], {
     version,
@@ -312,7 +313,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
     ]
   }
   model.functions = functions?.protos() ?? []
-  model.irVersion = irVersion(version, model.functions.length > 0)
+  model.irVersion = irVersion(version, model.functions.length > 0, parts.graph)
   const written = [model.graph, ...(model.trainingInfo ?? []).map(({ algorithm }) => algorithm)]
   model.opsetImport = opsetImport(
     version,

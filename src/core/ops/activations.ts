@@ -279,6 +279,21 @@ export const Swish = composite({
   samples: [{ inputs: [normal(2, 3)] }, { inputs: [normal(3)], attributes: { alpha: 1.7 } }],
 })
 
+/** swish(gate) · x; Shazeer 2020. */
+export const SwiGLU = composite({
+  name: 'SwiGLU',
+  domain: ONNX_DOMAIN,
+  since: 28,
+  attributes: { alpha: float(1) },
+  arity: [2, 2],
+  elementwise: true,
+  check([gate, x]) {
+    if (!unifyShapes(gate!.shape, x!.shape)) throw new GraphError('needs two inputs of one shape')
+  },
+  body: ([gate, x], { alpha }) => [mul(apply1(Swish, [gate], { alpha }), x!)],
+  samples: [{ inputs: [normal(2, 3), normal(2, 3)] }, { inputs: [normal(3), normal(3)], attributes: { alpha: 1.7 } }],
+})
+
 /** x · tanh(softplus(x)); Misra 2019. */
 export const Mish = composite({
   name: 'Mish',

@@ -55,8 +55,11 @@ function argument(name: string, before: Before): Operator<typeof argAttributes> 
 
 /** The place of the largest element along an axis: the first of equals, or the last; int64. */
 export const ArgMax = argument('ArgMax', larger)
-export const argMax = (x: Value, axis: number, { keepdims = 1 }: { keepdims?: number } = {}): Value =>
-  apply1(ArgMax, [x], { axis, keepdims })
+export const argMax = (
+  x: Value,
+  axis: number,
+  options: { readonly keepdims?: number; readonly select_last_index?: number } = {},
+): Value => apply1(ArgMax, [x], { axis, ...options })
 /** The place of the smallest element along an axis. */
 export const ArgMin = argument('ArgMin', smaller)
 

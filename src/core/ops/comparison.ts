@@ -2,7 +2,7 @@
 
 import { int, ONNX_DOMAIN, type Operator, operator, required } from '../graph/operator.js'
 import { booleans, fixed, type SampleInput } from '../graph/sample.js'
-import { type DType, isInteger, widthOf } from '../graph/tensor.js'
+import { bitsOf, type DType, isInteger } from '../graph/tensor.js'
 import { GraphError, type Value } from '../graph/value.js'
 import { binary, call, call1, type None, none, unary } from './pointwise.js'
 
@@ -53,6 +53,7 @@ export const IsNaN: Operator<None> = unary('IsNaN', (x) => Number(Number.isNaN(x
   dtype: 'bool',
   samples: [{ inputs: [fixed('float32', [4], [1, Number.NaN, Number.POSITIVE_INFINITY, 0])] }],
 })
+export const isNan = call1(IsNaN)
 const isInfAttributes = { detect_negative: int(1), detect_positive: int(1) }
 const infinities = fixed('float32', [4], [1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN])
 /** Whether x is infinite, in the directions that are asked for. */
@@ -75,7 +76,7 @@ export const IsInf: Operator<typeof isInfAttributes> = unary(
 
 /** f of the two's complements, which wraps around in the dtype. */
 function onBits(dtype: DType, f: (...bits: bigint[]) => bigint, ...values: readonly number[]): number {
-  const width = 8 * widthOf(dtype)
+  const width = bitsOf(dtype)
   const bits = f(...values.map(BigInt))
   const wrapped = Number(dtype.startsWith('u') ? BigInt.asUintN(width, bits) : BigInt.asIntN(width, bits))
   if (!Number.isSafeInteger(wrapped)) throw new GraphError(`${wrapped} is beyond 2^53: float64 cannot hold it`)
@@ -127,7 +128,7 @@ const shiftAttributes = { direction: required('string') }
 export const BitShift: Operator<typeof shiftAttributes> = binary(
   'BitShift',
   (a, b, { direction }, dtype) => {
-    const places = BigInt(b < 0 ? 8 * widthOf(dtype) : b)
+    const places = BigInt(b < 0 ? bitsOf(dtype) : b)
     return onBits(dtype, (...[bits]) => (direction === 'LEFT' ? bits! << places : bits! >> places), a)
   },
   'zero',

@@ -7,9 +7,11 @@ import * as attention from './attention.js'
 import * as averagePool from './averagePool.js'
 import * as backward from './backward.js'
 import * as choose from './choose.js'
+import * as classical from './classical.js'
 import * as conv from './conv.js'
 import * as convTranspose from './convTranspose.js'
 import * as cumulative from './cumulative.js'
+import * as detection from './detection.js'
 import * as determinant from './determinant.js'
 import * as dropout from './dropout.js'
 import * as einsum from './einsum.js'
@@ -27,6 +29,7 @@ import * as likelihood from './likelihood.js'
 import * as loop from './loop.js'
 import * as loss from './loss.js'
 import * as matmul from './matmul.js'
+import * as ngrams from './ngrams.js'
 import * as normalization from './normalization.js'
 import * as pad from './pad.js'
 import * as pool from './pool.js'
@@ -51,6 +54,7 @@ import * as signal from './signal.js'
 import * as slice from './slice.js'
 import * as softmax from './softmax.js'
 import * as tile from './tile.js'
+import * as treeEnsembles from './treeEnsembles.js'
 import * as unpool from './unpool.js'
 
 const families = [
@@ -59,9 +63,11 @@ const families = [
   averagePool,
   backward,
   choose,
+  classical,
   conv,
   convTranspose,
   cumulative,
+  detection,
   determinant,
   dropout,
   einsum,
@@ -79,6 +85,7 @@ const families = [
   loop,
   loss,
   matmul,
+  ngrams,
   normalization,
   pad,
   pool,
@@ -103,6 +110,7 @@ const families = [
   slice,
   softmax,
   tile,
+  treeEnsembles,
   unpool,
 ]
 
@@ -130,10 +138,12 @@ export * from './attention.js'
 export * from './averagePool.js'
 export * from './backward.js'
 export * from './choose.js'
+export * from './classical.js'
 export * from './conv.js'
 export { type ConvAttributes, outputPadding } from './convSum.js'
 export * from './convTranspose.js'
 export * from './cumulative.js'
+export * from './detection.js'
 export * from './determinant.js'
 export * from './dropout.js'
 export * from './einsum.js'
@@ -151,6 +161,7 @@ export * from './likelihood.js'
 export * from './loop.js'
 export * from './loss.js'
 export * from './matmul.js'
+export * from './ngrams.js'
 export * from './normalization.js'
 export * from './pad.js'
 export * from './pool.js'
@@ -175,5 +186,6 @@ export * from './signal.js'
 export * from './slice.js'
 export * from './softmax.js'
 export * from './tile.js'
+export * from './treeEnsembles.js'
 export * from './unpool.js'
 export { type Window, windowAttributes } from './window.js'

@@ -1,12 +1,24 @@
-// Quantization: floats as whole numbers of 8 or 16 bits with a scale and a zero point, and back.
+// Quantization: floats as numbers of few bits with a scale and a zero point, and back.
 
 import { composite, evaluateBody } from '../graph/composite.js'
-import { int, ONNX_DOMAIN, type Operator } from '../graph/operator.js'
+import { floatCodes } from '../graph/floats.js'
+import { type AttributesOf, int, ONNX_DOMAIN, type Operator, older } from '../graph/operator.js'
 import { fixed, held, normal } from '../graph/sample.js'
 import { isKnown, normalizeAxis, sizeOf } from '../graph/shape.js'
-import { type DType, isFloat, type Numbers, tensor, widen } from '../graph/tensor.js'
+import {
+  bitsOf,
+  type DType,
+  isFloat,
+  isInteger,
+  isSmall,
+  isSmallFloat,
+  type Numbers,
+  tensor,
+  wholeRange,
+  widen,
+} from '../graph/tensor.js'
 import { apply1, GraphError, type Value } from '../graph/value.js'
-import { dtypeOf } from './casts.js'
+import { dtypeOf, typeSince } from './casts.js'
 import {
   add,
   and,
@@ -89,62 +101,98 @@ function gathered(grad: Value, scale: Value, grain: Grain): Value {
   )
 }
 
-const ranges: Partial<Record<DType, readonly [number, number]>> = {
-  uint8: [0, 255],
-  int8: [-128, 127],
-  uint16: [0, 65_535],
-  int16: [-32_768, 32_767],
+/** What is quantized to: whole numbers of 16 bits and fewer, and small floats that have a sign. */
+function rangeOf(dtype: DType): readonly [number, number] {
+  if (isSmallFloat(dtype) && dtype !== 'float8e8m0') return [-floatCodes[dtype].max, floatCodes[dtype].max]
+  if (isInteger(dtype) && bitsOf(dtype) <= 16) return wholeRange(dtype)
+  throw new GraphError(`${dtype} is not quantized to; use whole numbers of 16 bits at most, or floats of 8 at most`)
 }
 
-function rangeOf(dtype: DType): readonly [number, number] {
-  const range = ranges[dtype]
-  if (!range) throw new GraphError(`${dtype} is not quantized to; use ${Object.keys(ranges).join(', ')}`)
-  return range
-}
+const inType = (x: Value, dtype: DType): Value => (x.dtype === dtype ? x : cast(x, dtype))
+/** A gradient in the type of what it belongs to; of more bits where that is a small float. */
+const gradientOf = (x: Value, grad: Value): Value => (isFloat(x.dtype) ? inType(grad, x.dtype) : grad)
 
 /** A zero point in floats, where there is one. */
 const zeroOf = (zero: Value | undefined, x: Value, dtype: DType, grain: Grain): Value | undefined =>
   zero && spread(cast(zero, dtype), x, grain)
 
-const isLate = (...values: readonly (Value | undefined)[]): boolean =>
-  values.some((value) => value && !['float32', 'uint8', 'int8', 'int32'].includes(value.dtype))
+/** The type that an attribute names; undefined where it is not given. */
+function namedType(name: string, code: number): DType | undefined {
+  const dtype = dtypeOf(code)
+  if (code !== 0 && !dtype) throw new GraphError(`${name}=${code} is no element type known here`)
+  return dtype
+}
+function namedFloat(name: string, code: number): DType | undefined {
+  const dtype = namedType(name, code)
+  if (dtype && !isFloat(dtype)) throw new GraphError(`${name}=${code} is ${dtype}; expected a float of 16 bits or more`)
+  return dtype
+}
+
+/** The version that the operators take a type with. */
+const takenSince = (dtype: DType | undefined): number =>
+  dtype === undefined || ['float32', 'uint8', 'int8', 'int32'].includes(dtype)
+    ? 10
+    : isSmall(dtype)
+      ? Math.max(typeSince[dtype], 19)
+      : isFloat(dtype)
+        ? 19
+        : 21
 
 const grainAttributes = { axis: int(1), block_size: int(0) }
-const quantizeAttributes = { ...grainAttributes, output_dtype: int(0) }
+const quantizeAttributes = { ...grainAttributes, output_dtype: int(0), saturate: int(1), precision: int(0) }
+type QuantizeAttributes = AttributesOf<typeof quantizeAttributes>
 
 function quantizedType(zero: Value | undefined, output_dtype: number): DType {
-  const asked = output_dtype === 0 ? undefined : dtypeOf(output_dtype)
-  if (output_dtype !== 0 && !asked) throw new GraphError(`output_dtype=${output_dtype} is no element type known here`)
+  const asked = namedType('output_dtype', output_dtype)
   if (asked && zero && zero.dtype !== asked)
     throw new GraphError(`output_dtype is ${asked}, the zero point ${zero.dtype}`)
   return asked ?? zero?.dtype ?? 'uint8'
 }
 
-/** x/scale, rounded, plus the zero point: before it is held to the range. */
-function levels(x: Value, scale: Value, zero: Value | undefined, grain: Grain): Value {
-  const level = round(div(x, spread(cast(scale, x.dtype), x, grain)))
-  const shift = zeroOf(zero, x, x.dtype, grain)
+/** What x is divided by its scale in. */
+const divisionType = (x: Pick<Value, 'dtype'>, scale: Pick<Value, 'dtype'>, precision: number): DType =>
+  namedFloat('precision', precision) ?? (isFloat(scale.dtype) ? scale.dtype : isFloat(x.dtype) ? x.dtype : 'float32')
+
+/** x/scale, rounded where whole numbers come out, plus the zero point: before it is held to the range. */
+function levels([x, scale, zero]: readonly Value[], { output_dtype, precision, ...grain }: QuantizeAttributes): Value {
+  const dtype = divisionType(x!, scale!, precision)
+  const ratio = div(inType(x!, dtype), spread(inType(scale!, dtype), x!, grain))
+  const level = isInteger(quantizedType(zero, output_dtype)) ? round(ratio) : ratio
+  const shift = zeroOf(zero, x!, dtype, grain)
   return shift ? add(level, shift) : level
 }
 
-function quantized([x, scale, zero]: readonly Value[], { output_dtype, ...grain }: Grain & { output_dtype: number }) {
-  const dtype = quantizedType(zero, output_dtype)
-  return cast(clip(levels(x!, scale!, zero, grain), ...rangeOf(dtype)), dtype)
+function quantized(inputs: readonly Value[], attributes: QuantizeAttributes): Value {
+  const dtype = quantizedType(inputs[2], attributes.output_dtype)
+  const range = rangeOf(dtype)
+  const level = levels(inputs, attributes)
+  return isInteger(dtype) ? cast(clip(level, ...range), dtype) : cast(level, dtype, { saturate: attributes.saturate })
 }
 
 const exactly = composite({
   name: 'QuantizeLinear',
   domain: ONNX_DOMAIN,
-  since: 21,
+  since: 23,
   before: {
-    lacks: ['block_size', 'output_dtype'],
-    instead(inputs, attributes) {
-      const { block_size, output_dtype } = attributes
-      return block_size > 0 || output_dtype > 0 || isLate(...inputs)
-        ? [quantized(inputs as readonly Value[], attributes)]
-        : undefined
+    instead([x, scale, zero], attributes, version) {
+      const { block_size, output_dtype, precision, saturate } = attributes
+      const isMixed = x!.dtype !== 'int32' && x!.dtype !== scale!.dtype
+      const needed = Math.max(
+        ...[x!.dtype, scale!.dtype, quantizedType(zero, output_dtype)].map(takenSince),
+        precision > 0 || isMixed ? 23 : block_size > 0 || output_dtype > 0 ? 21 : saturate === 1 ? 10 : 19,
+      )
+      return version < needed ? [quantized([x, scale, zero] as readonly Value[], attributes)] : undefined
     },
   },
+  older: [
+    older({ until: 18, attributes: { axis: int(1) }, read: () => undefined }),
+    older({ until: 20, attributes: { axis: int(1), saturate: int(1) }, read: () => undefined }),
+    older({
+      until: 22,
+      attributes: { ...grainAttributes, output_dtype: int(0), saturate: int(1) },
+      read: () => undefined,
+    }),
+  ],
   attributes: quantizeAttributes,
   arity: [2, 3],
   straightThrough: true,
@@ -153,13 +201,15 @@ const exactly = composite({
   },
   body: (inputs, attributes) => [quantized(inputs, attributes)],
   gradient: {
-    rule({ grad, inputs: [x, scale, zero], attributes: { output_dtype, ...grain } }) {
-      const [low, high] = rangeOf(quantizedType(zero, output_dtype))
-      const level = levels(x!, scale!, zero, grain)
+    rule({ grad, inputs, attributes }) {
+      const [x, scale, zero] = inputs
+      const [low, high] = rangeOf(quantizedType(zero, attributes.output_dtype))
+      const level = levels(inputs, attributes)
       const inside = and(greaterOrEqual(level, low), lessOrEqual(level, high))
-      const divisor = spread(cast(scale!, x!.dtype), x!, grain)
-      const dx = div(where(inside, cast(grad, x!.dtype), 0), divisor)
-      return [dx, cast(gathered(neg(mul(dx, div(x!, divisor))), scale!, grain), scale!.dtype), undefined]
+      const divisor = spread(inType(scale!, level.dtype), x!, attributes)
+      const dx = div(where(inside, inType(grad, level.dtype), 0), divisor)
+      const ratio = div(inType(x!, level.dtype), divisor)
+      return [gradientOf(x!, dx), gradientOf(scale!, gathered(neg(mul(dx, ratio)), scale!, attributes)), undefined]
     },
   },
   samples: [
@@ -170,40 +220,59 @@ const exactly = composite({
 })
 
 /**
- * x/scale, rounded half to even, plus the zero point, held to the range of the result. Its gradient is the straight-through
- * estimate: as if nothing were rounded, and nothing outside of the range (Jacob et al. 2018; for the scale Esser et al. 2020).
+ * x/scale, rounded half to even, plus the zero point, held to the range of the result; to small floats it is a cast of the ratio.
+ * Its gradient is the straight-through estimate: as if nothing were rounded, and nothing outside of the range (Jacob et al. 2018;
+ * for the scale Esser et al. 2020).
  */
 export const QuantizeLinear: Operator<typeof quantizeAttributes> = {
   ...exactly,
-  // What is rounded to whole numbers is of the dtype of x, as in every runtime: of more digits halves would go elsewhere.
+  // What is rounded is of the dtype of the division, as in every runtime: of more digits halves would go elsewhere.
   evaluate([x, scale, zero], attributes) {
-    const [ratio] = evaluateBody([rounded(x!), rounded(scale!)], ([x, scale]) => [
-      div(x!, spread(cast(scale!, x!.dtype), x!, attributes)),
+    const dtype = divisionType(x!, scale!, attributes.precision)
+    const [ratio] = evaluateBody([rounded(x!, dtype), rounded(scale!, dtype)], ([x, scale]) => [
+      div(x!, spread(scale!, x!, attributes)),
     ])
-    return exactly.evaluate([rounded(ratio!), map(scale!, () => 1), zero!], attributes)
+    const ones = map(scale!, () => 1, dtype)
+    return exactly.evaluate([rounded(ratio!, dtype), ones, zero!], { ...attributes, precision: 0 })
   },
 }
-const rounded = (value: Numbers): Numbers => widen(tensor(value.dtype, value.shape, value.data))
+const rounded = ({ shape, data }: Numbers, dtype: DType): Numbers => widen(tensor(dtype, shape, data))
+
+const dequantizeAttributes = { ...grainAttributes, output_dtype: int(0) }
+type DequantizeAttributes = AttributesOf<typeof dequantizeAttributes>
+
+function dequantizedType(scale: Value, output_dtype: number): DType {
+  const dtype = namedFloat('output_dtype', output_dtype) ?? scale.dtype
+  if (isFloat(dtype)) return dtype
+  throw new GraphError(`the scale is ${dtype}, in which nothing is computed; give output_dtype`)
+}
 
 /** (x − zero point) · scale */
-export const DequantizeLinear = composite({
+export const DequantizeLinear: Operator<typeof dequantizeAttributes> = composite({
   name: 'DequantizeLinear',
   domain: ONNX_DOMAIN,
-  since: 21,
+  since: 23,
   before: {
-    lacks: ['block_size'],
-    instead: (inputs, attributes) =>
-      attributes.block_size > 0 || isLate(...inputs)
-        ? [dequantized(inputs as readonly Value[], attributes)]
-        : undefined,
+    instead([x, scale, zero], attributes, version) {
+      const { block_size, output_dtype } = attributes
+      const needed = Math.max(
+        ...[x!.dtype, scale!.dtype].map(takenSince),
+        output_dtype > 0 ? 23 : block_size > 0 ? 21 : 10,
+      )
+      return version < needed ? [dequantized([x, scale, zero] as readonly Value[], attributes)] : undefined
+    },
   },
-  attributes: grainAttributes,
+  older: [
+    older({ until: 20, attributes: { axis: int(1) }, read: () => undefined }),
+    older({ until: 22, attributes: grainAttributes, read: () => undefined }),
+  ],
+  attributes: dequantizeAttributes,
   arity: [2, 3],
-  body: (inputs, grain) => [dequantized(inputs, grain)],
+  body: (inputs, attributes) => [dequantized(inputs, attributes)],
   gradient: {
-    rule: ({ grad, inputs: [x, scale, zero], attributes: grain }) => [
-      mul(grad, spread(scale!, x!, grain)),
-      gathered(mul(grad, centred(x!, zero, scale!.dtype, grain)), scale!, grain),
+    rule: ({ grad, inputs: [x, scale, zero], attributes }) => [
+      gradientOf(x!, mul(grad, spread(inType(scale!, grad.dtype), x!, attributes))),
+      gradientOf(scale!, gathered(mul(grad, centred(x!, zero, grad.dtype, attributes)), scale!, attributes)),
       undefined,
     ],
   },
@@ -233,8 +302,10 @@ function centred(x: Value, zero: Value | undefined, dtype: DType, grain: Grain):
   const shift = zeroOf(zero, x, dtype, grain)
   return shift ? sub(cast(x, dtype), shift) : cast(x, dtype)
 }
-const dequantized = ([x, scale, zero]: readonly Value[], grain: Grain): Value =>
-  mul(centred(x!, zero, scale!.dtype, grain), spread(scale!, x!, grain))
+function dequantized([x, scale, zero]: readonly Value[], attributes: DequantizeAttributes): Value {
+  const dtype = dequantizedType(scale!, attributes.output_dtype)
+  return mul(centred(x!, zero, dtype, attributes), spread(inType(scale!, dtype), x!, attributes))
+}
 
 /** x as uint8, with the scale and the zero point that its range, 0 included, asks for: y, scale, zero point. */
 export const DynamicQuantizeLinear = composite({

@@ -4,7 +4,7 @@ import { knownIn } from '../graph/dims.js'
 import { type Attributes, int, ONNX_DOMAIN, type Operator, operator } from '../graph/operator.js'
 import { awayFromZero, distinct, fixed, ints, normal, positive } from '../graph/sample.js'
 import { isKnown, type Shape, sizeOf, unknownShape } from '../graph/shape.js'
-import { type DType, isFloat, type Numbers, widthOf } from '../graph/tensor.js'
+import { type DType, isFloat, type Numbers, wholeRange } from '../graph/tensor.js'
 import { apply1, constant, GraphError, type Value } from '../graph/value.js'
 import { cast, div, equal, exp, mul, sign, sub, where } from './elementwise.js'
 import { roundedTo } from './pointwise.js'
@@ -200,8 +200,7 @@ export const ReduceLogSumExp: ReductionOperator = reduction({
 function ends(dtype: DType): readonly [number, number] {
   if (isFloat(dtype)) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
   if (dtype === 'bool') return [0, 1]
-  const bits = 8 * widthOf(dtype)
-  return dtype.startsWith('u') ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
+  return wholeRange(dtype)
 }
 
 /** At ties the gradient is shared evenly. */

@@ -4,14 +4,23 @@
 import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import { messageOf, UserError } from '../../core/errors.js'
-import { arrays, type DType, elementsOf, type Tensors, tensorOf, widthOf } from '../../core/graph/tensor.js'
+import {
+  arrays,
+  type DType,
+  elementsOf,
+  isSmall,
+  type SmallDType,
+  type Tensors,
+  tensorOf,
+  widthOf,
+} from '../../core/graph/tensor.js'
 
 export interface SafetensorsFile {
   readonly tensors: Tensors
   readonly metadata: Readonly<Record<string, string>>
 }
 
-const typeNames: Record<DType, string> = {
+const typeNames: Readonly<Record<Exclude<DType, SmallDType>, string>> = {
   float64: 'F64',
   int64: 'I64',
   float32: 'F32',
@@ -53,6 +62,7 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsFile): Uint8
   let end = 0
   for (const name of names) {
     const { dtype, shape, data } = tensors[name]!
+    if (isSmall(dtype)) throw new UserError(`"${name}" is ${dtype}, which is not kept here; cast it to float32`)
     header.push([written(name), { dtype: typeNames[dtype], shape, data_offsets: [end, end + data.byteLength] }])
     end += data.byteLength
   }

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os'
 import ort from 'onnxruntime-node'
 import { messageOf, UserError } from '../../core/errors.js'
-import { type Tensor, tensorOf } from '../../core/graph/tensor.js'
+import { isSmall, type Tensor, tensorOf } from '../../core/graph/tensor.js'
 import type { TensorInfo } from '../../core/onnx/signature.js'
 import type { LoadedModel } from './model.js'
 import type { Provider, SessionSettings } from './protocol.js'
@@ -99,7 +99,8 @@ export function tensorInfo(metadata: readonly ort.InferenceSession.ValueMetadata
 
 /** The tensor as ONNX Runtime takes it; shares the memory. */
 export function toOrt({ dtype, data, shape }: Tensor): ort.Tensor {
-  if (dtype === 'bfloat16') throw new UserError('ONNX Runtime for Node has no bfloat16 tensors; cast to float32')
+  if (dtype === 'bfloat16' || isSmall(dtype))
+    throw new UserError(`ONNX Runtime for Node has no ${dtype} tensors; cast to float32`)
   return new ort.Tensor(dtype, data, shape)
 }
 

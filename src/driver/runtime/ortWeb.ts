@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { InferenceSession, Tensor as WebTensor } from 'onnxruntime-web'
 import { messageOf, UserError } from '../../core/errors.js'
-import { type Tensor, tensorOf } from '../../core/graph/tensor.js'
+import { isSmall, type Tensor, tensorOf } from '../../core/graph/tensor.js'
 import { signatureOf } from '../../core/onnx/signature.js'
 import type { LoadedModel } from './model.js'
 import type { SessionSettings } from './protocol.js'
@@ -58,7 +58,8 @@ export async function load(model: Uint8Array, settings: SessionSettings): Promis
   build ??= loadBuild(settings.threads ?? availableParallelism())
   const { InferenceSession, Tensor: BuildTensor } = await build
   const toOrt = ({ dtype, data, shape }: Tensor): WebTensor => {
-    if (dtype === 'bfloat16') throw new UserError('onnxruntime-web has no bfloat16 tensors; cast to float32')
+    if (dtype === 'bfloat16' || isSmall(dtype))
+      throw new UserError(`onnxruntime-web has no ${dtype} tensors; cast to float32`)
     return new BuildTensor(dtype, data, shape)
   }
   let session: InferenceSession

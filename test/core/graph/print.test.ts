@@ -50,7 +50,7 @@ describe('printed graphs', () => {
         %1.0, %1.1 = SoftmaxCrossEntropy(%0, labels)  # train/loss float32[], float32[batch, 2]
         %2 = ArgMax(%0) {axis=1, keepdims=0, select_last_index=0}  # train/accuracy.predicted int64[batch]
         %3 = Equal(%2, labels)  # train/accuracy.hits bool[batch]
-        %4 = Cast(%3) {to=7}  # train/accuracy.hits int64[batch]
+        %4 = Cast(%3) {to=7, saturate=1, round_mode=up}  # train/accuracy.hits int64[batch]
         %5 = ReduceSum(%4, [0]) {keepdims=0, noop_with_empty_axes=0}  # train/accuracy.correct int64[]
         %6 = Seed(%1.0)  # train/loss/seed float32[]
         %7 = SoftmaxCrossEntropyGrad(%6, %1.1, labels)  # train/loss/grad float32[batch, 2]

@@ -5,7 +5,7 @@ import { evaluateValues } from '../../../src/core/graph/evaluate.js'
 import { type AttributeValue, ONNX_DOMAIN } from '../../../src/core/graph/operator.js'
 import { type DType, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { apply, constantTensor, input, type Value } from '../../../src/core/graph/value.js'
-import { add, findOperator, mul, reduceSum } from '../../../src/core/ops/index.js'
+import { add, cast, findOperator, mul, reduceSum } from '../../../src/core/ops/index.js'
 import { fixture } from '../../support/pytorch.js'
 
 interface Written {
@@ -53,7 +53,8 @@ function check({ operator, attributes, inputs, outputs, seeds, gradients: expect
   })
   const weighted = seeds.flatMap((seed, i) => {
     if (!seed) return []
-    return [reduceSum(mul(results[i]!, constantTensor(tensor(seed))), undefined, { keepdims: 0 })]
+    const [y, weights] = [results[i]!, constantTensor(tensor(seed))]
+    return [reduceSum(mul(y.dtype === seed.dtype ? y : cast(y, seed.dtype), weights), undefined, { keepdims: 0 })]
   })
   const total = weighted.reduce(add)
   expected.forEach((written, i) => {

@@ -10,6 +10,7 @@ import {
   DynamicQuantizeLSTM,
   LSTM,
   mul,
+  onnxTypes,
   QLinearMatMul,
   QuantizeLinear,
   reduceSum,
@@ -86,4 +87,37 @@ it('of an LSTM of 8 bits is about that of the LSTM with the same weights', () =>
   found!.data.forEach((value, i) => {
     expect(Math.abs(value - expected!.data[i]!)).toBeLessThan(0.02 * largest)
   })
+})
+
+it('goes to few bits, with a scale for each block, and to small floats', () => {
+  const row = [1, -9, 0.3, 5]
+  const scale = constant('float32', [0.5, 2])
+  const int4 = apply1(QuantizeLinear, [x, scale], { axis: 0, block_size: 2, output_dtype: onnxTypes.int4 })
+  expect(at([int4], row)).toEqual([[2, -8, 0, 2]])
+  const back = apply1(DequantizeLinear, [int4, scale], { axis: 0, block_size: 2 })
+  expect(at([back, ...gradients(total(back), [x])], row)).toEqual([
+    [1, -4, 0, 4],
+    [1, 0, 3, 4],
+  ])
+  // Steps of 1/8 from 1 on, and 448 the most.
+  const one = constant('float32', 1)
+  const float8 = (saturate: number) =>
+    apply1(QuantizeLinear, [x, one], { output_dtype: onnxTypes.float8e4m3fn, saturate })
+  expect(at([float8(1), float8(0)], [1.06, 1e6, -1.07, 0])).toEqual([
+    [1, 448, -1.125, 0],
+    [1, Number.NaN, -1.125, 0],
+  ])
+  const wide = apply1(DequantizeLinear, [float8(1), one])
+  expect(at(gradients(total(wide), [x]), [1.06, 1e6, -1.07, 0])).toEqual([[1, 0, 3, 4]])
+})
+
+it('divides in the type that is asked for', () => {
+  // 2049 has no half: it is 2048 there.
+  const scale = constant('float32', 1)
+  const levels = (precision: number) => apply1(QuantizeLinear, [x, scale], { output_dtype: onnxTypes.int16, precision })
+  expect(at([levels(0), levels(onnxTypes.float16)], [2049, 1, 2, 3])).toEqual([
+    [2049, 1, 2, 3],
+    [2048, 1, 2, 3],
+  ])
+  expect(() => levels(onnxTypes.int8)).toThrow('precision=3 is int8; expected a float of 16 bits or more')
 })

@@ -35,6 +35,18 @@ const typeNames: Readonly<Record<DType, string>> = {
   uint16: 'uint16',
   uint8: 'uint8',
   bool: 'bool',
+  float8e4m3fn: 'float8e4m3fn',
+  float8e4m3fnuz: 'float8e4m3fnuz',
+  float8e5m2: 'float8e5m2',
+  float8e5m2fnuz: 'float8e5m2fnuz',
+  float8e8m0: 'float8e8m0',
+  float6e2m3: 'float6e2m3',
+  float6e3m2: 'float6e3m2',
+  float4e2m1: 'float4e2m1',
+  int4: 'int4',
+  uint4: 'uint4',
+  int2: 'int2',
+  uint2: 'uint2',
 }
 const kinds: Readonly<Record<AttributeKind, string>> = {
   int: 'INT',
@@ -49,7 +61,7 @@ const kinds: Readonly<Record<AttributeKind, string>> = {
 const own = operators.filter(({ domain }) => domain === ONNX_DOMAIN)
 const { from: oldest } = writableOpsets
 /** The newest that the package has. */
-const newest = 27
+const newest = 28
 const versions = Array.from({ length: newest - oldest + 1 }, (_, i) => oldest + i)
 
 const takes = (types: readonly string[] | undefined, dtype: DType) => types?.includes(`tensor(${typeNames[dtype]})`)
