@@ -11,7 +11,7 @@ import { withExternalData } from '../driver/runtime/externalData.js'
 export async function readInput(path: string): Promise<Uint8Array> {
   if (path !== '-') {
     try {
-      return await withExternalData(await readFile(path), path)
+      return withExternalData(await readFile(path), path)
     } catch (error) {
       if (error instanceof UserError) throw error
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -2,7 +2,6 @@
 
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
-import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { isKnown, sameShape } from '../graph/shape.js'
@@ -10,6 +9,7 @@ import { specialize } from '../graph/specialize.js'
 import type { Tensor, Tensors } from '../graph/tensor.js'
 import { formatType, nameOf, type Parameter, type Value } from '../graph/value.js'
 import { domainOf } from '../onnx/opsets.js'
+import type { FunctionProto, GraphProto, ModelProto } from '../onnx/schema.js'
 import type { TensorInfo } from '../onnx/signature.js'
 import { inferenceBytes, withStateBytes } from '../onnx/stateBytes.js'
 import { decodeModel, encodeModel, tensorToProto, withConstants } from '../onnx/tensors.js'
@@ -24,10 +24,6 @@ import { paperRecipe } from './recipe.js'
 import type { EncodeOptions, TrainableModel } from './trainable.js'
 import * as version1 from './version1.js'
 import { exportGraph, parametersAsInputs } from './write.js'
-
-type ModelProto = onnxProto.onnx.IModelProto
-type GraphProto = onnxProto.onnx.IGraphProto
-type FunctionProto = onnxProto.onnx.IFunctionProto
 
 /** @throws UserError where the step lacks an input or output of the signature, or has it in another type */
 function requireRole(found: Value | undefined, role: string, { name, ...type }: TensorInfo): void {

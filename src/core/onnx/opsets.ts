@@ -1,9 +1,9 @@
 // The versions of operator sets and of the file format: what a file may import, and what we write.
 
-import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { isBody, ONNX_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
+import type { OperatorSetIdProto } from './schema.js'
 import { toNumber } from './tensors.js'
 
 /** The version of ONNX's own operators that the records speak, and that is written unless another is asked for. */
@@ -49,7 +49,7 @@ export const irVersion = (opset: number, hasFunctions: boolean): number => (opse
 export const domainOf = (domain: string | null | undefined): string =>
   domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain
 
-type OperatorSets = readonly onnxProto.onnx.IOperatorSetIdProto[] | null | undefined
+type OperatorSets = readonly OperatorSetIdProto[] | null | undefined
 
 /**
  * Checks the operator sets that a model or one of its functions imports.

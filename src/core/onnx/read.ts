@@ -1,7 +1,6 @@
 // GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
 // dangling name, whoever wrote the file.
 
-import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
 import { folded } from '../graph/fold.js'
@@ -29,6 +28,7 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
+import type { TensorProto } from './schema.js'
 import { tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
 
@@ -218,7 +218,7 @@ export class GraphReader {
     return form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs)
   }
 
-  private readInitializer(proto: onnxProto.onnx.ITensorProto, statistics: ReadonlySet<string>): Value {
+  private readInitializer(proto: TensorProto, statistics: ReadonlySet<string>): Value {
     const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
     const name = proto.name ?? ''
     const { dtype, shape } = tensor

@@ -1,6 +1,5 @@
 // A file with training information, read and validated: what onnx.checker does not look into.
 
-import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { sameShape } from '../graph/shape.js'
@@ -8,6 +7,7 @@ import type { Tensor } from '../graph/tensor.js'
 import { formatType, isParameter, type Parameter, type Value } from '../graph/value.js'
 import { checkOpsets } from './opsets.js'
 import { GraphReader, type ReaderOptions } from './read.js'
+import type { ModelProto, StringStringEntryProto } from './schema.js'
 
 export interface ReadModel {
   readonly inference: Graph
@@ -30,7 +30,7 @@ export interface ReadTrainingModel extends ReadModel {
   readonly initial: ReadonlyMap<string, string>
 }
 
-type Bindings = readonly onnxProto.onnx.IStringStringEntryProto[] | null | undefined
+type Bindings = readonly StringStringEntryProto[] | null | undefined
 
 function readBindings(bindings: Bindings, what: string): ReadonlyMap<string, string> {
   const map = new Map<string, string>()
@@ -77,7 +77,7 @@ function checkBindings(
  * @param weights names of the initializers that are parameters; all floats unless given
  * @throws UserError naming what is wrong
  */
-export function readModel(model: onnxProto.onnx.IModelProto, weights?: ReadonlySet<string>): ReadModel {
+export function readModel(model: ModelProto, weights?: ReadonlySet<string>): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
   const reader = new GraphReader(model.functions ?? [], { version, parameters: weights })
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
@@ -89,7 +89,7 @@ export function readModel(model: onnxProto.onnx.IModelProto, weights?: ReadonlyS
  * @throws UserError naming what is missing or wrong
  */
 export function readTrainingModel(
-  model: onnxProto.onnx.IModelProto,
+  model: ModelProto,
   options: Pick<ReaderOptions, 'defaults' | 'operators'> = {},
 ): ReadTrainingModel {
   const version = checkOpsets(model.opsetImport, 'the model')

@@ -166,9 +166,7 @@ describe('a small file with something endless', () => {
     const bytes = Buffer.concat([onnx.ModelProto.encode(rest).finish(), whole])
     expect(problemOf(bytes)).toBeUndefined()
     if (count === 1000) {
-      expect(() => readTrainableModel(bytes)).toThrow(
-        'this is not an ONNX model (its messages nest more than 100 levels deep); expected a file such as rdm-export writes',
-      )
+      expect(() => readTrainableModel(bytes)).toThrow(/its messages nest more than 100 levels deep/)
     }
   })
   it.each(levels)('%i unknown groups', (count) => {

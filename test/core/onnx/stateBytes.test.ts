@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { tensor } from '../../../src/core/graph/tensor.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { decodeModel } from '../../../src/core/onnx/tensors.js'
-import { bytesField, editMessage } from '../../../src/core/onnx/wire.js'
+import { editMessage, encodeField, joined } from '../../../src/core/onnx/wire.js'
 import { fileOf } from '../../support/models.js'
 import { tinyNetwork } from '../../support/networks.js'
 
@@ -12,13 +12,17 @@ const contains = (file: Uint8Array, words: string) => Buffer.from(file).includes
 
 /** A node with an entry of `metadata_props`, which NodeProto has from version 10 of the format on (field 9). */
 const remarked = (node: Uint8Array) => {
-  const entry = Buffer.concat([bytesField(1, text('remark')), bytesField(2, text('of a node'))])
-  return Buffer.concat([node, bytesField(9, entry)])
+  const entry = [
+    ...encodeField('StringStringEntryProto', 'key', text('remark')),
+    ...encodeField('StringStringEntryProto', 'value', text('of a node')),
+  ]
+  return [node, ...encodeField('NodeProto', 'metadataProps', ...entry)]
 }
 
 it('keeps the metadata of nodes', () => {
   const file = fileOf(tinyNetwork('RDM basic'))
-  const noted = editMessage(file, { 7: (graph) => editMessage(graph, { 1: remarked }) })
+  const graph = (bytes: Uint8Array) => editMessage(bytes, 'GraphProto', { node: remarked })
+  const noted = joined(editMessage(file, 'ModelProto', { graph }))
   const model = readTrainableModel(noted)
   expect(contains(noted, 'of a node')).toBe(true)
   expect(contains(model.withState(model.state), 'of a node')).toBe(true)
