@@ -15,6 +15,23 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
+const printable = (text: string): string => {
+  const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
+  return line.length > 1000 ? `${line.slice(0, 1000)} …` : line
+}
+
+/** Runs `read`; what it refuses names the file. */
+export function naming<T>(source: string | undefined, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UserError)
+      error.message = printable(source === undefined ? error.message : `${source}: ${error.message}`)
+    throw error
+  }
+}
+
 /** What zod finds wrong with a value: `path: message; …`. */
 export const describeIssues = ({
   issues,

@@ -49,6 +49,11 @@ export const irVersion = (opset: number, hasFunctions: boolean): number => (opse
 export const domainOf = (domain: string | null | undefined): string =>
   domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain
 
+/** What tells the functions of a file apart, and what a node calls one by. */
+export const functionKey = (domain: Text, name: Text, overload: Text): string =>
+  JSON.stringify([domainOf(domain), name ?? '', overload ?? ''])
+type Text = string | null | undefined
+
 type OperatorSets = readonly OperatorSetIdProto[] | null | undefined
 
 /**

@@ -1,7 +1,7 @@
 // GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
 // dangling name, whoever wrote the file.
 
-import { messageOf, UserError } from '../errors.js'
+import { UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
 import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
@@ -19,7 +19,7 @@ import { apply, constantTensor, input, parameter, rootScope, type Value, withDef
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
-import { checkOpsets, domainOf, OPSET } from './opsets.js'
+import { checkOpsets, domainOf, functionKey, OPSET } from './opsets.js'
 import {
   type AttributeProto,
   AttributeType,
@@ -28,8 +28,10 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
-import type { TensorProto } from './schema.js'
-import { tensorFromProto, toNumber } from './tensors.js'
+import { MOST_REFUSALS, ModelError, type Refusal } from './refusals.js'
+import type { SparseTensorProto } from './schema.js'
+import { denseFromSparse } from './sparse.js'
+import { type ExternalData, tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
 
 /**
@@ -78,6 +80,8 @@ export interface ReaderOptions {
   readonly parameters?: ReadonlySet<string> | undefined
   /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
   readonly defaults?: ReadonlySet<string> | undefined
+  /** Reads data that are in other files. */
+  readonly external?: ExternalData | undefined
   /** Operators beside those of the registry. */
   readonly operators?: readonly Operator[] | undefined
 }
@@ -89,6 +93,9 @@ export class GraphReader {
   private bodies = 0
   /** Constants that were read before: a body is read at each call, its constants once. */
   private readonly constants = new Map<AttributeProto, Value>()
+  private readonly refusals: Refusal[] = []
+  /** What stands for something that was refused; its reason where it is to be told of who uses it. */
+  private readonly refused = new Map<Value, string | undefined>()
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
 
@@ -97,22 +104,27 @@ export class GraphReader {
     private readonly options: ReaderOptions = {},
   ) {
     this.version = options.version ?? OPSET
-    this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
-    // The field that tells overloads apart is none that our format library knows: any of them would be taken for all.
-    if (this.functions.size < functions.length) {
-      const keys = functions.map(({ domain, name }) => `${domain}::${name}`)
-      const twice = keys.find((key, i) => keys.indexOf(key) !== i)
-      throw new UserError(`two functions are called ${twice}: overloads are not supported, give each a name of its own`)
+    const byKey = new Map<string, FunctionProto>()
+    for (const proto of functions) {
+      const { domain, name, overload } = proto
+      const key = functionKey(domain, name, overload)
+      if (byKey.has(key))
+        throw new UserError(
+          `two functions are called ${domain}::${name}${overload ? ` (overload ${overload})` : ''}; expected an overload of its own for each`,
+        )
+      byKey.set(key, proto)
     }
+    this.functions = byKey
   }
 
   /**
    * Reads one graph. `values` holds the names of the graphs that it stands beside, and receives its own.
-   * @throws UserError naming the graph and what is wrong in it
+   * @throws UserError naming the graph and what is wrong in it; ModelError with all nodes that cannot be read
    */
   read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
     const { inputs, outputs } = this.readGraph(proto, frame)
+    if (this.refusals.length > 0) throw new ModelError(this.refusals)
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
 
@@ -123,24 +135,32 @@ export class GraphReader {
     given?: readonly Type[],
   ): { inputs: readonly Value[]; outputs: Map<string, Value> } {
     const name = proto.name ?? ''
-    if ((proto.sparseInitializer ?? []).length > 0)
-      throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
     const statistics = runningStatistics(proto)
     const open: Value[] = []
     const initialized = new Set<string>()
-    for (const initializer of proto.initializer ?? []) {
-      if (initialized.has(initializer.name ?? ''))
-        throw new UserError(`graph '${name}' gives the initializer '${initializer.name}' twice; expected each once`)
-      initialized.add(initializer.name ?? '')
-      const value = this.readInitializer(initializer, statistics)
+    const initializers: readonly [name: string | null | undefined, read: () => Tensor][] = [
+      ...(proto.initializer ?? []).map((dense): [string | null | undefined, () => Tensor] => [
+        dense.name,
+        () => tensorFromProto(dense, `initializer '${dense.name}'`, this.options.external),
+      ]),
+      ...(proto.sparseInitializer ?? []).map((sparse): [string | null | undefined, () => Tensor] => [
+        sparse.values?.name,
+        () => this.readSparse(sparse),
+      ]),
+    ]
+    for (const [known, read] of initializers) {
+      if (initialized.has(known ?? ''))
+        throw new UserError(`graph '${name}' gives the initializer '${known}' twice; expected each once`)
+      initialized.add(known ?? '')
+      const value = this.readInitializer(known ?? '', read, statistics)
       if (value.origin.kind === 'input') open.push(value)
-      this.define(frame, initializer.name, value, 'initializer')
+      this.define(frame, known, value, 'initializer')
     }
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !initialized.has(info.name ?? ''))
       .map((info, i) => {
-        const value = readInput(info, given?.[i], given === undefined)
+        const value = this.tried('', '', () => readInput(info, given?.[i], given === undefined)) ?? this.unreadable()
         this.define(frame, info.name, value, 'input')
         return value
       })
@@ -149,7 +169,9 @@ export class GraphReader {
     for (const info of proto.output ?? []) {
       if (outputs.has(info.name ?? ''))
         throw new UserError(`graph '${name}' lists the output '${info.name}' twice; expected each once`)
-      outputs.set(info.name ?? '', this.readOutput(info, frame))
+      const value = this.tried('', '', () => this.readOutput(info, frame))
+      if (value) outputs.set(info.name ?? '', value)
+      else if (given) throw new Skipped()
     }
     return { inputs: [...inputs, ...open], outputs }
   }
@@ -157,7 +179,7 @@ export class GraphReader {
   /** A graph that is an attribute sees the names around it; its own end with it. */
   private readInner(proto: GraphProto, frame: Frame, given: readonly Type[]) {
     if (++this.bodies > limits.bodies)
-      throw new UserError(`more than ${limits.bodies} nodes hold graphs; expected a smaller model`)
+      throw new LimitError(`more than ${limits.bodies} nodes hold graphs; expected a smaller model`)
     return this.readGraph(proto, { ...frame, values: new Map(frame.values) }, given)
   }
 
@@ -218,16 +240,58 @@ export class GraphReader {
     return form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs)
   }
 
-  private readInitializer(proto: TensorProto, statistics: ReadonlySet<string>): Value {
-    const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
-    const name = proto.name ?? ''
-    const { dtype, shape } = tensor
+  /** What cannot be read is refused where it is used, if at all, unless training writes it. */
+  private readInitializer(name: string, read: () => Tensor, statistics: ReadonlySet<string>): Value {
     const { parameters, defaults } = this.options
+    let tensor: Tensor
+    try {
+      tensor = read()
+    } catch (error) {
+      if (!(error instanceof UserError) || parameters?.has(name)) throw error
+      return this.unreadable(error.message)
+    }
+    const { dtype, shape } = tensor
     if (defaults?.has(name)) return input(name, dtype, shape)
     if (!(parameters?.has(name) ?? isFloat(dtype))) return constantTensor(tensor)
     this.weights.set(name, tensor)
     const trainable = !statistics.has(name)
     return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
+  }
+
+  private readSparse(proto: SparseTensorProto): Tensor {
+    const name = proto.values?.name ?? ''
+    if (this.options.parameters?.has(name))
+      throw new UserError(`the sparse initializer '${name}' is trained; store it dense`)
+    return denseFromSparse(proto, `the sparse initializer '${name}'`, this.options.external)
+  }
+
+  /** Stands for what was refused. @param reason to be told of the first node that uses it, unless it was told already */
+  private unreadable(reason?: string): Value {
+    const value = input('', 'float32', [])
+    this.refused.set(value, reason)
+    return value
+  }
+
+  /** @throws UserError where what it stands for has not been told yet, Skipped where it has */
+  private requireReadable(value: Value | undefined): void {
+    if (!value || !this.refused.has(value)) return
+    const reason = this.refused.get(value)
+    this.refused.set(value, undefined)
+    throw reason === undefined ? new Skipped() : new UserError(reason)
+  }
+
+  /** Notes what is refused instead of throwing it, so that all is told at once. */
+  private tried<T>(node: string, operator: string, read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (error instanceof LimitError) throw error.at(node, operator)
+      if (!(error instanceof UserError) || error instanceof ModelError) throw error
+      if (error instanceof Skipped) return undefined
+      this.refusals.push({ node, operator, reason: error.message })
+      if (this.refusals.length === MOST_REFUSALS) throw new ModelError(this.refusals)
+      return undefined
+    }
   }
 
   private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {
@@ -241,6 +305,7 @@ export class GraphReader {
     const value = frame.values.get(info.name ?? '')
     if (!value)
       throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
+    this.requireReadable(value)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
@@ -252,15 +317,16 @@ export class GraphReader {
 
   private readNode(node: NodeProto, frame: Frame): void {
     if (frame.body && ++this.inlined > limits.inlined)
-      throw new UserError(`calls of functions come to more than ${limits.inlined} nodes; expected a smaller model`)
+      throw new LimitError(`calls of functions come to more than ${limits.inlined} nodes; expected a smaller model`)
     const opType = node.opType ?? ''
     const name = node.name || opType
     const scope = frame.scope ? `${frame.scope}/${name}` : name
-    try {
+    const made = this.tried(scope, opType, () => {
       const inputs = (node.input ?? []).map((used) => {
         const value = used === '' ? undefined : frame.values.get(used)
         const leftOut = used === '' || frame.body?.input?.includes(used)
         if (!value && !leftOut) throw new UserError(`uses '${used}', which nothing before it defines`)
+        this.requireReadable(value)
         return value
       })
       const outputs = rootScope(scope, () => this.call(node, inputs, frame, scope))
@@ -269,9 +335,11 @@ export class GraphReader {
         if (!outputs[i]) throw new UserError(`has an output ${i} ('${output}') that ${opType} does not make`)
         this.define(frame, output, outputs[i], 'output')
       })
-    } catch (error) {
-      if (!(error instanceof UserError) || error instanceof NodeError) throw error
-      throw new NodeError(`node '${scope}' (${opType}): ${messageOf(error)}`)
+      return true
+    })
+    if (made) return
+    for (const output of node.output ?? []) {
+      if (output !== '' && !frame.values.has(output)) frame.values.set(output, this.unreadable())
     }
   }
 
@@ -280,7 +348,9 @@ export class GraphReader {
     const opType = node.opType ?? ''
     const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
-    const record = operatorOf(domain, opType, this.options.operators)
+    const { overload } = node
+    // Operators have no overloads.
+    const record = overload ? undefined : operatorOf(domain, opType, this.options.operators)
     if (record) {
       const named = (node.output ?? []).filter((output) => output !== '').length
       const earlier = this.readOlder(record, inputs, attributes, named, { ...frame, scope })
@@ -292,10 +362,11 @@ export class GraphReader {
       const { given, captured } = this.readAttributes(today.attributes, record, today.inputs, { ...frame, scope })
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
-    const body = this.functions.get(`${domain}:${opType}`)
+    const body = this.functions.get(functionKey(domain, opType, overload))
     if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
+    const ofOverload = overload ? ` and overload '${overload}'` : ''
     throw new UserError(
-      `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name`,
+      `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name${ofOverload}`,
     )
   }
 
@@ -303,7 +374,7 @@ export class GraphReader {
     const [attribute] = attributes
     const known = attribute && this.constants.get(attribute)
     if (known) return known
-    const value = constantOf(attribute)
+    const value = constantOf(attribute, this.options.external)
     if (attribute) this.constants.set(attribute, value)
     return value
   }
@@ -316,7 +387,7 @@ export class GraphReader {
     caller: Frame,
   ): readonly Value[] {
     if (caller.depth >= limits.depth)
-      throw new UserError(
+      throw new LimitError(
         `functions call each other more than ${limits.depth} levels deep; a function must not call itself`,
       )
     const version = checkOpsets(body.opsetImport, `the function ${body.name}`) ?? caller.version
@@ -330,7 +401,10 @@ export class GraphReader {
     })
     const frame: Frame = {
       values,
-      attributes: new Map(attributes.map((attribute) => [attribute.name ?? '', attribute])),
+      // What the call gives takes the place of the function's defaults.
+      attributes: new Map(
+        [...(body.attributeProto ?? []), ...attributes].map((attribute) => [attribute.name ?? '', attribute]),
+      ),
       scope: caller.scope,
       depth: caller.depth + 1,
       version,
@@ -340,23 +414,35 @@ export class GraphReader {
     return (body.output ?? []).map((name) => {
       const value = values.get(name)
       if (!value) throw new UserError(`the function ${body.name} does not make its output '${name}'`)
+      this.requireReadable(value)
       return value
     })
   }
 }
 
-/** An error that names its node already. */
-class NodeError extends UserError {}
+/** That a node needs something which was refused before: told there. */
+class Skipped extends UserError {}
+
+/** That a file is larger than will be read: nothing more of it is. */
+class LimitError extends UserError {
+  private isNamed = false
+
+  /** Itself, with the innermost node that it is thrown in. */
+  at(node: string, operator: string): this {
+    if (!this.isNamed && operator !== '') this.message = `node '${node}' (${operator}): ${this.message}`
+    this.isNamed ||= operator !== ''
+    return this
+  }
+}
 
 /** An attribute as it stands at this call: a reference is looked up, and left out where the call does not give it. */
 function resolved(proto: AttributeProto, { attributes, body }: Frame): AttributeProto[] {
   if (!proto.refAttrName) return [proto]
   const given = attributes.get(proto.refAttrName)
   if (given) return [{ ...given, name: proto.name ?? '' }]
-  // Attributes that have a default are not in this list, and the defaults are in a field that our format library lacks.
   if (body?.attribute?.includes(proto.refAttrName)) return []
   throw new UserError(
-    `the attribute '${proto.name}' refers to '${proto.refAttrName}', which the call does not give; defaults of functions are not supported, give it at the call`,
+    `the attribute '${proto.name}' refers to '${proto.refAttrName}', which neither the call gives nor the function has a default for; give it at the call`,
   )
 }
 

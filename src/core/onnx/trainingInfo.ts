@@ -75,11 +75,16 @@ function checkBindings(
 /**
  * Reads the inference graph of a model.
  * @param weights names of the initializers that are parameters; all floats unless given
+ * @param external reads data that are in other files
  * @throws UserError naming what is wrong
  */
-export function readModel(model: ModelProto, weights?: ReadonlySet<string>): ReadModel {
+export function readModel(
+  model: ModelProto,
+  weights?: ReadonlySet<string>,
+  external?: ReaderOptions['external'],
+): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
-  const reader = new GraphReader(model.functions ?? [], { version, parameters: weights })
+  const reader = new GraphReader(model.functions ?? [], { version, parameters: weights, external })
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
 

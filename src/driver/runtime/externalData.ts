@@ -3,6 +3,8 @@
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve, sep } from 'node:path'
 import { messageOf, UserError } from '../../core/errors.js'
+import type { Graph } from '../../core/graph/graph.js'
+import { readNetwork as readNetworkPurely } from '../../core/onnx/network.js'
 import { type ExternalData, type ExternalPlace, externalPlace } from '../../core/onnx/tensors.js'
 import { decodeMessage, drop, type Edit, editMessage, encodeField, joined } from '../../core/onnx/wire.js'
 
@@ -68,6 +70,14 @@ export const externalDataIn =
   (folder: string): ExternalData =>
   (place) =>
     readPlace(pathIn(resolve(folder), place.location), place)
+
+/**
+ * Reads the graph of an ONNX file, as `rdm-onnx/core` does.
+ * @param directory the folder of the file: tensors whose data are in other files there are read
+ * @throws UserError as there, and for data of another folder
+ */
+export const readNetwork = (bytes: Uint8Array, { directory }: { readonly directory?: string } = {}): Graph =>
+  readNetworkPurely(bytes, { external: directory === undefined ? undefined : externalDataIn(directory) })
 
 /**
  * The model with all tensors inside; as it is where none is outside, and where it is no model: who reads it says so.

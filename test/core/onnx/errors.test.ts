@@ -153,7 +153,7 @@ const graphs: readonly Case[] = [
   [
     'a name that is taken',
     (m) => (nodeOf(m, 'stem').output![0] = 'images'),
-    "node 'stem' (Conv): the output 'images' has a name that is taken; names of a graph and its training differ",
+    "2 things in the model cannot be read: node 'stem' (Conv): the output 'images' has a name that is taken; names of a graph and its training differ; node 'stem.bn' (BatchNormalization): uses 'stem', which nothing before it defines",
   ],
   [
     'two initializers of one name',
@@ -202,9 +202,18 @@ const graphs: readonly Case[] = [
     "the output 'logits' is declared of element type 99, its node makes float32; expected the same type",
   ],
   [
-    'a sparse initializer',
+    'a sparse initializer without a name',
     (m) => (graphOf(m).sparseInitializer = [{}]),
-    "graph 'tiny': sparse initializers are not supported; store them dense",
+    'an initializer has no name; every initializer needs one',
+  ],
+  [
+    'a sparse initializer that is trained',
+    (m) => {
+      const [dense, ...others] = graphOf(m).initializer!
+      graphOf(m).initializer = others
+      graphOf(m).sparseInitializer = [{ values: dense!, dims: dense!.dims! }]
+    },
+    "the sparse initializer 'stem.weight' is trained; store it dense",
   ],
   [
     'an attribute of another type',

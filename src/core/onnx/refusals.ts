@@ -1,0 +1,55 @@
+// What of a model cannot be read, told together.
+
+import { UserError } from '../errors.js'
+
+/** Something in a model that cannot be read. */
+export interface Refusal {
+  /** Name of the node, with those of the calls that it lies in (`block1/conv`); empty for what is no node's. */
+  readonly node: string
+  /** The node's type; empty for what is no node's. */
+  readonly operator: string
+  /** What is wrong, what was expected and what to do. */
+  readonly reason: string
+}
+
+/** Reading ends when so many are found. */
+export const MOST_REFUSALS = 10_000
+
+/** Messages are one line: more are counted. The property `refusals` has all. */
+const limits = { reasons: 8, names: 3 }
+
+function sentence([first, ...others]: readonly Refusal[]): string {
+  const { node, operator, reason } = first!
+  if (operator === '') return reason
+  if (others.length === 0) return `node '${node}' (${operator}): ${reason}`
+  const names = [node, ...others.map((other) => other.node)]
+  const shown = names.slice(0, limits.names).map((name) => `'${name}'`)
+  return `${names.length} nodes ${shown.join(', ')}${names.length > limits.names ? ', …' : ''} (${operator}): ${reason}`
+}
+
+function messageOf(refusals: readonly Refusal[]): string {
+  const alike = new Map<string, Refusal[]>()
+  for (const refusal of refusals) {
+    const key = `${refusal.operator}\n${refusal.reason}`
+    const group = alike.get(key)
+    if (group) group.push(refusal)
+    else alike.set(key, [refusal])
+  }
+  const sentences = [...alike.values()].map(sentence)
+  if (sentences.length === 1) return sentences[0]!
+  const rest = sentences.length - limits.reasons
+  const more = rest > 0 ? `; and ${rest} more` : ''
+  const count = refusals.length < MOST_REFUSALS ? refusals.length : `${refusals.length} or more`
+  return `${count} things in the model cannot be read: ${sentences.slice(0, limits.reasons).join('; ')}${more}`
+}
+
+/** A model that cannot be read, with all that is in the way. What needs a refused value is not listed for that alone. */
+export class ModelError extends UserError {
+  /** In the order of the file. */
+  readonly refusals: readonly Refusal[]
+
+  constructor(refusals: readonly Refusal[]) {
+    super(messageOf(refusals))
+    this.refusals = refusals
+  }
+}
