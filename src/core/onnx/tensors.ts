@@ -16,7 +16,7 @@ import {
 import { dtypeOf, onnxTypes } from '../ops/elementwise.js'
 import { foreignKind } from './foreign.js'
 import { DataLocation, type Decoded, type Integer, type ModelProto, type TensorProto } from './schema.js'
-import { decodeMessage, encodeMessage, WireError } from './wire.js'
+import { aligned, decodeMessage, encodeMessage, WireError } from './wire.js'
 
 export const tensorToProto = (name: string, { dtype, shape, data }: Tensor): TensorProto => ({
   name,
@@ -47,15 +47,19 @@ export function shortestFloat(value: number): number {
   return float
 }
 
+/** Numbers that were read into the array that is wanted. */
+const shared = <A>(array: new (length: number) => A, values: unknown): A | undefined =>
+  values instanceof array ? values : undefined
+
 /** Numbers of a field of their own, as files without raw data have them. Half precision comes as its bits. */
 function fromField(dtype: DType, proto: TensorProto): Tensor['data'] {
   switch (dtype) {
     case 'float32':
-      return new Float32Array(proto.floatData ?? [])
+      return shared(Float32Array, proto.floatData) ?? new Float32Array(proto.floatData ?? [])
     case 'float64':
-      return new Float64Array(proto.doubleData ?? [])
+      return shared(Float64Array, proto.doubleData) ?? new Float64Array(proto.doubleData ?? [])
     case 'int64':
-      return BigInt64Array.from(proto.int64Data ?? [], BigInt)
+      return shared(BigInt64Array, proto.int64Data) ?? BigInt64Array.from(proto.int64Data ?? [], BigInt)
     case 'uint64':
     case 'uint32': {
       const wide = proto.uint64Data ?? []
@@ -133,9 +137,7 @@ export function tensorFromProto(
   if (raw && (raw.length > 0 || place)) {
     if (raw.length !== bytes)
       throw new UserError(`${what}: ${raw.length} bytes for ${dtype}[${shape}], expected ${bytes}`)
-    // Not by `slice`, which in Node may give a view.
-    const aligned = raw.byteOffset % widthOf(dtype) === 0 ? raw : new Uint8Array(raw)
-    return tensorOf(dtype, shape, new arrays[dtype](aligned.buffer, aligned.byteOffset, count))
+    return tensorOf(dtype, shape, aligned<Tensor['data']>(arrays[dtype], raw))
   }
   const data = fromField(dtype, proto)
   if (data.length !== count)

@@ -4,6 +4,7 @@
 
 import protobuf from 'protobufjs/minimal.js'
 import { messageOf } from '../errors.js'
+import type { ArrayConstructor } from '../graph/tensor.js'
 import { type Decoded, type Integer, type Message, type MessageName, messages, type ScalarName } from './schema.js'
 
 const { Reader, Writer, util } = protobuf
@@ -99,13 +100,20 @@ function countVarints(bytes: Uint8Array): number {
 
 /** The typed array that holds packed numbers, and those of a field's contents. */
 const packedArrays: Readonly<Partial<Record<Field['type'], (content: Uint8Array) => ArrayLike<number | bigint>>>> = {
-  float: (content) => new Float32Array(new Uint8Array(content).buffer),
-  double: (content) => new Float64Array(new Uint8Array(content).buffer),
+  float: (content) => aligned(Float32Array, content),
+  double: (content) => aligned(Float64Array, content),
   int32: (content) => filled(new Int32Array(countVarints(content)), content, (reader) => reader.int32()),
   int64: (content) =>
     filled(new BigInt64Array(countVarints(content)), content, (reader) => BigInt(readVarint(reader, true))),
   uint64: (content) =>
     filled(new BigUint64Array(countVarints(content)), content, (reader) => BigInt(readVarint(reader, false))),
+}
+
+/** The numbers that bytes hold: a view where the array can begin at them, else a copy. Not by `slice`, which in Node may give a view. */
+export function aligned<A>(array: ArrayConstructor<A>, bytes: Uint8Array): A {
+  const { BYTES_PER_ELEMENT: width } = array
+  const { buffer, byteOffset, length } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes)
+  return new array(buffer, byteOffset, length / width)
 }
 
 function filled<A extends { [at: number]: N; readonly length: number }, N>(
