@@ -1,7 +1,7 @@
 // GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
 // dangling name, whoever wrote the file.
 
-import { UserError } from '../errors.js'
+import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
 import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
@@ -210,7 +210,7 @@ export class GraphReader {
     for (const name of Object.keys(record.attributes)) {
       const proto = protos.find((proto) => isGraph(proto) && proto.name === name)?.g
       if (!proto) continue
-      let given = record.graphs?.given(name, inputs, attributes) ?? []
+      let given = asDemanded(record, frame, () => record.graphs?.given(name, inputs, attributes)) ?? []
       let read = this.readBody(proto, frame, given)
       for (;;) {
         const wider = record.graphs?.widen?.(read.body, given)
@@ -237,7 +237,9 @@ export class GraphReader {
     if (!form) return undefined
     const { name } = record
     const { given, captured } = this.readAttributes(protos, { ...form, name }, inputs, frame)
-    return form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs)
+    return asDemanded(record, frame, () =>
+      form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs),
+    )
   }
 
   /** What cannot be read is refused where it is used, if at all, unless training writes it. */
@@ -432,6 +434,21 @@ class LimitError extends UserError {
     if (!this.isNamed && operator !== '') this.message = `node '${node}' (${operator}): ${this.message}`
     this.isNamed ||= operator !== ''
     return this
+  }
+}
+
+/**
+ * What a record says of a node before the node is made, and with that checked: there inputs and attributes that its version demands are
+ * taken for granted.
+ */
+function asDemanded<T>({ name }: Pick<Operator, 'name'>, { version }: Frame, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError(
+      `is not as version ${version} has ${name} (${messageOf(error)}); check its inputs and attributes`,
+    )
   }
 }
 

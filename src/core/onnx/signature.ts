@@ -1,6 +1,6 @@
 // What a model file says of its inputs and outputs.
 
-import { UserError } from '../errors.js'
+import { naming, UserError } from '../errors.js'
 import { type DType, dtypes } from '../graph/tensor.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import type { ValueInfoProto } from './schema.js'
@@ -29,10 +29,12 @@ export function signatureOf(bytes: Uint8Array): {
   readonly inputs: readonly TensorInfo[]
   readonly outputs: readonly TensorInfo[]
 } {
-  const { graph } = decodeModel(bytes)
-  const given = new Set((graph?.initializer ?? []).map(({ name }) => name))
-  return {
-    inputs: (graph?.input ?? []).filter(({ name }) => !given.has(name)).map(infoOf),
-    outputs: (graph?.output ?? []).map(infoOf),
-  }
+  return naming(undefined, () => {
+    const { graph } = decodeModel(bytes)
+    const given = new Set((graph?.initializer ?? []).map(({ name }) => name))
+    return {
+      inputs: (graph?.input ?? []).filter(({ name }) => !given.has(name)).map(infoOf),
+      outputs: (graph?.output ?? []).map(infoOf),
+    }
+  })
 }
