@@ -1,32 +1,36 @@
-// npm run conformance: ONNX's own tests, and docs/conformance.md.
+// npm run conformance: ONNX's own tests, networks that others made, and docs/conformance.md.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createProgram, runProgram } from '../dist/src/cli/command.js'
+import { root } from './files.mjs'
 import { counted, kindOf, pageOf } from './page.mjs'
-import { root, runSuites } from './suites.mjs'
+import { runCases, runNetworks } from './suites.mjs'
 
-const program = createProgram('conformance', "Read and evaluate ONNX's own tests.", [
-  'npm run conformance',
-  "npm run conformance -- '^test_lstm'",
-])
-  .argument('[pattern]', 'a regular expression of names: only these tests, one by one, and no page')
-  .action((pattern) => {
-    const suites = runSuites(pattern)
-    for (const { name, results } of suites) {
+const program = createProgram(
+  'conformance',
+  "Read, evaluate and differentiate ONNX's own tests and others' networks.",
+  ['npm run conformance', "npm run conformance -- '^test_lstm'"],
+)
+  .argument('[pattern]', 'a regular expression of names: only these, one by one, and no page')
+  .action(async (pattern) => {
+    const cases = runCases(pattern)
+    for (const { name, results } of cases) {
       if (pattern !== undefined)
         for (const { test, verdict, why } of results) console.log(`${verdict.padEnd(8)}${test}${why ? `: ${why}` : ''}`)
-      console.log(
-        `${name}: ${counted(results.map(({ verdict }) => verdict))
-          .map(([verdict, count]) => `${count} ${verdict}`)
-          .join(', ')}`,
-      )
+      const verdicts = counted(results.map(({ verdict }) => verdict)).map(([verdict, count]) => `${count} ${verdict}`)
+      if (results.length > 0) console.log(`${name}: ${verdicts.join(', ')}`)
     }
-    const all = suites.flatMap(({ results }) => results)
+    const networks = await runNetworks(pattern, ({ test, verdict, outputs, gradient }) => {
+      const figures =
+        gradient === undefined ? '' : `outputs ${outputs.toExponential(1)}, gradient ${gradient.toExponential(1)}`
+      console.log(`${verdict.padEnd(8)}${test} ${figures}`)
+    })
+    const all = [...cases, ...networks].flatMap(({ results }) => results)
     if (pattern === undefined) {
       const refused = all.filter(({ verdict }) => verdict === 'refused').map(({ why }) => kindOf(why))
       for (const [kind, count] of counted(refused)) console.log(`${String(count).padStart(6)} refused: ${kind}`)
-      writeFileSync(join(root, 'docs', 'conformance.md'), pageOf(suites))
+      writeFileSync(join(root, 'docs', 'conformance.md'), pageOf(cases, networks))
     }
     const wrong = all.filter(({ verdict }) => verdict === 'wrong')
     for (const { test, why } of wrong) console.log(`wrong: ${test}: ${why}`)

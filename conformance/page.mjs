@@ -38,7 +38,18 @@ const gradientOf = ({ gradient, random }) => {
 const definitionOf = ({ since, until }) => (until === undefined ? `${since}` : `${since}, gone after ${until}`)
 const olderOf = ({ older = [] }) => older.map(({ until }) => `to ${until}`).join(', ')
 
-export function pageOf(suites) {
+/** How many of a suite came out how. */
+const row = ({ name, results }) => {
+  const count = (verdict) => results.filter((result) => result.verdict === verdict).length
+  return `| ${name} | ${['right', 'wrong', 'refused', 'drawn'].map(count).join(' | ')} |`
+}
+
+const networkRow = ({ test, verdict, why, nodes, weights }) =>
+  verdict === 'right'
+    ? `| ${test} | ${nodes} | ${weights} | right |`
+    : `| ${test} | | | ${verdict}: ${why.replaceAll('|', '\\|')} |`
+
+export function pageOf(suites, networks) {
   const own = operators.filter(({ domain }) => domain === '')
   const node = suites.find(({ name }) => name === 'node').results
   const rows = own.map((operator) => {
@@ -46,11 +57,6 @@ export function pageOf(suites) {
     const right = tests.filter(({ verdict }) => verdict === 'right').length
     return `| ${operator.name} | ${definitionOf(operator)} | ${olderOf(operator)} | ${tests.length > 0 ? `${right} of ${tests.length}` : ''} | ${gradientOf(operator)} |`
   })
-  const count = (results, verdict) => results.filter((result) => result.verdict === verdict).length
-  const summary = suites.map(
-    ({ name, results }) =>
-      `| ${name} | ${['right', 'wrong', 'refused', 'drawn'].map((verdict) => count(results, verdict)).join(' | ')} |`,
-  )
   const refused = suites.flatMap(({ results }) => results.filter(({ verdict }) => verdict === 'refused'))
   const reasons = counted(refused.map(({ why }) => kindOf(why))).map(
     ([kind, times]) => `| ${kind.replaceAll('|', '\\|')} | ${times} |`,
@@ -59,15 +65,27 @@ export function pageOf(suites) {
   return `# Conformance
 
 What of ONNX is read, evaluated and differentiated. \`npm run conformance\` makes ONNX's own tests (the onnx package, 1.23.2), reads each
-model, evaluates it by the float64 reference and writes this page.
+model, evaluates it by the float64 reference, does the same and more with networks that others made, and writes this page.
 
 | suite | right | wrong | refused | drawn |
 | --- | --- | --- | --- | --- |
-${summary.join('\n')}
+${[...suites, ...networks].map(row).join('\n')}
 
 **right**: every output within 0.001 relative, as ONNX's own test runner has it, and 1e-6 absolute (wider in float16 and bfloat16).
 **refused**: with one line that says why. **drawn**: the model draws random numbers, so that there is nothing to compare. \`node\` are the
-tests of single operators, made from today's definitions; the others are older and lie in the package.
+tests of single operators, made from today's definitions; \`simple\`, \`pytorch-operator\` and \`pytorch-converted\` are older and lie in
+the package. The networks are ONNX's light models, trained files that Python packages ship (\`test/support/realModels.sh\` fetches
+them), and exports of other libraries (\`conformance/exports.py\` makes them).
+
+## Networks
+
+Each is read and written again, and has to give in ONNX Runtime what the file gives there (1e-4 of the largest output; by the float64
+reference too, where it has fewer than 250 million multiplications). Then the derivative of a random sum of its outputs, along a random direction
+at all its inputs and weights, is compared with differences of two runs: in float64 (0.5 %), or, of large networks, in float32 (2 %).
+
+| network | nodes | weights | |
+| --- | --- | --- | --- |
+${networks.flatMap(({ results }) => results.map(networkRow)).join('\n')}
 
 ## What is refused
 

@@ -1,30 +1,34 @@
-// ONNX's own tests, all of them or some.
+// Everything that others made, tried.
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { caseNames, casesFolder } from './files.mjs'
+import { attemptNetwork } from './network.mjs'
+import { networkSuites } from './networks.mjs'
 import { attempt } from './trial.mjs'
 
-export const root = join(import.meta.dirname, '..')
-const suiteNames = ['node', 'simple', 'pytorch-operator', 'pytorch-converted']
-
-/** The folder of the tests, which the onnx package writes once. */
-function written() {
-  const folder = join(root, '.venv', 'onnx-cases')
-  if (existsSync(join(folder, suiteNames.at(-1)))) return folder
-  execFileSync(join(root, 'test', 'support', 'onnxPackage.sh'), { stdio: ['ignore', 'ignore', 'inherit'] })
-  execFileSync(join(root, '.venv', 'onnx', 'bin', 'python'), [join(import.meta.dirname, 'cases.py'), folder], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+/** ONNX's own tests, by suite: what becomes of each. */
+export function runCases(pattern = '') {
+  const chosen = new RegExp(pattern)
+  return caseNames.map((name) => {
+    const folder = join(casesFolder(), name)
+    const tests = readdirSync(folder).filter((test) => chosen.test(test))
+    return { name, results: tests.sort().map((test) => ({ test, ...attempt(join(folder, test)) })) }
   })
-  return folder
 }
 
-/** What becomes of each test, by suite. */
-export function runSuites(pattern = '') {
-  const folder = written()
+/** Networks, by suite: what becomes of each. */
+export async function runNetworks(pattern = '', report = () => {}) {
   const chosen = new RegExp(pattern)
-  return suiteNames.map((name) => {
-    const tests = readdirSync(join(folder, name)).filter((test) => chosen.test(test))
-    return { name, results: tests.sort().map((test) => ({ test, ...attempt(join(folder, name, test)) })) }
-  })
+  const suites = []
+  for (const { name, networks } of networkSuites()) {
+    const results = []
+    for (const network of networks.filter(({ name }) => chosen.test(name))) {
+      const result = { test: network.name, ...(await attemptNetwork(network)) }
+      report(result)
+      results.push(result)
+    }
+    suites.push({ name, results })
+  }
+  return suites
 }

@@ -2,17 +2,15 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import onnxProto from 'onnx-proto'
 import { UserError } from '../dist/src/core/errors.js'
-import { isFloat, widen } from '../dist/src/core/graph/tensor.js'
-import { decodeModel, tensorFromProto } from '../dist/src/core/onnx/tensors.js'
+import { isFloat } from '../dist/src/core/graph/tensor.js'
+import { decodeModel } from '../dist/src/core/onnx/tensors.js'
 import { evaluateGraph, readNetwork } from '../dist/src/index.js'
+import { tensorAt } from './files.mjs'
 
 /** |a − b| ≤ absolute + relative · |b|: as ONNX's own test runner has it, wider where the numbers have fewer digits. */
 const tolerances = { float16: [1e-3, 1e-2], bfloat16: [1e-2, 2e-2] }
 const USUAL = [1e-6, 1e-3]
-
-const tensorAt = (file) => widen(tensorFromProto(onnxProto.onnx.TensorProto.decode(readFileSync(file))))
 
 function difference(actual, expected) {
   if (actual.dtype !== expected.dtype || actual.shape.join() !== expected.shape.join())

@@ -86,7 +86,8 @@ async function lossFrom({ loss, labelSmoothing }: StepFlags): Promise<Loss | und
     return crossEntropy({ labelSmoothing })
   }
   if (loss === undefined) return undefined
-  if (loss.endsWith('.onnx')) return graphLoss(readModel(decodeModel(await readInput(loss)), new Set()).inference)
+  if (loss.endsWith('.onnx'))
+    return graphLoss(readModel(decodeModel(await readInput(loss)), { parameters: new Set() }).inference)
   const read = lossText.safeParse(loss)
   if (read.success) return read.data
   throw new UserError(`--loss: ${read.error.issues.map(({ message }) => message).join('; ')}`)

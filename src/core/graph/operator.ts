@@ -136,6 +136,8 @@ export interface GraphRules {
   widen?(body: Body, given: readonly Type[]): readonly Type[] | undefined
   /** The one graph that is all that the node does, where that is known. */
   only?(inputs: readonly (Value | undefined)[]): string | undefined
+  /** The one graph that does what the node does wherever the node runs at all, as its graphs show. */
+  implied?(inputs: readonly (Value | undefined)[], attributes: Attributes): string | undefined
 }
 
 /** What a file says of the function that stands for an operator. */

@@ -4,7 +4,7 @@ import { bodiesOf } from './closure.js'
 import { type Graph, graph } from './graph.js'
 import type { Body, Type } from './operator.js'
 import { isKnown, isUnknown, sameShape } from './shape.js'
-import { apply, input, type Node, nameOf, rootScope, type Value } from './value.js'
+import { apply, input, type Node, nameOf, nodeOf, rootScope, type Value } from './value.js'
 
 /**
  * What takes a node's place, given its inputs in the new graph: one Value an output, or undefined to keep the node.
@@ -62,6 +62,30 @@ export function rebuild(node: Node, inputs: readonly (Value | undefined)[]): rea
   })
   return apply(node.operator, inputs, { ...node.attributes, ...Object.fromEntries(bodies) })
 }
+
+/** A pass that goes into the graphs that nodes hold as well. */
+export const everywhere =
+  (replace: Replace): Replace =>
+  (node, inputs) =>
+    replace(node, inputs) ?? withBodies(node, inputs, (body) => rewrite(body, everywhere(replace)))
+
+/** The same operator on other inputs, its graphs rewritten; undefined where it has none, or nothing in them changes. */
+function withBodies(
+  node: Node,
+  inputs: readonly (Value | undefined)[],
+  pass: (body: Graph) => Graph,
+): readonly Value[] | undefined {
+  if (bodiesOf(node).length === 0) return undefined
+  const outputs = rebuild(node, inputs)
+  const rebuilt = nodeOf(outputs[0])!
+  const bodies = bodiesOf(rebuilt).map(([name, body]) => [name, body, pass(body.graph)] as const)
+  if (bodies.every(([, body, graph]) => sameOutputs(body.graph, graph))) return outputs
+  const changed = bodies.map(([name, body, graph]): [string, Body] => [name, { ...body, graph }])
+  return apply(node.operator, rebuilt.inputs, { ...rebuilt.attributes, ...Object.fromEntries(changed) })
+}
+
+const sameOutputs = (a: Graph, b: Graph): boolean =>
+  [...a.outputs].every(([name, value]) => b.outputs.get(name) === value)
 
 /** The body of a node on other inputs: where its shapes have symbols, they are those of the operands. */
 function bodyOn(body: Body, operands: readonly (Type | undefined)[]): Body {

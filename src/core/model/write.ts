@@ -50,7 +50,7 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
 
 /**
  * Writes any graph as a plain ONNX model, primitives in place.
- * @param weights values of the graph's parameters, by name
+ * @param weights values of the graph's parameters, by name; those of a file carry theirs
  * @param opset the version of ONNX's operators, 13 to 21; 18 unless given
  */
 export const exportGraph = (

@@ -14,7 +14,7 @@ import {
   type Type,
 } from '../graph/operator.js'
 import type { Dim } from '../graph/shape.js'
-import { dtypes, isFloat, type Tensor } from '../graph/tensor.js'
+import { dtypes, isFloat, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
@@ -33,6 +33,7 @@ import type { SparseTensorProto } from './schema.js'
 import { denseFromSparse } from './sparse.js'
 import { type ExternalData, tensorFromProto, toNumber } from './tensors.js'
 import { fromVersion } from './versions.js'
+import { settingsOf } from './weights.js'
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
@@ -75,9 +76,12 @@ export interface ReaderOptions {
   readonly version?: number | undefined
   /**
    * Names of the initializers that are parameters, whatever their type; the others are constants of the graph. Unless given,
-   * all floats: shapes, axes and indices are whole numbers.
+   * all floats but single numbers and what tells an operator how (onnx/weights.ts), and tensors of Constant nodes, where
+   * exporters hide weights.
    */
   readonly parameters?: ReadonlySet<string> | undefined
+  /** Names of floats that are no parameters where `parameters` is not given. */
+  readonly constants?: ReadonlySet<string> | undefined
   /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
   readonly defaults?: ReadonlySet<string> | undefined
   /** Reads data that are in other files. */
@@ -91,8 +95,10 @@ export class GraphReader {
   private readonly version: number
   private inlined = 0
   private bodies = 0
-  /** Constants that were read before: a body is read at each call, its constants once. */
-  private readonly constants = new Map<AttributeProto, Value>()
+  /** Tensors that were read before: a body is read at each call, its tensors once. */
+  private readonly tensors = new Map<object, Value>()
+  /** Names of floats that are no weights, where the file does not say which are. */
+  private settings: ReadonlySet<string> = new Set()
   private readonly refusals: Refusal[] = []
   /** What stands for something that was refused; its reason where it is to be told of who uses it. */
   private readonly refused = new Map<Value, string | undefined>()
@@ -123,6 +129,7 @@ export class GraphReader {
    */
   read(proto: GraphProto, values: Map<string, Value> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
+    this.settings = settingsOf(proto, ({ domain, opType }) => findOperator(domainOf(domain), opType ?? ''))
     const { inputs, outputs } = this.readGraph(proto, frame)
     if (this.refusals.length > 0) throw new ModelError(this.refusals)
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
@@ -138,24 +145,19 @@ export class GraphReader {
     const statistics = runningStatistics(proto)
     const open: Value[] = []
     const initialized = new Set<string>()
-    const initializers: readonly [name: string | null | undefined, read: () => Tensor][] = [
-      ...(proto.initializer ?? []).map((dense): [string | null | undefined, () => Tensor] => [
-        dense.name,
-        () => tensorFromProto(dense, `initializer '${dense.name}'`, this.options.external),
-      ]),
-      ...(proto.sparseInitializer ?? []).map((sparse): [string | null | undefined, () => Tensor] => [
-        sparse.values?.name,
-        () => this.readSparse(sparse),
-      ]),
-    ]
-    for (const [known, read] of initializers) {
+    const define = (proto: object, known: string | null | undefined, read: () => Tensor): void => {
       if (initialized.has(known ?? ''))
         throw new UserError(`graph '${name}' gives the initializer '${known}' twice; expected each once`)
       initialized.add(known ?? '')
-      const value = this.readInitializer(known ?? '', read, statistics)
-      if (value.origin.kind === 'input') open.push(value)
+      const trainable = !statistics.has(known ?? '')
+      const value = this.readOnce(proto, () => this.readInitializer(known ?? '', read, frame, trainable))
+      if (value.origin.kind === 'input' && !this.refused.has(value)) open.push(value)
       this.define(frame, known, value, 'initializer')
     }
+    for (const dense of proto.initializer ?? [])
+      define(dense, dense.name, () => tensorFromProto(dense, `initializer '${dense.name}'`, this.options.external))
+    for (const sparse of proto.sparseInitializer ?? [])
+      define(sparse, sparse.values?.name, () => this.readSparse(sparse))
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !initialized.has(info.name ?? ''))
@@ -243,7 +245,7 @@ export class GraphReader {
   }
 
   /** What cannot be read is refused where it is used, if at all, unless training writes it. */
-  private readInitializer(name: string, read: () => Tensor, statistics: ReadonlySet<string>): Value {
+  private readInitializer(name: string, read: () => Tensor, frame: Frame, trainable: boolean): Value {
     const { parameters, defaults } = this.options
     let tensor: Tensor
     try {
@@ -252,11 +254,22 @@ export class GraphReader {
       if (!(error instanceof UserError) || parameters?.has(name)) throw error
       return this.unreadable(error.message)
     }
-    const { dtype, shape } = tensor
-    if (defaults?.has(name)) return input(name, dtype, shape)
-    if (!(parameters?.has(name) ?? isFloat(dtype))) return constantTensor(tensor)
+    if (defaults?.has(name)) return input(name, tensor.dtype, tensor.shape)
+    if (!(parameters ? parameters.has(name) : this.isWeight(name, tensor))) return constantTensor(tensor)
+    return this.weight(name, tensor, frame, trainable)
+  }
+
+  /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
+  private isWeight(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): boolean {
+    return isFloat(dtype) && shape.length > 0 && !this.settings.has(name) && !this.options.constants?.has(name)
+  }
+
+  /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */
+  private weight(given: string, tensor: Tensor, { scope }: Frame, trainable = true): Value {
+    const name = this.weights.has(given) ? `${scope}/${given}` : given
+    if (this.weights.has(name)) throw new UserError(`two weights are called '${name}'; expected names of their own`)
     this.weights.set(name, tensor)
-    const trainable = !statistics.has(name)
+    const { dtype, shape } = tensor
     return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
   }
 
@@ -265,6 +278,12 @@ export class GraphReader {
     if (this.options.parameters?.has(name))
       throw new UserError(`the sparse initializer '${name}' is trained; store it dense`)
     return denseFromSparse(proto, `the sparse initializer '${name}'`, this.options.external)
+  }
+
+  private readOnce(proto: object, read: () => Value): Value {
+    const value = this.tensors.get(proto) ?? read()
+    this.tensors.set(proto, value)
+    return value
   }
 
   /** Stands for what was refused. @param reason to be told of the first node that uses it, unless it was told already */
@@ -349,7 +368,8 @@ export class GraphReader {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
     const attributes = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
-    if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(attributes)]
+    if (domain === ONNX_DOMAIN && opType === 'Constant')
+      return [this.readConstant(attributes, node.output?.[0] ?? '', frame)]
     const { overload } = node
     // Operators have no overloads.
     const record = overload ? undefined : operatorOf(domain, opType, this.options.operators)
@@ -362,6 +382,9 @@ export class GraphReader {
       if (taken) return [...this.readInner(taken, { ...frame, scope }, []).outputs.values()]
       const today = fromVersion(frame.version, record, { inputs, attributes })
       const { given, captured } = this.readAttributes(today.attributes, record, today.inputs, { ...frame, scope })
+      const implied = record.graphs?.implied?.(inputs, given)
+      const alone = attributes.find(({ name }) => name === implied)?.g
+      if (alone) return [...this.readInner(alone, { ...frame, scope }, []).outputs.values()]
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
     const body = this.functions.get(functionKey(domain, opType, overload))
@@ -372,13 +395,16 @@ export class GraphReader {
     )
   }
 
-  private readConstant(attributes: readonly AttributeProto[]): Value {
+  private readConstant(attributes: readonly AttributeProto[], name: string, frame: Frame): Value {
     const [attribute] = attributes
-    const known = attribute && this.constants.get(attribute)
-    if (known) return known
-    const value = constantOf(attribute, this.options.external)
-    if (attribute) this.constants.set(attribute, value)
-    return value
+    const read = (): Value => {
+      const value = constantOf(attribute, this.options.external)
+      if (this.options.parameters || frame.body || value.origin.kind !== 'constant') return value
+      const { tensor } = value.origin
+      if (!this.isWeight(name, tensor) || tensor.data.length < 2) return value
+      return this.weight(name, narrow(tensor), frame)
+    }
+    return attribute ? this.readOnce(attribute, read) : read()
   }
 
   /** A function that is not one of our primitives: its body takes the place of the call. */

@@ -74,17 +74,15 @@ function checkBindings(
 
 /**
  * Reads the inference graph of a model.
- * @param weights names of the initializers that are parameters; all floats unless given
- * @param external reads data that are in other files
+ * @param options which initializers are parameters, and how data in other files are read
  * @throws UserError naming what is wrong
  */
 export function readModel(
   model: ModelProto,
-  weights?: ReadonlySet<string>,
-  external?: ReaderOptions['external'],
+  options: Pick<ReaderOptions, 'parameters' | 'constants' | 'external'> = {},
 ): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
-  const reader = new GraphReader(model.functions ?? [], { version, parameters: weights, external })
+  const reader = new GraphReader(model.functions ?? [], { ...options, version })
   return { inference: reader.read(model.graph ?? {}), weights: reader.weights }
 }
 

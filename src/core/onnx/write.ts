@@ -4,7 +4,7 @@ import { bodiesOf } from '../graph/closure.js'
 import { type Graph, graph } from '../graph/graph.js'
 import type { Body } from '../graph/operator.js'
 import { keyOf, type Numbers, narrow, type Tensor } from '../graph/tensor.js'
-import { isParameter, type Node, rootScope, type Value } from '../graph/value.js'
+import { isParameter, type Node, type Parameter, rootScope, type Value } from '../graph/value.js'
 import { identity } from '../ops/elementwise.js'
 import { version as ownVersion } from '../version.js'
 import { type ExpandNode, FunctionTable, usualDoc } from './functions.js'
@@ -102,7 +102,7 @@ class GraphWriter {
       const { name } = value.origin
       this.names.set(value, name)
       if (isParameter(value)) {
-        proto.initializer.push(tensorToProto(name, this.weightOf(name)))
+        proto.initializer.push(tensorToProto(name, this.weightOf(name, value)))
         continue
       }
       proto.input.push(valueInfo(name, value, this.options.docs?.value?.(name)))
@@ -147,8 +147,10 @@ class GraphWriter {
     return proto
   }
 
-  weightOf(name: string): Tensor {
-    const value = this.options.weights?.get(name)
+  /** @param carrier a parameter that may carry a value of its own */
+  weightOf(name: string, carrier?: Parameter): Tensor {
+    const own = carrier?.origin.initializer
+    const value = this.options.weights?.get(name) ?? (own?.kind === 'given' ? own.tensor : undefined)
     if (!value) throw new Error(`no value for the parameter '${name}'`)
     return value
   }

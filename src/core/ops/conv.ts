@@ -82,8 +82,10 @@ export const Conv: Operator<typeof attributes> = operator({
     const window = closed(x!.shape, w!.shape, attributes)
     const shape = convShape(x!.shape, w!.shape, window) as readonly number[]
     const y = zerosLike(shape)
-    forEachProduct(x!.shape, w!.shape, shape, window, (xAt, wAt, yAt) => {
-      y[yAt]! += x!.data[xAt]! * w!.data[wAt]!
+    forEachProduct(x!.shape, w!.shape, shape, window, (wAt, xPlane, yPlane, met) => {
+      const factor = w!.data[wAt]!
+      for (let place = 0; place < met.length; place++)
+        if (met[place]! >= 0) y[yPlane + place]! += x!.data[xPlane + met[place]!]! * factor
     })
     return [numbers(x!.dtype, shape, biased(y, shape, b?.data))]
   },
@@ -192,8 +194,9 @@ export const ConvWeightGrad: Primitive<typeof gradAttributes> = primitive({
   evaluate([x, dy], attributes) {
     const shape = weightShape(x!.shape, dy!.shape, attributes) as readonly number[]
     const dw = zerosLike(shape)
-    forEachProduct(x!.shape, shape, dy!.shape, attributes, (xAt, wAt, yAt) => {
-      dw[wAt]! += x!.data[xAt]! * dy!.data[yAt]!
+    forEachProduct(x!.shape, shape, dy!.shape, attributes, (wAt, xPlane, yPlane, met) => {
+      for (let place = 0; place < met.length; place++)
+        if (met[place]! >= 0) dw[wAt]! += x!.data[xPlane + met[place]!]! * dy!.data[yPlane + place]!
     })
     return [numbers(x!.dtype, shape, dw)]
   },

@@ -70,16 +70,17 @@ export function convShape(x: Shape, w: Shape, attributes: OpenConvAttributes): S
 }
 
 /**
- * Visits every product of the convolution sum
+ * Visits the products of the convolution sum
  *   y[n, o, p, q] = Σ x[n, g·C/G + c, p·s − pad + i·d, …] · w[o, c, i, j]
- * with the places of its three factors; y, dx and dw each add the product of the other two.
+ * of which y, dx and dw each add two factors, plane by plane: with the place of the weight, where the planes of x and of y begin,
+ * and what each place of y's meets in x's (−1: nothing). The loop over a plane is the caller's, which makes it fast.
  */
 export function forEachProduct(
   x: readonly number[],
   w: readonly number[],
   y: readonly number[],
   { group, ...window }: ConvAttributes,
-  visit: (xAt: number, wAt: number, yAt: number) => void,
+  visit: (wAt: number, xPlane: number, yPlane: number, met: Int32Array) => void,
 ): void {
   const [, channels] = x as [number, number]
   const [outputs, inner] = w as [number, number]
@@ -90,14 +91,8 @@ export function forEachProduct(
     for (let o = 0; o < outputs; o++)
       for (let c = 0; c < inner; c++) {
         const plane = (n * channels + Math.floor(o / (outputs / group)) * inner + c) * area
-        for (const [tap, met] of taps.entries()) {
-          const wAt = (o * inner + c) * taps.length + tap
-          const yAt = (n * outputs + o) * places
-          for (let place = 0; place < places; place++) {
-            const at = met[place]!
-            if (at >= 0) visit(plane + at, wAt, yAt + place)
-          }
-        }
+        for (const [tap, met] of taps.entries())
+          visit((o * inner + c) * taps.length + tap, plane, (n * outputs + o) * places, met)
       }
 }
 
@@ -174,8 +169,10 @@ export function transposedSum(
   attributes: ConvAttributes,
 ): Float64Array {
   const dx = zerosLike(shape)
-  forEachProduct(shape, w.shape, dy.shape, attributes, (xAt, wAt, yAt) => {
-    dx[xAt]! += dy.data[yAt]! * w.data[wAt]!
+  forEachProduct(shape, w.shape, dy.shape, attributes, (wAt, xPlane, yPlane, met) => {
+    const factor = w.data[wAt]!
+    for (let place = 0; place < met.length; place++)
+      if (met[place]! >= 0) dx[xPlane + met[place]!]! += dy.data[yPlane + place]! * factor
   })
   return dx
 }

@@ -1,15 +1,23 @@
 // Control flow: If.
 
 import { bodiesOf, type Closure, closure, draws } from '../graph/closure.js'
-import { knownIn } from '../graph/dims.js'
-import { type Body, type GradientContext, ONNX_DOMAIN, type Operator, operator, required } from '../graph/operator.js'
+import { dimsIn, knownIn } from '../graph/dims.js'
+import {
+  type Body,
+  type GradientContext,
+  isBody,
+  ONNX_DOMAIN,
+  type Operator,
+  operator,
+  required,
+} from '../graph/operator.js'
 import { fixed, normal, type Sample } from '../graph/sample.js'
 import { isKnown, isUnknown, type Shape, unifyShapes, unknownDim } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
-import { apply, formatType, GraphError, input, type Value } from '../graph/value.js'
+import { apply, formatType, GraphError, input, nodeOf, type Value } from '../graph/value.js'
 import { applied, numbersOf } from './body.js'
 import { add, mul } from './elementwise.js'
-import { fillAs } from './shape.js'
+import { fillAs, Squeeze } from './shape.js'
 
 const attributes = { then_branch: required('graph'), else_branch: required('graph') }
 interface Branches {
@@ -20,6 +28,25 @@ interface Branches {
 /** What is the same in both shapes; dimensions that only the run knows elsewhere. */
 const met = (a: Shape, b: Shape): Shape =>
   a.map((dim, i) => (dim === b[i] && (isKnown(dim) || !isUnknown(dim)) ? dim : unknownDim()))
+
+const outputsOf = ({ graph }: Body): readonly Value[] => [...graph.outputs.values()]
+
+/**
+ * Whether a branch is taken where a size is 1, and drops the axis of that size: exporters write `x.squeeze(axis)` as
+ * If(size == 1, Squeeze(x, axis), x). Squeeze fails where the size is another one, so it never gives what the other branch should.
+ */
+function dropsWhatIsOne(condition: Value | undefined, branch: Body): boolean {
+  const compared = nodeOf(condition)
+  if (compared?.operator.name !== 'Equal') return false
+  const [a, b] = compared.inputs.map(dimsIn)
+  const size = b?.[0] === 1 ? a?.[0] : a?.[0] === 1 ? b?.[0] : undefined
+  return outputsOf(branch).some((output) => {
+    const node = nodeOf(output)
+    const axes = node?.operator === Squeeze ? knownIn(node.inputs[1]) : undefined
+    const { shape } = node?.inputs[0] ?? output
+    return axes?.some((axis) => size !== undefined && shape.at(axis) === size) ?? false
+  })
+}
 
 /**
  * The outputs of one of two graphs, as the condition says. The graphs have no inputs, but capture values from around them. The
@@ -37,6 +64,11 @@ export const If: Operator<typeof attributes> = operator({
       const known = knownIn(condition)
       return known && (known[0] ? 'then_branch' : 'else_branch')
     },
+    implied([condition], { then_branch, else_branch }) {
+      if (!isBody(then_branch) || !isBody(else_branch)) return undefined
+      const ranks = [then_branch, else_branch].map((branch) => outputsOf(branch).map(({ shape }) => shape.length))
+      return ranks[0]!.join() !== ranks[1]!.join() && dropsWhatIsOne(condition, then_branch) ? 'then_branch' : undefined
+    },
   },
   infer([condition, ...operands], { then_branch, else_branch }) {
     if (condition!.dtype !== 'bool') throw new GraphError('the condition must be one bool')
@@ -51,7 +83,7 @@ export const If: Operator<typeof attributes> = operator({
         if (operand.dtype !== taken.dtype || !unifyShapes(operand.shape, taken.shape))
           throw new GraphError(`a branch takes ${formatType(taken)} and gets ${formatType(operand)}`)
       })
-    const [first, second] = bodies.map(({ graph }) => [...graph.outputs.values()]) as [Value[], Value[]]
+    const [first, second] = bodies.map(outputsOf) as [Value[], Value[]]
     if (first.length !== second.length)
       throw new GraphError(`its branches give ${first.length} and ${second.length} values`)
     return first.map((a, i) => {

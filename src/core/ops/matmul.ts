@@ -61,8 +61,10 @@ export const MatMul = operator({
       const at = positionOf(index, left!.slice(0, -2)) * m * k
       const bt = positionOf(index, right!.slice(0, -2)) * k * n
       for (let i = 0; i < m; i++)
-        for (let p = 0; p < k; p++)
-          for (let j = 0; j < n; j++) data[start + i * n + j]! += a!.data[at + i * k + p]! * b!.data[bt + p * n + j]!
+        for (let p = 0; p < k; p++) {
+          const factor = a!.data[at + i * k + p]!
+          for (let j = 0; j < n; j++) data[start + i * n + j]! += factor * b!.data[bt + p * n + j]!
+        }
       start += m * n
     }
     return [map(numbers(a!.dtype, shapes.result as readonly number[], data), (value) => roundedTo(a!.dtype, value))]

@@ -306,6 +306,7 @@ export const Upsample = composite({
   ],
   attributes: { mode: string('nearest') },
   arity: [2, 2],
+  differentiable: { inputs: [0] },
   body: ([x, scales], { mode }) => [upsampled(x!, scales!, mode)],
   samples: [
     { inputs: [normal(1, 1, 2, 2), held('float32', [4], [1, 1, 2, 3])] },

@@ -2,7 +2,7 @@
 
 import { ancestors, type Graph } from '../graph/graph.js'
 import { type AttributeSpecs, type AttributesOf, type Operator, TRAINING_DOMAIN } from '../graph/operator.js'
-import { type Replace, rewrite, rewriteOutputs } from '../graph/rewrite.js'
+import { everywhere, type Replace, rewrite, rewriteOutputs } from '../graph/rewrite.js'
 import { describeCall, GraphError, type Node, type Value } from '../graph/value.js'
 import type * as operators from '../ops/index.js'
 import { findOperator, type primitives } from '../ops/index.js'
@@ -87,11 +87,17 @@ export const expandBody = (
 
 /** The graph without the standard operators that the target does without; primitives stay. */
 export const expandStandard = (graph: Graph, target: Expander): Graph =>
-  rewrite(graph, (node, inputs) => (isPrimitive(node) ? undefined : expandNode(target, node, inputs)))
+  rewrite(
+    graph,
+    everywhere((node, inputs) => (isPrimitive(node) ? undefined : expandNode(target, node, inputs))),
+  )
 
 /** The graph with every primitive written out in place, without the operators that the target does without. */
 export const expandPrimitives = (graph: Graph, target: Expander): Graph =>
   expandStandard(
-    rewrite(graph, (node, inputs) => (isPrimitive(node) ? expandNode(target, node, inputs) : undefined)),
+    rewrite(
+      graph,
+      everywhere((node, inputs) => (isPrimitive(node) ? expandNode(target, node, inputs) : undefined)),
+    ),
     target,
   )

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve, sep } from 'node:path'
 import { messageOf, UserError } from '../../core/errors.js'
 import type { Graph } from '../../core/graph/graph.js'
-import { readNetwork as readNetworkPurely } from '../../core/onnx/network.js'
+import { type NetworkOptions, readNetwork as readNetworkPurely } from '../../core/onnx/network.js'
 import { type ExternalData, type ExternalPlace, externalPlace } from '../../core/onnx/tensors.js'
 import { decodeMessage, drop, type Edit, editMessage, encodeField, joined } from '../../core/onnx/wire.js'
 
@@ -71,13 +71,19 @@ export const externalDataIn =
   (place) =>
     readPlace(pathIn(resolve(folder), place.location), place)
 
+export interface FileOptions extends Omit<NetworkOptions, 'external'> {
+  /** The folder of the file: tensors whose data are in other files there are read. */
+  readonly directory?: string
+}
+
 /**
  * Reads the graph of an ONNX file, as `rdm-onnx/core` does.
- * @param directory the folder of the file: tensors whose data are in other files there are read
- * @throws UserError as there, and for data of another folder
+ * @throws UserError as there; ModelError also for data of another folder
  */
-export const readNetwork = (bytes: Uint8Array, { directory }: { readonly directory?: string } = {}): Graph =>
-  readNetworkPurely(bytes, { external: directory === undefined ? undefined : externalDataIn(directory) })
+export function readNetwork(bytes: Uint8Array, { directory, ...options }: FileOptions = {}): Graph {
+  const external = directory === undefined ? undefined : externalDataIn(directory)
+  return readNetworkPurely(bytes, { ...options, external })
+}
 
 /**
  * The model with all tensors inside; as it is where none is outside, and where it is no model: who reads it says so.

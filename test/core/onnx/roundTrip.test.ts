@@ -102,11 +102,13 @@ describe('the parts of a file', () => {
   it('hold the same graphs', () => {
     const network = networks['RDM basic']!()
     const whole = readTrainingModel(decodeModel(fileOf(network)))
-    const infer = readModel(decodeModel(fileOf(network, { part: 'infer' })), new Set(whole.weights.keys()))
+    const infer = readModel(decodeModel(fileOf(network, { part: 'infer' })), {
+      parameters: new Set(whole.weights.keys()),
+    })
     expect(structureOf(infer.inference)).toBe(structureOf(whole.inference))
-    const init = readModel(decodeModel(fileOf(network, { part: 'init' })), new Set())
+    const init = readModel(decodeModel(fileOf(network, { part: 'init' })), { parameters: new Set() })
     expect(structureOf(init.inference)).toBe(structureOf(whole.initialization))
-    const train = readModel(decodeModel(fileOf(network, { part: 'train' })), new Set())
+    const train = readModel(decodeModel(fileOf(network, { part: 'train' })), { parameters: new Set() })
     expect(train.weights.size).toBe(0)
     const [header, ...body] = structureOf(train.inference).split('\n')
     const [, ...expected] = structureOf(whole.step).split('\n')
