@@ -136,14 +136,21 @@ function origins(given) {
   ].filter((files) => files.length > 0)
 }
 
+/** Writing takes what was read: names of any length too, which its messages may hold. */
+function write(network) {
+  const weights = new Map(network.parameters.map(({ origin }) => [origin.name, origin.initializer.tensor]))
+  try {
+    exportGraph(network, weights)
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(error.message.slice(0, limits.message)) : error
+  }
+}
+
 /** What is wrong with how a file is read and written; undefined: nothing. */
 function problemOf(bytes) {
   const uses = [
     () => signatureOf(bytes),
-    () => {
-      const network = readNetwork(bytes)
-      exportGraph(network, new Map(network.parameters.map(({ origin }) => [origin.name, origin.initializer.tensor])))
-    },
+    () => write(readNetwork(bytes)),
     () => {
       const model = readTrainableModel(bytes)
       readTrainableModel(model.withState(model.state))
@@ -222,7 +229,7 @@ async function main() {
   /** One file in the worker, which a file that crashes or blocks it takes along. */
   async function tried(run) {
     worker.postMessage(run)
-    const told = await next(limits.seconds)
+    const told = await next(60)
     const result = told.lost ? told : await next(limits.seconds)
     if (result.lost) {
       await worker.terminate()

@@ -4,7 +4,14 @@
  */
 export class UserError extends Error {
   override name = 'UserError'
+
+  constructor(message = '') {
+    super(oneLine(message))
+  }
 }
+
+/** Names of files and in files may hold anything. */
+const oneLine = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
 
 /**
  * Text of any thrown thing, for building a one-line message around it. A host of several addresses, none of which answers,
@@ -15,19 +22,15 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
-const printable = (text: string): string => {
-  const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
-  return line.length > 1000 ? `${line.slice(0, 1000)} …` : line
-}
+const short = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)} …` : text)
 
-/** Runs `read`; what it refuses names the file. */
+/** Runs `read`; what it refuses names the file, and is not endless. */
 export function naming<T>(source: string | undefined, read: () => T): T {
   try {
     return read()
   } catch (error) {
     if (error instanceof UserError)
-      error.message = printable(source === undefined ? error.message : `${source}: ${error.message}`)
+      error.message = short(source === undefined ? error.message : `${oneLine(source)}: ${error.message}`)
     throw error
   }
 }
