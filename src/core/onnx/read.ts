@@ -13,12 +13,12 @@ import {
   TRAINING_DOMAIN,
   type Type,
 } from '../graph/operator.js'
-import type { Dim } from '../graph/shape.js'
-import { dtypes, isFloat, narrow, type Tensor } from '../graph/tensor.js'
+import { isFloat, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
+import { readInput } from './inputs.js'
 import { checkOpsets, domainOf, functionKey, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -28,12 +28,12 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
-import { MOST_REFUSALS, ModelError, type Refusal } from './refusals.js'
+import { LimitError, MOST_REFUSALS, ModelError, type Refusal, Skipped } from './refusals.js'
 import type { SparseTensorProto } from './schema.js'
 import { denseFromSparse } from './sparse.js'
-import { type ExternalData, tensorFromProto, toNumber } from './tensors.js'
+import { type ExternalData, tensorFromProto } from './tensors.js'
 import { fromVersion } from './versions.js'
-import { settingsOf } from './weights.js'
+import { runningStatistics, settingsOf } from './weights.js'
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
@@ -47,14 +47,6 @@ function operatorOf(domain: string, opType: string, others: readonly Operator[] 
   const name = domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType
   return findOperator(domain, name) ?? others.find((operator) => operator.domain === domain && operator.name === name)
 }
-
-/** Names of the running statistics of a graph's batch norms: what training moves without a gradient. */
-const runningStatistics = ({ node }: GraphProto): ReadonlySet<string> =>
-  new Set(
-    (node ?? []).flatMap(({ domain, opType, input }) =>
-      domainOf(domain) === ONNX_DOMAIN && opType === 'BatchNormalization' ? (input ?? []).slice(3, 5) : [],
-    ),
-  )
 
 /** Names in force where a node is read. */
 interface Frame {
@@ -448,21 +440,6 @@ export class GraphReader {
   }
 }
 
-/** That a node needs something which was refused before: told there. */
-class Skipped extends UserError {}
-
-/** That a file is larger than will be read: nothing more of it is. */
-class LimitError extends UserError {
-  private isNamed = false
-
-  /** Itself, with the innermost node that it is thrown in. */
-  at(node: string, operator: string): this {
-    if (!this.isNamed && operator !== '') this.message = `node '${node}' (${operator}): ${this.message}`
-    this.isNamed ||= operator !== ''
-    return this
-  }
-}
-
 /**
  * What a record says of a node before the node is made, and with that checked: there inputs and attributes that its version demands are
  * taken for granted.
@@ -487,36 +464,4 @@ function resolved(proto: AttributeProto, { attributes, body }: Frame): Attribute
   throw new UserError(
     `the attribute '${proto.name}' refers to '${proto.refAttrName}', which neither the call gives nor the function has a default for; give it at the call`,
   )
-}
-
-/** A dimension's name as a symbol: what looks like a number or an expression is one symbol as it stands. */
-const symbolOf = (name: string): string => (/^\d|[*+()?\s]/.test(name) ? `(${name.replaceAll('?', '_')})` : name)
-
-/** @param isOuter whether it is an input of the file, whose first dimension is the batch unless it has a name */
-function readInput(info: ValueInfo, given: Type | undefined, isOuter: boolean): Value {
-  const type = info.type?.tensorType
-  if (given && (!type?.shape || (type.shape.dim ?? []).length === given.shape.length)) {
-    const declared = dtypeOf(type?.elemType ?? 0)
-    if (declared && declared !== given.dtype)
-      throw new UserError(`the input '${info.name}' is declared ${declared} and gets ${given.dtype}; expected the same`)
-    return input(info.name ?? '', given.dtype, given.shape)
-  }
-  const dtype = dtypeOf(type?.elemType ?? 0)
-  if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)
-  if (!dtype)
-    throw new UserError(
-      `the input '${info.name}': element type ${type.elemType} is not supported; use one of ${dtypes.join(', ')}`,
-    )
-  const shape = (type.shape.dim ?? []).map(({ dimValue, dimParam }, axis): Dim => {
-    const size = dimValue == null ? 0 : toNumber(dimValue)
-    if (!Number.isSafeInteger(size))
-      throw new UserError(
-        `the input '${info.name}': dimension ${size} is not possible; expected a whole number below 2^53`,
-      )
-    // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
-    if (size > 0) return size
-    // Some exporters call each dimension that they do not know '?'.
-    return dimParam && dimParam !== '?' ? symbolOf(dimParam) : isOuter && axis === 0 ? 'batch' : `${info.name}.${axis}`
-  })
-  return input(info.name ?? '', dtype, shape)
 }

@@ -53,3 +53,18 @@ export class ModelError extends UserError {
     this.refusals = refusals
   }
 }
+
+/** That a node needs something which was refused before: told there. */
+export class Skipped extends UserError {}
+
+/** That a file is larger than will be read: nothing more of it is. */
+export class LimitError extends UserError {
+  private isNamed = false
+
+  /** Itself, with the innermost node that it is thrown in. */
+  at(node: string, operator: string): this {
+    if (!this.isNamed && operator !== '') this.message = `node '${node}' (${operator}): ${this.message}`
+    this.isNamed ||= operator !== ''
+    return this
+  }
+}
