@@ -28,7 +28,7 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
-import { LimitError, MOST_REFUSALS, ModelError, type Refusal, Skipped } from './refusals.js'
+import { LimitError, Refusals, Skipped } from './refusals.js'
 import type { SparseTensorProto } from './schema.js'
 import { denseFromSparse } from './sparse.js'
 import { type ExternalData, tensorFromProto } from './tensors.js'
@@ -91,9 +91,7 @@ export class GraphReader {
   private readonly tensors = new Map<object, Value>()
   /** Names of floats that are no weights, where the file does not say which are. */
   private settings: ReadonlySet<string> = new Set()
-  private readonly refusals: Refusal[] = []
-  /** What stands for something that was refused; its reason where it is to be told of who uses it. */
-  private readonly refused = new Map<Value, string | undefined>()
+  private readonly refusals = new Refusals()
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
 
@@ -123,7 +121,7 @@ export class GraphReader {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
     this.settings = settingsOf(proto, ({ domain, opType }) => findOperator(domainOf(domain), opType ?? ''))
     const { inputs, outputs } = this.readGraph(proto, frame)
-    if (this.refusals.length > 0) throw new ModelError(this.refusals)
+    this.refusals.throwAny()
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
 
@@ -143,7 +141,7 @@ export class GraphReader {
       initialized.add(known ?? '')
       const trainable = !statistics.has(known ?? '')
       const value = this.readOnce(proto, () => this.readInitializer(known ?? '', read, frame, trainable))
-      if (value.origin.kind === 'input' && !this.refused.has(value)) open.push(value)
+      if (value.origin.kind === 'input' && !this.refusals.has(value)) open.push(value)
       this.define(frame, known, value, 'initializer')
     }
     for (const dense of proto.initializer ?? [])
@@ -154,7 +152,8 @@ export class GraphReader {
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !initialized.has(info.name ?? ''))
       .map((info, i) => {
-        const value = this.tried('', '', () => readInput(info, given?.[i], given === undefined)) ?? this.unreadable()
+        const value =
+          this.refusals.tried('', '', () => readInput(info, given?.[i], given === undefined)) ?? this.refusals.standIn()
         this.define(frame, info.name, value, 'input')
         return value
       })
@@ -163,7 +162,7 @@ export class GraphReader {
     for (const info of proto.output ?? []) {
       if (outputs.has(info.name ?? ''))
         throw new UserError(`graph '${name}' lists the output '${info.name}' twice; expected each once`)
-      const value = this.tried('', '', () => this.readOutput(info, frame))
+      const value = this.refusals.tried('', '', () => this.readOutput(info, frame))
       if (value) outputs.set(info.name ?? '', value)
       else if (given) throw new Skipped()
     }
@@ -244,7 +243,7 @@ export class GraphReader {
       tensor = read()
     } catch (error) {
       if (!(error instanceof UserError) || parameters?.has(name)) throw error
-      return this.unreadable(error.message)
+      return this.refusals.standIn(error.message)
     }
     if (defaults?.has(name)) return input(name, tensor.dtype, tensor.shape)
     if (!(parameters ? parameters.has(name) : this.isWeight(name, tensor))) return constantTensor(tensor)
@@ -278,35 +277,6 @@ export class GraphReader {
     return value
   }
 
-  /** Stands for what was refused. @param reason to be told of the first node that uses it, unless it was told already */
-  private unreadable(reason?: string): Value {
-    const value = input('', 'float32', [])
-    this.refused.set(value, reason)
-    return value
-  }
-
-  /** @throws UserError where what it stands for has not been told yet, Skipped where it has */
-  private requireReadable(value: Value | undefined): void {
-    if (!value || !this.refused.has(value)) return
-    const reason = this.refused.get(value)
-    this.refused.set(value, undefined)
-    throw reason === undefined ? new Skipped() : new UserError(reason)
-  }
-
-  /** Notes what is refused instead of throwing it, so that all is told at once. */
-  private tried<T>(node: string, operator: string, read: () => T): T | undefined {
-    try {
-      return read()
-    } catch (error) {
-      if (error instanceof LimitError) throw error.at(node, operator)
-      if (!(error instanceof UserError) || error instanceof ModelError) throw error
-      if (error instanceof Skipped) return undefined
-      this.refusals.push({ node, operator, reason: error.message })
-      if (this.refusals.length === MOST_REFUSALS) throw new ModelError(this.refusals)
-      return undefined
-    }
-  }
-
   private define({ values }: Frame, name: string | null | undefined, value: Value, what: string): void {
     if (!name) throw new UserError(`an ${what} has no name; every ${what} needs one`)
     if (values.has(name))
@@ -318,7 +288,7 @@ export class GraphReader {
     const value = frame.values.get(info.name ?? '')
     if (!value)
       throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
-    this.requireReadable(value)
+    this.refusals.require(value)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
@@ -334,12 +304,12 @@ export class GraphReader {
     const opType = node.opType ?? ''
     const name = node.name || opType
     const scope = frame.scope ? `${frame.scope}/${name}` : name
-    const made = this.tried(scope, opType, () => {
+    const made = this.refusals.tried(scope, opType, () => {
       const inputs = (node.input ?? []).map((used) => {
         const value = used === '' ? undefined : frame.values.get(used)
         const leftOut = used === '' || frame.body?.input?.includes(used)
         if (!value && !leftOut) throw new UserError(`uses '${used}', which nothing before it defines`)
-        this.requireReadable(value)
+        this.refusals.require(value)
         return value
       })
       const outputs = rootScope(scope, () => this.call(node, inputs, frame, scope))
@@ -352,7 +322,7 @@ export class GraphReader {
     })
     if (made) return
     for (const output of node.output ?? []) {
-      if (output !== '' && !frame.values.has(output)) frame.values.set(output, this.unreadable())
+      if (output !== '' && !frame.values.has(output)) frame.values.set(output, this.refusals.standIn())
     }
   }
 
@@ -434,7 +404,7 @@ export class GraphReader {
     return (body.output ?? []).map((name) => {
       const value = values.get(name)
       if (!value) throw new UserError(`the function ${body.name} does not make its output '${name}'`)
-      this.requireReadable(value)
+      this.refusals.require(value)
       return value
     })
   }

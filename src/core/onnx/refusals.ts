@@ -1,6 +1,7 @@
 // What of a model cannot be read, told together.
 
 import { UserError } from '../errors.js'
+import { input, type Value } from '../graph/value.js'
 
 /** Something in a model that cannot be read. */
 export interface Refusal {
@@ -13,7 +14,7 @@ export interface Refusal {
 }
 
 /** Reading ends when so many are found. */
-export const MOST_REFUSALS = 10_000
+const MOST = 10_000
 
 /** Messages are one line: more are counted. The property `refusals` has all. */
 const limits = { reasons: 8, names: 3 }
@@ -39,7 +40,7 @@ function messageOf(refusals: readonly Refusal[]): string {
   if (sentences.length === 1) return sentences[0]!
   const rest = sentences.length - limits.reasons
   const more = rest > 0 ? `; and ${rest} more` : ''
-  const count = refusals.length < MOST_REFUSALS ? refusals.length : `${refusals.length} or more`
+  const count = refusals.length < MOST ? refusals.length : `${refusals.length} or more`
   return `${count} things in the model cannot be read: ${sentences.slice(0, limits.reasons).join('; ')}${more}`
 }
 
@@ -66,5 +67,50 @@ export class LimitError extends UserError {
     if (!this.isNamed && operator !== '') this.message = `node '${node}' (${operator}): ${this.message}`
     this.isNamed ||= operator !== ''
     return this
+  }
+}
+
+/** What was refused so far of a model that is being read. */
+export class Refusals {
+  private readonly all: Refusal[] = []
+  /** What stands for something that was refused; its reason where it is to be told of who uses it. */
+  private readonly standIns = new Map<Value, string | undefined>()
+
+  /** Notes what is refused instead of throwing it, so that all is told at once. */
+  tried<T>(node: string, operator: string, read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (error instanceof LimitError) throw error.at(node, operator)
+      if (!(error instanceof UserError) || error instanceof ModelError) throw error
+      if (error instanceof Skipped) return undefined
+      this.all.push({ node, operator, reason: error.message })
+      if (this.all.length === MOST) this.throwAny()
+      return undefined
+    }
+  }
+
+  /** A value in the place of what was refused. @param reason to be told of the first that uses it, unless it was told already */
+  standIn(reason?: string): Value {
+    const value = input('', 'float32', [])
+    this.standIns.set(value, reason)
+    return value
+  }
+
+  has(value: Value): boolean {
+    return this.standIns.has(value)
+  }
+
+  /** @throws UserError for what was refused and has not been told yet, Skipped where it has */
+  require(value: Value | undefined): void {
+    if (!value || !this.standIns.has(value)) return
+    const reason = this.standIns.get(value)
+    this.standIns.set(value, undefined)
+    throw reason === undefined ? new Skipped() : new UserError(reason)
+  }
+
+  /** @throws ModelError where anything was refused */
+  throwAny(): void {
+    if (this.all.length > 0) throw new ModelError(this.all)
   }
 }
