@@ -28,6 +28,7 @@ export { type ProfileOptions, profileStep } from './driver/profile/profile.js'
 export { measureSgemmPeak } from './driver/profile/sgemm.js'
 export { formatProfile } from './driver/profile/table.js'
 export type { EpochMetrics } from './driver/run/metrics.js'
+export { type FileOptions, readNetwork } from './driver/runtime/externalData.js'
 export {
   type Provider,
   providers,

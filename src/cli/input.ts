@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { UserError } from '../core/errors.js'
+import { foreignKind } from '../core/onnx/foreign.js'
 import { withExternalData } from '../driver/runtime/externalData.js'
 
 /**
@@ -11,7 +12,7 @@ import { withExternalData } from '../driver/runtime/externalData.js'
 export async function readInput(path: string): Promise<Uint8Array> {
   if (path !== '-') {
     try {
-      return await withExternalData(await readFile(path), path)
+      return withExternalData(requireModel(await readFile(path), path), path)
     } catch (error) {
       if (error instanceof UserError) throw error
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
@@ -21,5 +22,12 @@ export async function readInput(path: string): Promise<Uint8Array> {
   if (process.stdin.isTTY) throw new UserError('nothing comes in on standard input: pipe a model in, or name a file')
   const bytes = await buffer(process.stdin)
   if (bytes.length === 0) throw new UserError('standard input is empty: the command before the pipe gave no model')
+  return requireModel(bytes, 'standard input')
+}
+
+/** Before a runtime says in its own words that it cannot read the file. */
+function requireModel(bytes: Uint8Array, source: string): Uint8Array {
+  const kind = foreignKind(bytes)
+  if (kind !== undefined) throw new UserError(`${source} is not an ONNX model but ${kind}`)
   return bytes
 }

@@ -4,7 +4,14 @@
  */
 export class UserError extends Error {
   override name = 'UserError'
+
+  constructor(message = '') {
+    super(oneLine(message))
+  }
 }
+
+/** Names of files and in files may hold anything. */
+const oneLine = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
 
 /**
  * Text of any thrown thing, for building a one-line message around it. A host of several addresses, none of which answers,
@@ -13,6 +20,19 @@ export class UserError extends Error {
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
   return error instanceof Error ? error.message : String(error)
+}
+
+const short = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)} …` : text)
+
+/** Runs `read`; what it refuses names the file, and is not endless. */
+export function naming<T>(source: string | undefined, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UserError)
+      error.message = short(source === undefined ? error.message : `${oneLine(source)}: ${error.message}`)
+    throw error
+  }
 }
 
 /** What zod finds wrong with a value: `path: message; …`. */

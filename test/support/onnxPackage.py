@@ -2,6 +2,7 @@
 
 onnxPackage.py operators        every version of every operator of ONNX, as JSON
 onnxPackage.py demanding        the operators of any domain that have to be given an attribute, one a line
+onnxPackage.py schema           the fields of every message of its file format, as JSON: their numbers and types
 onnxPackage.py check FILE...    what its checker and its strict inference of shapes refuse, one line a file
 """
 import json
@@ -35,6 +36,28 @@ def problem(path: str) -> str | None:
         return f"{path}: {error}"
 
 
+def messages(descriptors) -> dict:
+    """Fields as src/core/onnx/schema.ts has them."""
+    scalars = {1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 9: "string", 12: "bytes", 14: "int32"}
+
+    def kind(field) -> str:
+        name = field.message_type.full_name.removeprefix("onnx.") if field.message_type else scalars[field.type]
+        return f"packed {name}" if field.is_packed else f"{name}[]" if field.is_repeated else name
+
+    def camel(name: str) -> str:
+        first, *rest = name.split("_")
+        return first + "".join(word.capitalize() for word in rest)
+
+    found = {}
+    for descriptor in descriptors:
+        fields = {camel(field.name): [field.number, kind(field)] for field in descriptor.fields}
+        # Some messages only hold others.
+        if fields:
+            found[descriptor.full_name.removeprefix("onnx.")] = fields
+        found |= messages(descriptor.nested_types)
+    return found
+
+
 command, *paths = sys.argv[1:]
 if command == "operators":
     schemas = onnx.defs.get_all_schemas_with_history()
@@ -42,6 +65,8 @@ if command == "operators":
 elif command == "demanding":
     schemas = onnx.defs.get_all_schemas_with_history()
     print(*sorted({schema.name for schema in schemas if any(spec.required for spec in schema.attributes.values())}), sep="\n")
+elif command == "schema":
+    print(json.dumps(messages(onnx.onnx_ml_pb2.DESCRIPTOR.message_types_by_name.values())))
 else:
     for path in paths:
         if (line := problem(path)) is not None:

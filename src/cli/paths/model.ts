@@ -9,13 +9,12 @@ import {
   residualNetwork,
   totalBlocks,
 } from '../../../graphs/residual.js'
-import { UserError } from '../../core/errors.js'
+import { naming, UserError } from '../../core/errors.js'
 import type { Graph } from '../../core/graph/graph.js'
 import { sameShape } from '../../core/graph/shape.js'
 import type { Tensor } from '../../core/graph/tensor.js'
 import { formatType } from '../../core/graph/value.js'
 import { FUNCTION_GATES, keys, readProperty } from '../../core/model/metadata.js'
-import { naming } from '../../core/model/read.js'
 import { exportGraph, parametersAsInputs } from '../../core/model/write.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import { readModel } from '../../core/onnx/trainingInfo.js'

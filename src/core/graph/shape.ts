@@ -1,5 +1,7 @@
 // Shapes whose dimensions may be symbols: `[batch, 3, 32, 32]`, and the little arithmetic that shape rules need.
 
+import { UserError } from '../errors.js'
+
 /**
  * One dimension: a whole number, or a symbolic expression in canonical text. A product is `16*batch` (number first,
  * symbols in order); a sum with a number is `(batch+2)` and counts as one symbol from then on. `?7` is a dimension that only
@@ -11,7 +13,14 @@ export type Shape = readonly Dim[]
 let unknowns = 0
 /** A dimension that only the data tell (how many numbers are not zero): like no other. Files leave it without a name. */
 export const unknownDim = (): Dim => `?${unknowns++}`
-export const unknownShape = (rank: number): Shape => Array.from({ length: rank }, unknownDim)
+/** The length of a vector of sizes, which a file may declare as it likes. */
+const MOST_DIMENSIONS = 1024
+/** @throws UserError for more dimensions than any tensor has */
+export function unknownShape(rank: number): Shape {
+  if (rank > MOST_DIMENSIONS)
+    throw new UserError(`a tensor of ${rank} dimensions is not possible; expected ${MOST_DIMENSIONS} at most`)
+  return Array.from({ length: rank }, unknownDim)
+}
 export const isUnknown = (dim: Dim): dim is string => !isKnown(dim) && dim.includes('?')
 
 export const isKnown = (dim: Dim): dim is number => typeof dim === 'number'

@@ -37,7 +37,7 @@ export interface Arrays {
 }
 export type DType = keyof Arrays
 
-interface ArrayConstructor<A> {
+export interface ArrayConstructor<A> {
   new (length: number): A
   new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): A
   readonly BYTES_PER_ELEMENT: number

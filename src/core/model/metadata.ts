@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { describeIssues, messageOf, UserError } from '../errors.js'
 import { textOf } from '../graph/tensor.js'
+import type { StringStringEntryProto } from '../onnx/schema.js'
 import { rolesSchema, type StepSignature } from '../training/signature.js'
 import { recipeSchema } from './recipe.js'
 import { namesOf, namesSchema } from './version1.js'
@@ -49,7 +50,7 @@ export const toBase64 = (bytes: Uint8Array): string => btoa(textOf(bytes))
 export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
 
 /** What a file says of its metadata. */
-export type Properties = readonly { readonly key?: string | null; readonly value?: string | null }[]
+export type Properties = readonly StringStringEntryProto[]
 
 const schemas = {
   [keys.recipe]: recipeSchema,

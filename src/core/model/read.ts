@@ -2,14 +2,14 @@
 
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
-import type onnxProto from 'onnx-proto'
-import { UserError } from '../errors.js'
+import { naming, UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { isKnown, sameShape } from '../graph/shape.js'
 import { specialize } from '../graph/specialize.js'
 import type { Tensor, Tensors } from '../graph/tensor.js'
 import { formatType, nameOf, type Parameter, type Value } from '../graph/value.js'
-import { domainOf } from '../onnx/opsets.js'
+import { functionKey } from '../onnx/opsets.js'
+import type { FunctionProto, GraphProto, ModelProto } from '../onnx/schema.js'
 import type { TensorInfo } from '../onnx/signature.js'
 import { inferenceBytes, withStateBytes } from '../onnx/stateBytes.js'
 import { decodeModel, encodeModel, tensorToProto, withConstants } from '../onnx/tensors.js'
@@ -27,10 +27,6 @@ import { type FoundRoles, findRoles } from './roles.js'
 import type { EncodeOptions, TrainableModel } from './trainable.js'
 import * as version1 from './version1.js'
 import { exportGraph, parametersAsInputs } from './write.js'
-
-type ModelProto = onnxProto.onnx.IModelProto
-type GraphProto = onnxProto.onnx.IGraphProto
-type FunctionProto = onnxProto.onnx.IFunctionProto
 
 /** @throws UserError where the step lacks an input or output of the signature, or has it in another type */
 function requireRole(found: Value | undefined, role: string, { name, ...type }: TensorInfo): void {
@@ -83,11 +79,14 @@ function withInitializers(graph: GraphProto | null | undefined, state: Tensors):
 
 /** All functions that the nodes call, and those that these call in turn. */
 function calledFunctions({ graph, functions }: ModelProto): ReadonlySet<FunctionProto> {
+  const byKey = new Map(
+    (functions ?? []).map((proto) => [functionKey(proto.domain, proto.name, proto.overload), proto]),
+  )
   const waiting = [...(graph?.node ?? [])]
   const called = new Set<FunctionProto>()
   for (let node = waiting.pop(); node; node = waiting.pop()) {
-    const { domain, opType } = node
-    const body = functions?.find((proto) => proto.name === opType && domainOf(proto.domain) === domainOf(domain))
+    for (const { g } of node.attribute ?? []) waiting.push(...(g?.node ?? []))
+    const body = byKey.get(functionKey(node.domain, node.opType, node.overload))
     if (!body || called.has(body)) continue
     called.add(body)
     waiting.push(...(body.node ?? []))
@@ -120,22 +119,6 @@ function checkState(current: Tensors, given: Tensors): void {
     if (value.dtype !== dtype || value.shape.join() !== shape.join()) {
       throw new UserError(`'${name}' should be ${dtype}[${shape}], got ${value.dtype}[${value.shape}]`)
     }
-  }
-}
-
-/** File names and names in files may hold anything: a message is one line of printable text, and not endless. */
-const printable = (text: string): string => {
-  const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
-  return line.length > 1000 ? `${line.slice(0, 1000)} …` : line
-}
-
-/** Runs `read`; what it refuses names the file. */
-export function naming<T>(source: string | undefined, read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error
-    throw new UserError(printable(source === undefined ? error.message : `${source}: ${error.message}`))
   }
 }
 

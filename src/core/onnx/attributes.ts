@@ -4,7 +4,8 @@ import { UserError } from '../errors.js'
 import type { Attributes, AttributeValue, Operator } from '../graph/operator.js'
 import { constant, constantTensor, type Value } from '../graph/value.js'
 import { type AttributeProto, AttributeType } from './protos.js'
-import { shortestFloat, tensorFromProto, toNumber } from './tensors.js'
+import { denseFromSparse } from './sparse.js'
+import { type ExternalData, shortestFloat, tensorFromProto, toNumber } from './tensors.js'
 
 const text = (bytes: Uint8Array | null | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array())
 
@@ -41,10 +42,12 @@ const typeNames = {
 }
 
 /** What a Constant node holds. */
-export function constantOf(attribute: AttributeProto | undefined): Value {
+export function constantOf(attribute: AttributeProto | undefined, external?: ExternalData): Value {
   switch (attribute?.name) {
     case 'value':
-      return constantTensor(tensorFromProto(attribute.t ?? {}, 'its value'))
+      return constantTensor(tensorFromProto(attribute.t ?? {}, 'its value', external))
+    case 'sparse_value':
+      return constantTensor(denseFromSparse(attribute.sparseTensor ?? {}, 'its value', external))
     case 'value_float':
       return constant('float32', attribute.f ?? 0)
     case 'value_floats':

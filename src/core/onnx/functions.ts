@@ -1,12 +1,12 @@
 // The primitives of a model as local functions: FunctionProtos.
 
-import onnxProto from 'onnx-proto'
 import { type Graph, graph } from '../graph/graph.js'
 import { type Doc, TRAINING_DOMAIN } from '../graph/operator.js'
 import { textOf } from '../graph/tensor.js'
 import { input, type Node, rootScope, type Value } from '../graph/value.js'
 import { Namer } from './names.js'
 import { type FunctionProto, type NodeProto, opsetImport, unusualAttributes } from './protos.js'
+import { encodeMessage } from './wire.js'
 
 /** Writes primitives out: the body of a function. */
 export type ExpandNode = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined
@@ -61,7 +61,7 @@ export class FunctionTable {
       opsetImport: opsetImport(this.version),
       node: this.writeBody(body),
     }
-    const encoded = onnxProto.onnx.FunctionProto.encode({ ...proto, name: variantName(node) }).finish()
+    const encoded = encodeMessage('FunctionProto', { ...proto, name: variantName(node) })
     const key = textOf(encoded)
     const known = this.byBody.get(key)
     if (known) return known.name!

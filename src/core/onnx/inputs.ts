@@ -1,7 +1,10 @@
-// Inputs of a file made narrower: sizes and values that it leaves open.
+// Inputs of a file: their types, and made narrower: sizes and values that it leaves open.
 
 import { UserError } from '../errors.js'
-import type { Tensors } from '../graph/tensor.js'
+import type { Type } from '../graph/operator.js'
+import type { Dim } from '../graph/shape.js'
+import { dtypes, type Tensors } from '../graph/tensor.js'
+import { input, type Value } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import type { GraphProto, ValueInfo } from './protos.js'
 import { tensorToProto, toNumber } from './tensors.js'
@@ -75,4 +78,36 @@ export function withValues(graph: GraphProto, values: Tensors): GraphProto {
   const initializer = Object.entries(values).map(([name, value]) => tensorToProto(name, value))
   const input = inputs.filter(({ name }) => !Object.hasOwn(values, name ?? ''))
   return { ...graph, input, initializer: [...(graph.initializer ?? []), ...initializer] }
+}
+
+/** A dimension's name as a symbol: what looks like a number or an expression is one symbol as it stands. */
+const symbolOf = (name: string): string => (/^\d|[*+()?\s]/.test(name) ? `(${name.replaceAll('?', '_')})` : name)
+
+/** @param isOuter whether it is an input of the file, whose first dimension is the batch unless it has a name */
+export function readInput(info: ValueInfo, given: Type | undefined, isOuter: boolean): Value {
+  const type = info.type?.tensorType
+  if (given && (!type?.shape || (type.shape.dim ?? []).length === given.shape.length)) {
+    const declared = dtypeOf(type?.elemType ?? 0)
+    if (declared && declared !== given.dtype)
+      throw new UserError(`the input '${info.name}' is declared ${declared} and gets ${given.dtype}; expected the same`)
+    return input(info.name ?? '', given.dtype, given.shape)
+  }
+  const dtype = dtypeOf(type?.elemType ?? 0)
+  if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)
+  if (!dtype)
+    throw new UserError(
+      `the input '${info.name}': element type ${type.elemType} is not supported; use one of ${dtypes.join(', ')}`,
+    )
+  const shape = (type.shape.dim ?? []).map(({ dimValue, dimParam }, axis): Dim => {
+    const size = dimValue == null ? 0 : toNumber(dimValue)
+    if (!Number.isSafeInteger(size))
+      throw new UserError(
+        `the input '${info.name}': dimension ${size} is not possible; expected a whole number below 2^53`,
+      )
+    // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
+    if (size > 0) return size
+    // Some exporters call each dimension that they do not know '?'.
+    return dimParam && dimParam !== '?' ? symbolOf(dimParam) : isOuter && axis === 0 ? 'batch' : `${info.name}.${axis}`
+  })
+  return input(info.name ?? '', dtype, shape)
 }

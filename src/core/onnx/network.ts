@@ -1,9 +1,10 @@
 // Any ONNX file as a graph.
 
+import { naming } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import type { Tensors } from '../graph/tensor.js'
 import { withShapes, withValues } from './inputs.js'
-import { decodeModel } from './tensors.js'
+import { decodeModel, type ExternalData } from './tensors.js'
 import { readModel } from './trainingInfo.js'
 
 export interface NetworkOptions {
@@ -17,17 +18,21 @@ export interface NetworkOptions {
    * an If, how many iterations) is then decided.
    */
   readonly values?: Tensors
+  /** Reads the data of tensors that stand in other files; unless given, a node that needs such data is refused. */
+  readonly external?: ExternalData | undefined
 }
 
 /**
  * Reads the graph of an ONNX file, versions 1 to 28 of ONNX's operators. Its floating-point initializers become parameters that
  * carry the file's values, so that `evaluateGraph` needs only the inputs; so do the tensors of Constant nodes, in which exporters
  * hide weights. Single numbers (½, ε, exponents) and what tells an operator how (the scales of a Resize) stay constants.
- * @param bytes of the file, all tensors inside
- * @throws UserError in one line: not ONNX, or the node that cannot be read and why
+ * @param bytes of the file, whose memory the weights share where they are aligned in it
+ * @throws UserError in one line for what is no ONNX, ModelError with all nodes that cannot be read and why
  */
-export function readNetwork(bytes: Uint8Array, { shapes = {}, values = {} }: NetworkOptions = {}): Graph {
-  const model = decodeModel(bytes)
-  const graph = withValues(withShapes(model.graph!, shapes), values)
-  return readModel({ ...model, graph }, { constants: new Set(Object.keys(values)) }).inference
-}
+export const readNetwork = (bytes: Uint8Array, options: NetworkOptions = {}): Graph =>
+  naming(undefined, () => {
+    const { shapes = {}, values = {}, external } = options
+    const model = decodeModel(bytes)
+    const graph = withValues(withShapes(model.graph!, shapes), values)
+    return readModel({ ...model, graph }, { constants: new Set(Object.keys(values)), external }).inference
+  })

@@ -1,11 +1,11 @@
 // The versions of operator sets and of the file format: what a file may import, and what we write.
 
-import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { isBody, ONNX_DOMAIN, PREVIEW_TRAINING_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
 import { type DType, isSmall } from '../graph/tensor.js'
 import { typeSince } from '../ops/elementwise.js'
+import type { OperatorSetIdProto } from './schema.js'
 import { toNumber } from './tensors.js'
 
 /** The version of ONNX's own operators that the records speak, and that is written unless another is asked for. */
@@ -78,7 +78,12 @@ export function irVersion(opset: number, hasFunctions: boolean, graph?: Graph): 
 export const domainOf = (domain: string | null | undefined): string =>
   domain === 'ai.onnx' || !domain ? ONNX_DOMAIN : domain
 
-type OperatorSets = readonly onnxProto.onnx.IOperatorSetIdProto[] | null | undefined
+/** What tells the functions of a file apart, and what a node calls one by. */
+export const functionKey = (domain: Text, name: Text, overload: Text): string =>
+  JSON.stringify([domainOf(domain), name ?? '', overload ?? ''])
+type Text = string | null | undefined
+
+type OperatorSets = readonly OperatorSetIdProto[] | null | undefined
 
 /**
  * Checks the operator sets that a model or one of its functions imports.

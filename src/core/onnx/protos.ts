@@ -1,6 +1,5 @@
 // The small messages of a file: attributes, types of values, imports of operator sets.
 
-import onnxProto from 'onnx-proto'
 import {
   type AttributeKind,
   type AttributeValue,
@@ -14,15 +13,19 @@ import { type Numbers, narrow, type Tensor } from '../graph/tensor.js'
 import type { Node } from '../graph/value.js'
 import { onnxTypes } from '../ops/elementwise.js'
 import { OTHER_VERSION } from './opsets.js'
+import {
+  type AttributeProto,
+  AttributeType,
+  type FunctionProto,
+  type GraphProto,
+  type NodeProto,
+  type OperatorSetIdProto,
+  type ValueInfoProto,
+} from './schema.js'
 import { tensorToProto } from './tensors.js'
 
-export type GraphProto = onnxProto.onnx.IGraphProto
-export type NodeProto = onnxProto.onnx.INodeProto
-export type FunctionProto = onnxProto.onnx.IFunctionProto
-export type AttributeProto = onnxProto.onnx.IAttributeProto
-export type ValueInfo = onnxProto.onnx.IValueInfoProto
-
-export const { AttributeType } = onnxProto.onnx.AttributeProto
+export { type AttributeProto, AttributeType, type FunctionProto, type GraphProto, type NodeProto }
+export type ValueInfo = ValueInfoProto
 
 /** @param writeBody writes a graph that is an attribute */
 export function attributeProto(
@@ -91,7 +94,7 @@ export function valueInfo(name: string, { dtype, shape }: Type, docString: strin
 }
 
 /** A version of ONNX's own operators, and every other domain that the nodes name. */
-export function opsetImport(version: number, nodes: readonly NodeProto[] = []): onnxProto.onnx.IOperatorSetIdProto[] {
+export function opsetImport(version: number, nodes: readonly NodeProto[] = []): OperatorSetIdProto[] {
   const others = new Set<string>()
   const collect = ({ domain, attribute }: NodeProto): void => {
     if (domain) others.add(domain)

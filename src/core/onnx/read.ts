@@ -1,7 +1,6 @@
 // GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
 // dangling name, whoever wrote the file.
 
-import type onnxProto from 'onnx-proto'
 import { messageOf, UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
 import { folded } from '../graph/fold.js'
@@ -15,15 +14,15 @@ import {
   TRAINING_DOMAIN,
   type Type,
 } from '../graph/operator.js'
-import type { Dim } from '../graph/shape.js'
-import { dtypes, isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
+import { isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
 import { fromEarly } from './early.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
-import { checkOpsets, domainOf, OPSET } from './opsets.js'
+import { readInput } from './inputs.js'
+import { checkOpsets, domainOf, functionKey, OPSET } from './opsets.js'
 import {
   type AttributeProto,
   AttributeType,
@@ -32,10 +31,13 @@ import {
   type NodeProto,
   type ValueInfo,
 } from './protos.js'
+import { LimitError, Refusals, Skipped } from './refusals.js'
+import type { SparseTensorProto } from './schema.js'
 import { isSequence, type Named, readSequence, requireValue, valuesOf } from './sequences.js'
-import { tensorFromProto, toNumber } from './tensors.js'
+import { denseFromSparse } from './sparse.js'
+import { type ExternalData, tensorFromProto } from './tensors.js'
 import { fromVersion } from './versions.js'
-import { settingsOf } from './weights.js'
+import { runningStatistics, settingsOf } from './weights.js'
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
@@ -49,14 +51,6 @@ function operatorOf(domain: string, opType: string, others: readonly Operator[] 
   const name = domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType
   return findOperator(domain, name) ?? others.find((operator) => operator.domain === domain && operator.name === name)
 }
-
-/** Names of the running statistics of a graph's batch norms: what training moves without a gradient. */
-const runningStatistics = ({ node }: GraphProto): ReadonlySet<string> =>
-  new Set(
-    (node ?? []).flatMap(({ domain, opType, input }) =>
-      domainOf(domain) === ONNX_DOMAIN && opType === 'BatchNormalization' ? (input ?? []).slice(3, 5) : [],
-    ),
-  )
 
 /** Names in force where a node is read. */
 interface Frame {
@@ -86,6 +80,8 @@ export interface ReaderOptions {
   readonly constants?: ReadonlySet<string> | undefined
   /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
   readonly defaults?: ReadonlySet<string> | undefined
+  /** Reads data that are in other files. */
+  readonly external?: ExternalData | undefined
   /** Operators beside those of the registry. */
   readonly operators?: readonly Operator[] | undefined
 }
@@ -100,6 +96,9 @@ export class GraphReader {
   private readonly tensors = new Map<object, Value>()
   /** Names of floats that are no weights, where the file does not say which are. */
   private settings: ReadonlySet<string> = new Set()
+  /** Names of running statistics, which no gradient moves. */
+  private statistics: ReadonlySet<string> = new Set()
+  private readonly refusals = new Refusals()
   /** Values of the initializers that became parameters. */
   readonly weights = new Map<string, Tensor>()
   /** What a Gradient is the derivative of, and its name. */
@@ -110,23 +109,29 @@ export class GraphReader {
     private readonly options: ReaderOptions = {},
   ) {
     this.version = options.version ?? OPSET
-    this.functions = new Map(functions.map((proto) => [`${domainOf(proto.domain)}:${proto.name}`, proto]))
-    // The field that tells overloads apart is none that our format library knows: any of them would be taken for all.
-    if (this.functions.size < functions.length) {
-      const keys = functions.map(({ domain, name }) => `${domain}::${name}`)
-      const twice = keys.find((key, i) => keys.indexOf(key) !== i)
-      throw new UserError(`two functions are called ${twice}: overloads are not supported, give each a name of its own`)
+    const byKey = new Map<string, FunctionProto>()
+    for (const proto of functions) {
+      const { domain, name, overload } = proto
+      const key = functionKey(domain, name, overload)
+      if (byKey.has(key))
+        throw new UserError(
+          `two functions are called ${domain}::${name}${overload ? ` (overload ${overload})` : ''}; expected an overload of its own for each`,
+        )
+      byKey.set(key, proto)
     }
+    this.functions = byKey
   }
 
   /**
    * Reads one graph. `values` holds the names of the graphs that it stands beside, and receives its own.
-   * @throws UserError naming the graph and what is wrong in it
+   * @throws UserError naming the graph and what is wrong in it; ModelError with all nodes that cannot be read
    */
   read(proto: GraphProto, values: Map<string, Named> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
     this.settings = settingsOf(proto, ({ domain, opType }) => findOperator(domainOf(domain), opType ?? ''))
+    this.statistics = runningStatistics(proto)
     const { inputs, outputs } = this.readGraph(proto, frame)
+    this.refusals.throwAny()
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
 
@@ -137,24 +142,26 @@ export class GraphReader {
     given?: readonly Type[],
   ): { inputs: readonly Value[]; outputs: Map<string, Value> } {
     const name = proto.name ?? ''
-    if ((proto.sparseInitializer ?? []).length > 0)
-      throw new UserError(`graph '${name}': sparse initializers are not supported; store them dense`)
-    const statistics = runningStatistics(proto)
     const open: Value[] = []
     const initialized = new Set<string>()
-    for (const initializer of proto.initializer ?? []) {
-      if (initialized.has(initializer.name ?? ''))
-        throw new UserError(`graph '${name}' gives the initializer '${initializer.name}' twice; expected each once`)
-      initialized.add(initializer.name ?? '')
-      const value = this.readInitializer(initializer, statistics, frame)
-      if (value.origin.kind === 'input') open.push(value)
-      this.define(frame, initializer.name, value, 'initializer')
+    const define = (proto: object, known: string | null | undefined, read: () => Tensor): void => {
+      if (initialized.has(known ?? ''))
+        throw new UserError(`graph '${name}' gives the initializer '${known}' twice; expected each once`)
+      initialized.add(known ?? '')
+      const value = this.readOnce(proto, () => this.readInitializer(known ?? '', read, frame))
+      if (value.origin.kind === 'input' && !this.refusals.has(value)) open.push(value)
+      this.define(frame, known, value, 'initializer')
     }
+    for (const dense of proto.initializer ?? [])
+      define(dense, dense.name, () => tensorFromProto(dense, `initializer '${dense.name}'`, this.options.external))
+    for (const sparse of proto.sparseInitializer ?? [])
+      define(sparse, sparse.values?.name, () => this.readSparse(sparse))
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !initialized.has(info.name ?? ''))
       .map((info, i) => {
-        const value = readInput(info, given?.[i], given === undefined)
+        const value =
+          this.refusals.tried('', '', () => readInput(info, given?.[i], given === undefined)) ?? this.refusals.standIn()
         this.define(frame, info.name, value, 'input')
         return value
       })
@@ -163,7 +170,9 @@ export class GraphReader {
     for (const info of proto.output ?? []) {
       if (outputs.has(info.name ?? ''))
         throw new UserError(`graph '${name}' lists the output '${info.name}' twice; expected each once`)
-      outputs.set(info.name ?? '', this.readOutput(info, frame))
+      const value = this.refusals.tried('', '', () => this.readOutput(info, frame))
+      if (value) outputs.set(info.name ?? '', value)
+      else if (given) throw new Skipped()
     }
     return { inputs: [...inputs, ...open], outputs }
   }
@@ -171,7 +180,7 @@ export class GraphReader {
   /** A graph that is an attribute sees the names around it; its own end with it. */
   private readInner(proto: GraphProto, frame: Frame, given: readonly Type[]) {
     if (++this.bodies > limits.bodies)
-      throw new UserError(`more than ${limits.bodies} nodes hold graphs; expected a smaller model`)
+      throw new LimitError(`more than ${limits.bodies} nodes hold graphs; expected a smaller model`)
     return this.readGraph(proto, { ...frame, values: new Map(frame.values) }, given)
   }
 
@@ -202,7 +211,7 @@ export class GraphReader {
     for (const name of Object.keys(record.attributes)) {
       const proto = protos.find((proto) => isGraph(proto) && proto.name === name)?.g
       if (!proto) continue
-      let given = record.graphs?.given(name, inputs, attributes) ?? []
+      let given = asDemanded(record, frame, () => record.graphs?.given(name, inputs, attributes)) ?? []
       let read = this.readBody(proto, frame, given)
       for (;;) {
         const wider = record.graphs?.widen?.(read.body, given)
@@ -229,18 +238,24 @@ export class GraphReader {
     if (!form) return undefined
     const { name } = record
     const { given, captured } = this.readAttributes(protos, { ...form, name }, inputs, frame)
-    return form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs)
+    return asDemanded(record, frame, () =>
+      form.read([...inputs, ...captured], withDefaults(form, given) as never, outputs),
+    )
   }
 
-  private readInitializer(proto: onnxProto.onnx.ITensorProto, statistics: ReadonlySet<string>, frame: Frame): Value {
-    return this.readOnce(proto, () => {
-      const tensor = tensorFromProto(proto, `initializer '${proto.name}'`)
-      const name = proto.name ?? ''
-      const { parameters, defaults } = this.options
-      if (defaults?.has(name)) return input(name, tensor.dtype, tensor.shape)
-      if (!(parameters ? parameters.has(name) : this.isWeight(name, tensor))) return constantTensor(tensor)
-      return this.weight(name, tensor, frame, !statistics.has(name))
-    })
+  /** What cannot be read is refused where it is used, if at all, unless training writes it. */
+  private readInitializer(name: string, read: () => Tensor, frame: Frame): Value {
+    const { parameters, defaults } = this.options
+    let tensor: Tensor
+    try {
+      tensor = read()
+    } catch (error) {
+      if (!(error instanceof UserError) || parameters?.has(name)) throw error
+      return this.refusals.standIn(error.message)
+    }
+    if (defaults?.has(name)) return input(name, tensor.dtype, tensor.shape)
+    if (!(parameters ? parameters.has(name) : this.isWeight(name, tensor))) return constantTensor(tensor)
+    return this.weight(name, tensor, frame)
   }
 
   /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
@@ -249,14 +264,22 @@ export class GraphReader {
   }
 
   /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */
-  private weight(given: string, tensor: Tensor, { scope }: Frame, trainable = true): Value {
+  private weight(given: string, tensor: Tensor, { scope }: Frame): Value {
     const name = this.weights.has(given) ? `${scope}/${given}` : given
     if (isSmall(tensor.dtype))
       throw new UserError(`the weight '${name}' is ${tensor.dtype}, which does not train: keep what trains in float32`)
     if (this.weights.has(name)) throw new UserError(`two weights are called '${name}'; expected names of their own`)
     this.weights.set(name, tensor)
     const { dtype, shape } = tensor
+    const trainable = !this.statistics.has(given)
     return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
+  }
+
+  private readSparse(proto: SparseTensorProto): Tensor {
+    const name = proto.values?.name ?? ''
+    if (this.options.parameters?.has(name))
+      throw new UserError(`the sparse initializer '${name}' is trained; store it dense`)
+    return denseFromSparse(proto, `the sparse initializer '${name}'`, this.options.external)
   }
 
   private readOnce(proto: object, read: () => Value): Value {
@@ -278,6 +301,7 @@ export class GraphReader {
       throw new UserError(`the output '${info.name}' is made by no node; expected the name of a node's output`)
     if (isSequence(value))
       throw new UserError(`the output '${info.name}' is a sequence; expected a tensor: take its elements out`)
+    this.refusals.require(value)
     const declared = info.type?.tensorType?.elemType
     if (declared && dtypeOf(declared) !== value.dtype) {
       throw new UserError(
@@ -289,15 +313,16 @@ export class GraphReader {
 
   private readNode(node: NodeProto, frame: Frame): void {
     if (frame.body && ++this.inlined > limits.inlined)
-      throw new UserError(`calls of functions come to more than ${limits.inlined} nodes; expected a smaller model`)
+      throw new LimitError(`calls of functions come to more than ${limits.inlined} nodes; expected a smaller model`)
     const opType = node.opType ?? ''
     const name = node.name || opType
     const scope = frame.scope ? `${frame.scope}/${name}` : name
-    try {
+    const made = this.refusals.tried(scope, opType, () => {
       const inputs = (node.input ?? []).map((used) => {
         const value = used === '' ? undefined : frame.values.get(used)
         const leftOut = used === '' || frame.body?.input?.includes(used)
         if (!value && !leftOut) throw new UserError(`uses '${used}', which nothing before it defines`)
+        this.refusals.require(value)
         return value
       })
       const outputs = rootScope(scope, () => this.call(node, inputs, frame, scope))
@@ -306,9 +331,11 @@ export class GraphReader {
         if (!outputs[i]) throw new UserError(`has an output ${i} ('${output}') that ${opType} does not make`)
         this.define(frame, output, outputs[i], 'output')
       })
-    } catch (error) {
-      if (!(error instanceof UserError) || error instanceof NodeError) throw error
-      throw new NodeError(`node '${scope}' (${opType}): ${messageOf(error)}`)
+      return true
+    })
+    if (made) return
+    for (const output of node.output ?? []) {
+      if (output !== '' && !frame.values.has(output)) frame.values.set(output, this.refusals.standIn())
     }
   }
 
@@ -317,8 +344,10 @@ export class GraphReader {
     const opType = node.opType ?? ''
     const all = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
     if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(all, node.output?.[0] ?? '', frame)]
-    const body = this.functions.get(`${domain}:${opType}`)
-    const record = operatorOf(domain, opType, this.options.operators)
+    const { overload } = node
+    const body = this.functions.get(functionKey(domain, opType, overload))
+    // Operators have no overloads.
+    const record = overload ? undefined : operatorOf(domain, opType, this.options.operators)
     if (body && !record) return this.inline(body, named, all, { ...frame, scope })
     const sequence = domain === ONNX_DOMAIN ? readSequence(opType, named, all) : undefined
     if (sequence) return [sequence]
@@ -339,8 +368,9 @@ export class GraphReader {
       if (alone) return [...this.readInner(alone, { ...frame, scope }, []).outputs.values()]
       return apply(record, [...today.inputs, ...captured], given).map(folded)
     }
+    const ofOverload = overload ? ` and overload '${overload}'` : ''
     throw new UserError(
-      `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name`,
+      `the operator ${domain ? `${domain}.` : ''}${opType} is not known here, and the file has no function of that name${ofOverload}`,
     )
   }
 
@@ -357,7 +387,7 @@ export class GraphReader {
     const call = gradientCall(readAttributes(attributes, gradientRecord), around)
     this.derived += gradientSize(call)
     if (this.derived > limits.derived)
-      throw new UserError(`gradients go through more than ${limits.derived} nodes; expected a smaller model`)
+      throw new LimitError(`gradients go through more than ${limits.derived} nodes; expected a smaller model`)
     this.losses.set(call.y.value, call.y.name)
     return gradientAt(call, inputs)
   }
@@ -365,7 +395,7 @@ export class GraphReader {
   private readConstant(attributes: readonly AttributeProto[], name: string, frame: Frame): Value {
     const [attribute] = attributes
     const read = (): Value => {
-      const value = constantOf(attribute)
+      const value = constantOf(attribute, this.options.external)
       if (this.options.parameters || frame.body || value.origin.kind !== 'constant') return value
       const { tensor } = value.origin
       if (!this.isWeight(name, tensor) || tensor.data.length < 2) return value
@@ -382,7 +412,7 @@ export class GraphReader {
     caller: Frame,
   ): readonly Named[] {
     if (caller.depth >= limits.depth)
-      throw new UserError(
+      throw new LimitError(
         `functions call each other more than ${limits.depth} levels deep; a function must not call itself`,
       )
     const version = checkOpsets(body.opsetImport, `the function ${body.name}`) ?? caller.version
@@ -396,7 +426,10 @@ export class GraphReader {
     })
     const frame: Frame = {
       values,
-      attributes: new Map(attributes.map((attribute) => [attribute.name ?? '', attribute])),
+      // What the call gives takes the place of the function's defaults.
+      attributes: new Map(
+        [...(body.attributeProto ?? []), ...attributes].map((attribute) => [attribute.name ?? '', attribute]),
+      ),
       scope: caller.scope,
       depth: caller.depth + 1,
       version,
@@ -406,54 +439,34 @@ export class GraphReader {
     return (body.output ?? []).map((name) => {
       const value = values.get(name)
       if (!value) throw new UserError(`the function ${body.name} does not make its output '${name}'`)
+      this.refusals.require(value)
       return value
     })
   }
 }
 
-/** An error that names its node already. */
-class NodeError extends UserError {}
+/**
+ * What a record says of a node before the node is made, and with that checked: there inputs and attributes that its version demands are
+ * taken for granted.
+ */
+function asDemanded<T>({ name }: Pick<Operator, 'name'>, { version }: Frame, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError(
+      `is not as version ${version} has ${name} (${messageOf(error)}); check its inputs and attributes`,
+    )
+  }
+}
 
 /** An attribute as it stands at this call: a reference is looked up, and left out where the call does not give it. */
 function resolved(proto: AttributeProto, { attributes, body }: Frame): AttributeProto[] {
   if (!proto.refAttrName) return [proto]
   const given = attributes.get(proto.refAttrName)
   if (given) return [{ ...given, name: proto.name ?? '' }]
-  // Attributes that have a default are not in this list, and the defaults are in a field that our format library lacks.
   if (body?.attribute?.includes(proto.refAttrName)) return []
   throw new UserError(
-    `the attribute '${proto.name}' refers to '${proto.refAttrName}', which the call does not give; defaults of functions are not supported, give it at the call`,
+    `the attribute '${proto.name}' refers to '${proto.refAttrName}', which neither the call gives nor the function has a default for; give it at the call`,
   )
-}
-
-/** A dimension's name as a symbol: what looks like a number or an expression is one symbol as it stands. */
-const symbolOf = (name: string): string => (/^\d|[*+()?\s]/.test(name) ? `(${name.replaceAll('?', '_')})` : name)
-
-/** @param isOuter whether it is an input of the file, whose first dimension is the batch unless it has a name */
-function readInput(info: ValueInfo, given: Type | undefined, isOuter: boolean): Value {
-  const type = info.type?.tensorType
-  if (given && (!type?.shape || (type.shape.dim ?? []).length === given.shape.length)) {
-    const declared = dtypeOf(type?.elemType ?? 0)
-    if (declared && declared !== given.dtype)
-      throw new UserError(`the input '${info.name}' is declared ${declared} and gets ${given.dtype}; expected the same`)
-    return input(info.name ?? '', given.dtype, given.shape)
-  }
-  const dtype = dtypeOf(type?.elemType ?? 0)
-  if (!type?.shape) throw new UserError(`the input '${info.name}' needs a tensor type with a shape`)
-  if (!dtype)
-    throw new UserError(
-      `the input '${info.name}': element type ${type.elemType} is not supported; use one of ${dtypes.join(', ')}`,
-    )
-  const shape = (type.shape.dim ?? []).map(({ dimValue, dimParam }, axis): Dim => {
-    const size = dimValue == null ? 0 : toNumber(dimValue)
-    if (!Number.isSafeInteger(size))
-      throw new UserError(
-        `the input '${info.name}': dimension ${size} is not possible; expected a whole number below 2^53`,
-      )
-    // protobuf cannot tell an absent size from 0, and no tensor that trains has a size of 0.
-    if (size > 0) return size
-    // Some exporters call each dimension that they do not know '?'.
-    return dimParam && dimParam !== '?' ? symbolOf(dimParam) : isOuter && axis === 0 ? 'batch' : `${info.name}.${axis}`
-  })
-  return input(info.name ?? '', dtype, shape)
 }

@@ -1,9 +1,9 @@
 // What a model file says of its inputs and outputs.
 
-import type onnxProto from 'onnx-proto'
-import { UserError } from '../errors.js'
+import { naming, UserError } from '../errors.js'
 import { type DType, dtypes } from '../graph/tensor.js'
 import { dtypeOf } from '../ops/elementwise.js'
+import type { ValueInfoProto } from './schema.js'
 import { decodeModel, toNumber } from './tensors.js'
 
 /** One input or output of a model. A dimension is a number, or the name of a symbolic one. */
@@ -13,7 +13,7 @@ export interface TensorInfo {
   readonly shape: readonly (number | string)[]
 }
 
-function infoOf({ name, type }: onnxProto.onnx.IValueInfoProto): TensorInfo {
+function infoOf({ name, type }: ValueInfoProto): TensorInfo {
   const { elemType, shape } = type?.tensorType ?? {}
   const dims = (shape?.dim ?? []).map(({ dimParam, dimValue }) => dimParam || toNumber(dimValue ?? 0))
   const dtype = dtypeOf(elemType ?? 0)
@@ -29,10 +29,12 @@ export function signatureOf(bytes: Uint8Array): {
   readonly inputs: readonly TensorInfo[]
   readonly outputs: readonly TensorInfo[]
 } {
-  const { graph } = decodeModel(bytes)
-  const given = new Set((graph?.initializer ?? []).map(({ name }) => name))
-  return {
-    inputs: (graph?.input ?? []).filter(({ name }) => !given.has(name)).map(infoOf),
-    outputs: (graph?.output ?? []).map(infoOf),
-  }
+  return naming(undefined, () => {
+    const { graph } = decodeModel(bytes)
+    const given = new Set((graph?.initializer ?? []).map(({ name }) => name))
+    return {
+      inputs: (graph?.input ?? []).filter(({ name }) => !given.has(name)).map(infoOf),
+      outputs: (graph?.output ?? []).map(infoOf),
+    }
+  })
 }

@@ -1,6 +1,5 @@
 // A file with training information, read and validated: what onnx.checker does not look into.
 
-import type onnxProto from 'onnx-proto'
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { sameShape } from '../graph/shape.js'
@@ -8,6 +7,7 @@ import type { Tensor } from '../graph/tensor.js'
 import { formatType, isParameter, type Parameter, type Value } from '../graph/value.js'
 import { checkOpsets } from './opsets.js'
 import { GraphReader, type ReaderOptions } from './read.js'
+import type { ModelProto, StringStringEntryProto } from './schema.js'
 import { isSequence, type Named } from './sequences.js'
 
 export interface ReadModel {
@@ -33,7 +33,7 @@ export interface ReadTrainingModel extends ReadModel {
   readonly losses: ReadonlyMap<Value, string>
 }
 
-type Bindings = readonly onnxProto.onnx.IStringStringEntryProto[] | null | undefined
+type Bindings = readonly StringStringEntryProto[] | null | undefined
 
 function readBindings(bindings: Bindings, what: string): ReadonlyMap<string, string> {
   const map = new Map<string, string>()
@@ -77,12 +77,12 @@ function checkBindings(
 
 /**
  * Reads the inference graph of a model.
- * @param options which initializers are parameters
+ * @param options which initializers are parameters, and how data in other files are read
  * @throws UserError naming what is wrong
  */
 export function readModel(
-  model: onnxProto.onnx.IModelProto,
-  options: Pick<ReaderOptions, 'parameters' | 'constants'> = {},
+  model: ModelProto,
+  options: Pick<ReaderOptions, 'parameters' | 'constants' | 'external'> = {},
 ): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
   const reader = new GraphReader(model.functions ?? [], { ...options, version })
@@ -95,7 +95,7 @@ export function readModel(
  * @throws UserError naming what is missing or wrong
  */
 export function readTrainingModel(
-  model: onnxProto.onnx.IModelProto,
+  model: ModelProto,
   options: Pick<ReaderOptions, 'defaults' | 'operators'> = {},
 ): ReadTrainingModel {
   const version = checkOpsets(model.opsetImport, 'the model')

@@ -1,7 +1,8 @@
 // Which of the floating-point tensors in a file are weights, where the file does not say it: all but those that tell an operator
 // how to do its work, as the scales of a Resize do.
 
-import type { Operator } from '../graph/operator.js'
+import { ONNX_DOMAIN, type Operator } from '../graph/operator.js'
+import { domainOf } from './opsets.js'
 import type { GraphProto, NodeProto } from './protos.js'
 
 const graphsIn = ({ attribute }: NodeProto): readonly GraphProto[] => (attribute ?? []).flatMap(({ g }) => g ?? [])
@@ -38,3 +39,11 @@ export function settingsOf(
   }
   return settings
 }
+
+/** Names of the running statistics of a graph's batch norms: what training moves without a gradient. */
+export const runningStatistics = (graph: GraphProto): ReadonlySet<string> =>
+  new Set(
+    nodesIn(graph).flatMap(({ domain, opType, input }) =>
+      domainOf(domain) === ONNX_DOMAIN && opType === 'BatchNormalization' ? (input ?? []).slice(3, 5) : [],
+    ),
+  )

@@ -1,153 +1,372 @@
-// The bytes of a model in the form that ONNX's own library gives them. ONNX's schema (proto2) lists the dimensions of a tensor
-// and the numbers of an attribute one by one; the library that encodes here packs them, as proto3 does. Full protobuf parsers
-// take both, small ones that were written for ONNX alone need not: rten 0.27 refuses packed dimensions.
+// The bytes of a file and ONNX's messages, by the schema. protobufjs reads and writes single values; its generated code is not
+// used: that packs the numbers which ONNX lists one by one (rten 0.27 reads no others), makes an object of each packed int64, and needs
+// a page that lets strings become code.
 
-import { UserError } from '../errors.js'
+import protobuf from 'protobufjs/minimal.js'
+import { messageOf } from '../errors.js'
+import type { ArrayConstructor } from '../graph/tensor.js'
+import { type Decoded, type Integer, type Message, type MessageName, messages, type ScalarName } from './schema.js'
 
-/** What the length-delimited fields of a message hold, by number: a message, or packed numbers; others stay as they are. */
-interface Message {
-  readonly [field: number]: () => Message | 'varints' | 'floats'
-}
+const { Reader, Writer, util } = protobuf
+type Reader = protobuf.Reader
+type Writer = protobuf.Writer
 
-const tensor: Message = { 1: () => 'varints' }
-const attribute: Message = {
-  5: () => tensor,
-  6: () => graph,
-  7: () => 'floats',
-  8: () => 'varints',
-}
-const node: Message = { 5: () => attribute }
-const graph: Message = { 1: () => node, 5: () => tensor }
-const localFunction: Message = { 7: () => node }
-const trainingInfo: Message = { 1: () => graph, 2: () => graph }
-const model: Message = { 7: () => graph, 20: () => trainingInfo, 25: () => localFunction }
+/** Messages nest a few levels in each graph that a node holds. */
+const MAX_DEPTH = 100
+/** A million nodes with their types come to this; an empty message of two bytes takes a hundred in memory. */
+const MAX_MESSAGES = 10_000_000
 
 const VARINT = 0
 const FIXED64 = 1
 const DELIMITED = 2
 const FIXED32 = 5
 
-/** Where the varint that begins at `at` ends. */
-function varintEnd(bytes: Uint8Array, at: number): number {
-  let end = at
-  while (bytes[end]! >= 0x80) end++
-  return end + 1
+const wireTypes: Readonly<Record<ScalarName, number>> = {
+  int32: VARINT,
+  int64: VARINT,
+  uint64: VARINT,
+  float: FIXED32,
+  double: FIXED64,
+  string: DELIMITED,
+  bytes: DELIMITED,
 }
 
-/** A varint below 2^32. */
-function readVarint(bytes: Uint8Array, at: number): number {
-  let value = 0
-  for (let i = varintEnd(bytes, at) - 1; i >= at; i--) value = value * 128 + (bytes[i]! & 0x7f)
-  return value
+interface Field {
+  readonly name: string
+  readonly number: number
+  readonly type: ScalarName | MessageName
+  readonly form: 'one' | 'list' | 'packed'
 }
 
-function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  let rest = value
-  for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80)
-  return Uint8Array.of(...bytes, rest)
+/** What the schema says of a message: its fields by their numbers, in the order of these, and one without any. */
+interface Layout {
+  readonly fields: ReadonlyMap<number, Field>
+  readonly blank: Readonly<Record<string, unknown>>
 }
 
-const size = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0)
+const isMessage = (type: ScalarName | MessageName): type is MessageName => Object.hasOwn(messages, type)
 
-/** One field for each of the packed numbers. */
-function* unpacked(field: number, kind: 'varints' | 'floats', bytes: Uint8Array): Generator<Uint8Array> {
-  const tag = varint(field * 8 + (kind === 'varints' ? VARINT : FIXED32))
-  for (let at = 0; at < bytes.length; ) {
-    const end = kind === 'varints' ? varintEnd(bytes, at) : at + 4
-    yield tag
-    yield bytes.subarray(at, end)
-    at = end
+const NONE: readonly never[] = Object.freeze([])
+
+function layoutOf(message: Readonly<Record<string, readonly [number, string]>>): Layout {
+  const fields = Object.entries(message).map(([name, [number, said]]): Field => {
+    const form = said.endsWith('[]') ? 'list' : said.startsWith('packed ') ? 'packed' : 'one'
+    const type = said.replace('packed ', '').replace('[]', '') as Field['type']
+    return { name, number, type, form }
+  })
+  const blank = fields.map(({ name, form }) => [name, form === 'list' ? NONE : undefined])
+  fields.sort((a, b) => a.number - b.number)
+  return { fields: new Map(fields.map((field) => [field.number, field])), blank: Object.fromEntries(blank) }
+}
+
+const layouts = Object.fromEntries(
+  Object.entries(messages).map(([name, message]) => [name, layoutOf(message)]),
+) as Readonly<Record<MessageName, Layout>>
+
+/** A varint of 64 bits, whichever sign it stands for. */
+function readVarint(reader: Reader, signed: boolean): Integer {
+  const from = reader.pos
+  reader.skip()
+  const length = reader.pos - from
+  if (length > 10) throw new Error(`a number at byte ${from} has more than 10 bytes`)
+  if (length <= 7) {
+    let value = 0
+    for (let at = reader.pos - 1; at >= from; at--) value = value * 128 + (reader.buf[at]! & 0x7f)
+    return value
+  }
+  let wide = 0n
+  for (let at = reader.pos - 1; at >= from; at--) wide = (wide << 7n) | BigInt(reader.buf[at]! & 0x7f)
+  const value = signed ? BigInt.asIntN(64, wide) : BigInt.asUintN(64, wide)
+  const narrow = Number(value)
+  return Number.isSafeInteger(narrow) ? narrow : value
+}
+
+const readers: Readonly<Record<ScalarName, (reader: Reader) => unknown>> = {
+  int32: (reader) => reader.int32(),
+  int64: (reader) => readVarint(reader, true),
+  uint64: (reader) => readVarint(reader, false),
+  float: (reader) => reader.float(),
+  double: (reader) => reader.double(),
+  string: (reader) => reader.string(),
+  bytes: (reader) => reader.bytes(),
+}
+
+/** How many varints these bytes hold: each ends with a byte below 128. */
+function countVarints(bytes: Uint8Array): number {
+  let count = 0
+  for (const byte of bytes) if (byte < 0x80) count++
+  return count
+}
+
+/** The typed array that holds packed numbers, and those of a field's contents. */
+const packedArrays: Readonly<Partial<Record<Field['type'], (content: Uint8Array) => ArrayLike<number | bigint>>>> = {
+  float: (content) => aligned(Float32Array, content),
+  double: (content) => aligned(Float64Array, content),
+  int32: (content) => filled(new Int32Array(countVarints(content)), content, (reader) => reader.int32()),
+  int64: (content) =>
+    filled(new BigInt64Array(countVarints(content)), content, (reader) => BigInt(readVarint(reader, true))),
+  uint64: (content) =>
+    filled(new BigUint64Array(countVarints(content)), content, (reader) => BigInt(readVarint(reader, false))),
+}
+
+/** The numbers that bytes hold: a view where the array can begin at them, else a copy. Not by `slice`, which in Node may give a view. */
+export function aligned<A>(array: ArrayConstructor<A>, bytes: Uint8Array): A {
+  const { BYTES_PER_ELEMENT: width } = array
+  const { buffer, byteOffset, length } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes)
+  return new array(buffer, byteOffset, length / width)
+}
+
+function filled<A extends { [at: number]: N; readonly length: number }, N>(
+  array: A,
+  content: Uint8Array,
+  read: (reader: Reader) => N,
+): A {
+  const reader = Reader.create(content)
+  for (let at = 0; at < array.length; at++) array[at] = read(reader)
+  if (reader.pos !== content.length) throw new Error('a list of packed numbers ends within one')
+  return array
+}
+
+/** Bytes that are not the message that they should be. */
+export class WireError extends Error {
+  override name = 'WireError'
+  /** @param from where the field of the outermost message begins that cannot be read */
+  constructor(
+    message: string,
+    readonly from: number,
+  ) {
+    super(message)
   }
 }
 
-/** The parts of an encoded message, its numbers one by one. */
-function parts(bytes: Uint8Array, message: Message): Uint8Array[] {
-  const result: Uint8Array[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const tag = readVarint(bytes, at)
-    const [field, wire] = [Math.floor(tag / 8), tag % 8]
-    const from = varintEnd(bytes, at)
-    const end = endOf(bytes, wire, from)
-    if (wire !== DELIMITED) {
-      result.push(bytes.subarray(at, end))
-      at = end
+class Decoder {
+  private readonly reader: Reader
+  /** Where the last field of the outermost message begins. */
+  from = 0
+  private count = 0
+
+  constructor(bytes: Uint8Array) {
+    this.reader = Reader.create(bytes)
+  }
+
+  /**
+   * A message from here to `end`.
+   * @param before what an earlier part of the file says of the same message, which a later adds to
+   */
+  message(name: MessageName, end: number, depth: number, before?: Record<string, unknown>): Record<string, unknown> {
+    const { reader } = this
+    const { fields, blank } = layouts[name]
+    if (depth > MAX_DEPTH) throw new Error(`its messages nest more than ${MAX_DEPTH} levels deep`)
+    if (++this.count > MAX_MESSAGES) throw new Error(`it has more than ${MAX_MESSAGES} messages`)
+    const message = before ?? { ...blank }
+    /** Packed numbers that come in several parts. */
+    let numbers: Map<Field, (number | bigint)[]> | undefined
+    while (reader.pos < end) {
+      if (depth === 0) this.from = reader.pos
+      const tag = reader.uint32()
+      const [number, wire] = [tag >>> 3, tag & 7]
+      const field = fields.get(number)
+      if (number === 0) throw new Error(`no field begins at byte ${reader.pos - 1}`)
+      if (!field) {
+        reader.skipType(wire)
+        continue
+      }
+      const { type, form } = field
+      if (isMessage(type)) {
+        if (wire !== DELIMITED) throw misplaced(name, field, wire)
+        const inner = this.end(end, name, field)
+        if (form === 'list') push(message, field, this.message(type, inner, depth + 1))
+        else {
+          const known = message[field.name] as Record<string, unknown> | undefined
+          message[field.name] = this.message(type, inner, depth + 1, known)
+        }
+        continue
+      }
+      const isWhole = wire === wireTypes[type]
+      if (!isWhole && (wire !== DELIMITED || form === 'one')) throw misplaced(name, field, wire)
+      if (isWhole && form !== 'packed') {
+        const value = readers[type](reader)
+        if (form === 'list') push(message, field, value)
+        else message[field.name] = value
+        continue
+      }
+      const from = reader.pos
+      const part = isWhole ? [readers[type](reader) as number | bigint] : this.packed(type, end, name, field)
+      if (reader.pos > end) throw new Error(`the field ${field.name} at byte ${from} is longer than its ${name}`)
+      if (form === 'list') for (const value of Array.from(part)) push(message, field, narrow(value))
+      else if (message[field.name] == null && !numbers?.has(field) && !isWhole) message[field.name] = part
+      else {
+        numbers ??= new Map()
+        const earlier = message[field.name] as ArrayLike<number | bigint> | undefined
+        const list = numbers.get(field) ?? Array.from(earlier ?? [])
+        for (let at = 0; at < part.length; at++) list.push(part[at]!)
+        numbers.set(field, list)
+      }
+    }
+    if (reader.pos > end) throw new Error(`a field of ${name} ends at byte ${reader.pos}, beyond its end at ${end}`)
+    for (const [field, list] of numbers ?? []) message[field.name] = list
+    return message
+  }
+
+  /** Where a delimited field ends. */
+  private end(outer: number, name: MessageName, field: Field): number {
+    const length = this.reader.uint32()
+    const end = this.reader.pos + length
+    if (end <= outer) return end
+    const missing = end - this.reader.len
+    const cut = missing > 0 ? `: ${missing} bytes are missing` : ''
+    throw new Error(`${field.name} of ${name} ends at byte ${end}, beyond the end at ${outer}${cut}`)
+  }
+
+  private packed(type: ScalarName, outer: number, name: MessageName, field: Field): ArrayLike<number | bigint> {
+    const { reader } = this
+    const end = this.end(outer, name, field)
+    const content = reader.buf.subarray(reader.pos, end)
+    reader.pos = end
+    const width = type === 'float' ? 4 : 8
+    if (wireTypes[type] !== VARINT && content.length % width !== 0)
+      throw new Error(`${field.name} of ${name} has ${content.length} bytes, expected a multiple of ${width}`)
+    return packedArrays[type]!(content)
+  }
+}
+
+const narrow = (value: number | bigint): Integer =>
+  typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
+
+function push(message: Record<string, unknown>, { name }: Field, value: unknown): void {
+  const list = message[name] as unknown[]
+  if (list.length === 0) message[name] = [value]
+  else list.push(value)
+}
+
+const misplaced = (name: MessageName, field: Field, wire: number): Error =>
+  new Error(`${field.name} of ${name} has the wire type ${wire}, which is that of another field`)
+
+/**
+ * The message that bytes hold. Its bytes, raw data of tensors too, are views of them. Fields that the schema does not know
+ * are left out.
+ * @throws WireError when they are not that message
+ */
+export function decodeMessage<M extends MessageName>(bytes: Uint8Array, name: M): Decoded<M> {
+  const decoder = new Decoder(bytes)
+  try {
+    return decoder.message(name, bytes.length, 0) as Decoded<M>
+  } catch (error) {
+    // Of the library, or where groups of an unknown field nest without end.
+    throw new WireError(messageOf(error), decoder.from)
+  }
+}
+
+const long = (value: Integer) =>
+  typeof value === 'number'
+    ? value
+    : new util.LongBits(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n))).toLong()
+
+const writers: Readonly<Record<ScalarName, (writer: Writer, value: never) => Writer>> = {
+  int32: (writer, value: number) => writer.int32(value),
+  int64: (writer, value: Integer) => writer.int64(long(value)),
+  uint64: (writer, value: Integer) => writer.uint64(long(value)),
+  float: (writer, value: number) => writer.float(value),
+  double: (writer, value: number) => writer.double(value),
+  string: (writer, value: string) => writer.string(value),
+  bytes: (writer, value: Uint8Array) => writer.bytes(value),
+}
+
+const tagOf = ({ number }: Field, wire: number): number => ((number << 3) | wire) >>> 0
+
+function write(writer: Writer, name: MessageName, message: Readonly<Record<string, unknown>>): Writer {
+  for (const field of layouts[name].fields.values()) {
+    const value = message[field.name]
+    if (value === undefined || value === null) continue
+    const { type, form } = field
+    const values = (form === 'one' ? [value] : value) as ArrayLike<never>
+    if (form === 'packed') {
+      if (values.length === 0) continue
+      writer.uint32(tagOf(field, DELIMITED))
+      // At once: the library keeps an object for each value until all are written.
+      if (type === 'float' || type === 'double') {
+        const floats = type === 'float' ? Float32Array.from(values) : Float64Array.from(values)
+        writer.bytes(new Uint8Array(floats.buffer))
+        continue
+      }
+      writer.fork()
+      for (let at = 0; at < values.length; at++) writers[type as ScalarName](writer, values[at]!)
+      writer.ldelim()
       continue
     }
-    const begin = varintEnd(bytes, from)
-    const content = bytes.subarray(begin, end)
-    const holds = Object.hasOwn(message, field) ? message[field]!() : undefined
-    if (holds === undefined) result.push(bytes.subarray(at, end))
-    else if (typeof holds === 'string') for (const part of unpacked(field, holds, content)) result.push(part)
-    else {
-      const inner = parts(content, holds)
-      result.push(bytes.subarray(at, from), varint(size(inner)))
-      for (const part of inner) result.push(part)
+    for (let at = 0; at < values.length; at++) {
+      if (isMessage(type)) write(writer.uint32(tagOf(field, DELIMITED)).fork(), type, values[at]!).ldelim()
+      else writers[type](writer.uint32(tagOf(field, wireTypes[type])), values[at]!)
     }
-    at = end
   }
+  return writer
+}
+
+/** The bytes of a message, as ONNX's own library writes them. */
+export function encodeMessage<M extends MessageName>(name: M, message: Message<M>): Uint8Array {
+  const bytes = write(Writer.create(), name, message).finish()
+  // The library keeps few bytes in memory that others share; who gets them may hand theirs to a worker.
+  return bytes.length < bytes.buffer.byteLength ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer)
+}
+
+/** What becomes of the contents of a field: other bytes, in parts, or nothing. */
+export type Edit = (content: Uint8Array) => readonly Uint8Array[] | undefined
+export const drop: Edit = () => undefined
+
+export type Edits<M extends MessageName> = { readonly [Field in keyof (typeof messages)[M]]?: Edit }
+
+const delimited = (field: Field, parts: readonly Uint8Array[]): Uint8Array[] => {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  return [Writer.create().uint32(tagOf(field, DELIMITED)).uint32(length).finish(), ...parts]
+}
+
+/**
+ * An encoded message with some fields changed. All others stay as they are: those too that the schema does not know, which
+ * would be lost by decoding and encoding.
+ * @param edits of fields that are messages, texts or bytes; of others nothing but `drop`
+ * @returns parts, to be put together by `joined`
+ */
+export function editMessage<M extends MessageName>(bytes: Uint8Array, name: M, edits: Edits<M>): Uint8Array[] {
+  const { fields } = layouts[name]
+  const byName: Readonly<Record<string, Edit | undefined>> = edits
+  const reader = Reader.create(bytes)
+  const result: Uint8Array[] = []
+  let kept = 0
+  while (reader.pos < bytes.length) {
+    const from = reader.pos
+    const tag = reader.uint32()
+    const field = fields.get(tag >>> 3)
+    const edit = field && byName[field.name]
+    const content = edit && (tag & 7) === DELIMITED ? reader.bytes() : undefined
+    if (!content) reader.skipType(tag & 7)
+    if (!edit) continue
+    result.push(bytes.subarray(kept, from))
+    kept = reader.pos
+    const parts = edit(content ?? NO_BYTES)
+    if (parts) result.push(...delimited(field, parts))
+  }
+  result.push(bytes.subarray(kept))
   return result
 }
 
-/** What becomes of the contents of a field: other bytes, or nothing. */
-export type Edit = (content: Uint8Array) => Uint8Array | undefined
-export const drop: Edit = () => undefined
+const NO_BYTES = new Uint8Array()
 
-/**
- * An encoded message with some fields changed. All others stay as they are: those too that a library for reading ONNX does not
- * know, which would be lost by decoding and encoding.
- * @param edits by number of the field; of one that is no message, no text and no bytes nothing but `drop`
- */
-export function editMessage(bytes: Uint8Array, edits: Readonly<Record<number, Edit>>): Uint8Array {
-  const result: Uint8Array[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const tag = readVarint(bytes, at)
-    const [field, wire] = [Math.floor(tag / 8), tag % 8]
-    const from = varintEnd(bytes, at)
-    const edit = Object.hasOwn(edits, field) ? edits[field] : undefined
-    const begin = wire === DELIMITED ? varintEnd(bytes, from) : from
-    const end = endOf(bytes, wire, from)
-    if (!edit) result.push(bytes.subarray(at, end))
-    else {
-      const content = edit(bytes.subarray(begin, end))
-      if (content) result.push(bytes.subarray(at, from), varint(content.length), content)
-    }
-    at = end
-  }
-  return joined(result)
+/** A field that holds bytes, a text or a message. */
+export const encodeField = <M extends MessageName>(
+  name: M,
+  field: keyof (typeof messages)[M],
+  ...content: readonly Uint8Array[]
+): Uint8Array[] => {
+  const found = [...layouts[name].fields.values()].find((one) => one.name === field)
+  return found ? delimited(found, content) : []
 }
 
-/** Where a field ends whose value begins at `from`. */
-function endOf(bytes: Uint8Array, wire: number, from: number): number {
-  switch (wire) {
-    case VARINT:
-      return varintEnd(bytes, from)
-    case FIXED64:
-      return from + 8
-    case FIXED32:
-      return from + 4
-    case DELIMITED:
-      return varintEnd(bytes, from) + readVarint(bytes, from)
-    default:
-      throw new UserError(`a field of the file has the wire type ${wire}, which ONNX does not use; write the file anew`)
-  }
-}
-
-/** The field of a message that holds bytes. */
-export const bytesField = (field: number, content: Uint8Array): Uint8Array =>
-  joined([varint(field * 8 + DELIMITED), varint(content.length), content])
-
-function joined(all: readonly Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(size(all))
+export function joined(all: readonly Uint8Array[]): Uint8Array {
+  const result = new Uint8Array(all.reduce((sum, part) => sum + part.length, 0))
   let at = 0
   for (const part of all) {
     result.set(part, at)
     at += part.length
   }
   return result
-}
-
-/** An encoded ModelProto with all numbers one by one: byte for byte what ONNX's own library writes. */
-export function unpackedModel(bytes: Uint8Array): Uint8Array {
-  return joined(parts(bytes, model))
 }

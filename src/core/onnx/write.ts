@@ -1,6 +1,5 @@
 // Graph → GraphProto, FunctionProto and ModelProto.
 
-import type onnxProto from 'onnx-proto'
 import { bodiesOf } from '../graph/closure.js'
 import { type Graph, graph } from '../graph/graph.js'
 import type { Body } from '../graph/operator.js'
@@ -12,13 +11,12 @@ import { type ExpandNode, FunctionTable, usualDoc } from './functions.js'
 import { Namer } from './names.js'
 import { irVersion, newestOpset, requireTypes, requireWritable } from './opsets.js'
 import { AttributeType, attributeProto, type GraphProto, opsetImport, valueInfo, writtenAttributes } from './protos.js'
+import type { Decoded, ModelProto } from './schema.js'
 import { tensorToProto } from './tensors.js'
 import { atVersion, toVersion } from './versions.js'
 
 /** A GraphProto whose lists are there to be filled. */
-type OpenGraph = GraphProto & {
-  [K in 'input' | 'output' | 'initializer' | 'node' | 'valueInfo']: NonNullable<GraphProto[K]>
-}
+type OpenGraph = GraphProto & Pick<Decoded<'GraphProto'>, 'input' | 'output' | 'initializer' | 'node' | 'valueInfo'>
 
 const emptyGraph = (name: string): OpenGraph => ({
   name,
@@ -263,7 +261,7 @@ const entries = (map: ReadonlyMap<string, string>) => [...map].map(([key, value]
  * must hold none.
  * @throws UserError for a version of ONNX's operators that is not written
  */
-export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.onnx.IModelProto {
+export function writeModel(parts: ModelParts, expand?: ExpandNode): ModelProto {
   const { weights, training, metadata = {}, docs = {}, overridable = [], innerTypes = true } = parts
   const version = requireWritable(parts.opset ?? newestOpset(parts.graph))
   const inVersion = atVersion(version)
@@ -284,7 +282,7 @@ export function writeModel(parts: ModelParts, expand?: ExpandNode): onnxProto.on
     innerTypes,
     docs,
   })
-  const model: onnxProto.onnx.IModelProto = {
+  const model: ModelProto = {
     ...producer,
     docString: docs.model ?? null,
     graph: writer.write(network, docs.graph),

@@ -88,11 +88,14 @@ export const Range: Operator<typeof none> = operator({
 })
 export const range = (start: Value, limit: Value, delta: Value): Value => apply1(Range, [start, limit, delta])
 
+/** Places are listed in the file up to so many: a size alone, in a file that others wrote, may be any number. */
+const MOST_LISTED = 2 ** 20
+
 const scalarOf = (shape: Value, axis: number): Value => gather(shape, constant('int64', axis))
 /** 0, 1, … to before the length of an axis, int64. */
 export function placesAlong(x: Value, axis: number): Value {
   const dim = x.shape[axis]!
-  if (isKnown(dim))
+  if (isKnown(dim) && dim <= MOST_LISTED)
     return constant(
       'int64',
       Array.from({ length: dim }, (_, i) => i),

@@ -69,6 +69,7 @@ const col2Im = composite({
 export const Col2Im: Operator<typeof windowOf> = {
   ...col2Im,
   infer([x, imageShape, blockShape], attributes) {
+    if (x!.shape.length !== 3) throw new GraphError('needs columns [N, C · taps, places]')
     const [image, block] = [knownIn(imageShape), knownIn(blockShape)]
     if (!image || !block) {
       const channels = block && divideDim(x!.shape[1]!, areaOf(block))

@@ -2,18 +2,13 @@
 // sequences of tensors, which our graphs do not have, so the model is written as it is. The API expects these inputs by
 // name (onnxruntime/training/onnxblock/optim in the Python package).
 
-import onnxProto from 'onnx-proto'
 import { tensor } from '../../core/graph/tensor.js'
 import { optimizerDoc } from '../../core/model/docs.js'
 import { irVersion, OPSET, OTHER_VERSION } from '../../core/onnx/opsets.js'
+import { type AttributeProto, AttributeType, type ModelProto, type ValueInfoProto } from '../../core/onnx/schema.js'
 import { tensorToProto } from '../../core/onnx/tensors.js'
 import { producer } from '../../core/onnx/write.js'
 import { onnxTypes } from '../../core/ops/elementwise.js'
-
-const { onnx } = onnxProto
-type ModelProto = onnxProto.onnx.IModelProto
-type AttributeProto = onnxProto.onnx.IAttributeProto
-type ValueInfo = onnxProto.onnx.IValueInfoProto
 
 export const optimizerNames = ['adamw', 'sgd'] as const
 /** `adamw`: Loshchilov and Hutter 2019. `sgd`: w ← w − rate·gradient, without momentum or weight decay. */
@@ -27,16 +22,16 @@ export interface OptimizerOptions {
   readonly learningRate?: number
 }
 
-const tensorInfo = (name: string, elemType: number, ...dims: number[]): ValueInfo => ({
+const tensorInfo = (name: string, elemType: number, ...dims: number[]): ValueInfoProto => ({
   name,
   type: { tensorType: { elemType, shape: { dim: dims.map((dimValue) => ({ dimValue })) } } },
 })
-const sequenceInfo = (name: string): ValueInfo => ({
+const sequenceInfo = (name: string): ValueInfoProto => ({
   name,
   type: { sequenceType: { elemType: { tensorType: { elemType: onnxTypes.float32 } } } },
 })
-const float = (name: string, f: number): AttributeProto => ({ name, type: onnx.AttributeProto.AttributeType.FLOAT, f })
-const int = (name: string, i: number): AttributeProto => ({ name, type: onnx.AttributeProto.AttributeType.INT, i })
+const float = (name: string, f: number): AttributeProto => ({ name, type: AttributeType.FLOAT, f })
+const int = (name: string, i: number): AttributeProto => ({ name, type: AttributeType.INT, i })
 
 /** AdamW's constants; mode 0 decays the weight before the step, as PyTorch does: w ← w·(1 − rate·decay) − rate·m̂/(√v̂ + ε). */
 const adamw = (weightDecay: number): AttributeProto[] => [

@@ -41,7 +41,7 @@ const roles: readonly Case[] = [
   [
     'images of another type',
     (m) => (inputOf(m, 'images').type = tensorType(2, 'batch', 3, 4, 'w')),
-    "node 'train/stage1.block1.f1.conv2/grad/ConvInputGrad' (ConvInputGrad_p1x1x1x1): ConvInputGrad in train/stage1.block1.f1.conv2/grad/ConvInputGrad: needs known height and width, got 'w' (inputs float32[batch, 4, 4, w], float32[4, 4, 3, 3]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1], group=1, output_padding=[0,0])",
+    "2 things in the model cannot be read: node 'train/stage1.block1.f1.conv2/grad/ConvInputGrad' (ConvInputGrad_p1x1x1x1): ConvInputGrad in train/stage1.block1.f1.conv2/grad/ConvInputGrad: needs known height and width, got 'w' (inputs float32[batch, 4, 4, w], float32[4, 4, 3, 3]; strides=[1,1], pads=[1,1,1,1], dilations=[1,1], group=1, output_padding=[0,0]); node 'train/stage1.block1.f1.conv2/grad' (ConvWeightGrad_k3x3_p1x1x1x1): ConvWeightGrad in train/stage1.block1.f1.conv2/grad: needs known height and width, got 'w' (inputs float32[batch, 4, 4, w], float32[batch, 4, 4, w]; kernel_shape=[3,3], strides=[1,1], pads=[1,1,1,1], dilations=[1,1], group=1)",
   ],
   [
     'images that are labels',
@@ -146,7 +146,7 @@ it('state in half precision keeps its bits', () => {
 describe('a message', () => {
   it('names the file', () => {
     expect(refusal(new Uint8Array(), 'runs/x/model.onnx')).toBe(
-      'UserError: runs/x/model.onnx: this is not an ONNX model (it has no graph or no opset); expected a file such as rdm-export writes',
+      'UserError: runs/x/model.onnx: this is not an ONNX model but empty: it was not written to the end, or not copied',
     )
   })
   it('is one line of printable text, whatever names a file has', () => {

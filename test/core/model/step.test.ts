@@ -5,9 +5,9 @@ import type { Graph } from '../../../src/core/graph/graph.js'
 import { narrow, type Tensors as State, widen } from '../../../src/core/graph/tensor.js'
 import { keys } from '../../../src/core/model/metadata.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
-import { decodeModel } from '../../../src/core/onnx/tensors.js'
+import { decodeModel, encodeModel } from '../../../src/core/onnx/tensors.js'
 import { portable } from '../../../src/core/targets/portable/index.js'
-import { edited, fileOf, networks, onnx, paper } from '../../support/models.js'
+import { edited, fileOf, networks, paper } from '../../support/models.js'
 import { disturbed, tinyBatch } from '../../support/networks.js'
 import { expectClose, openModel, type Tensors } from '../../support/runtime.js'
 import { sgdStep } from '../../support/steps.js'
@@ -144,26 +144,23 @@ describe('state', () => {
     const call = { domain: 'test', opType: 'Same', input: ['twice'], output: ['logits'] }
     const last = proto.graph!.node!.find(({ output }) => output?.[0] === 'logits')!
     last.output = ['once']
-    proto.graph!.node!.push(
-      onnx.NodeProto.fromObject({ domain: 'test', opType: 'Double', input: ['once'], output: ['twice'] }),
-      onnx.NodeProto.fromObject(call),
-    )
+    proto.graph!.node!.push({ domain: 'test', opType: 'Double', input: ['once'], output: ['twice'] }, call)
     const softmax = proto.graph!.node!.findIndex(({ opType }) => opType === 'Softmax')
     proto.graph!.node!.push(...proto.graph!.node!.splice(softmax, 1))
     proto.functions.push(
-      onnx.FunctionProto.fromObject({ ...double, node: [{ opType: 'Add', input: ['x', 'x'], output: ['y'] }] }),
-      onnx.FunctionProto.fromObject({
+      { ...double, node: [{ opType: 'Add', input: ['x', 'x'], output: ['y'] }] },
+      {
         ...double,
         name: 'Same',
         node: [{ domain: 'test', opType: 'Inner', input: ['x'], output: ['y'] }],
-      }),
-      onnx.FunctionProto.fromObject({
+      },
+      {
         ...double,
         name: 'Inner',
         node: [{ opType: 'Identity', input: ['x'], output: ['y'] }],
-      }),
+      },
     )
-    const changed = readTrainableModel(onnx.ModelProto.encode(proto).finish())
+    const changed = readTrainableModel(encodeModel(proto))
     const { functions } = decodeModel(changed.inference(changed.state))
     expect(functions.map((body) => body.name)).toEqual(['Double', 'Same', 'Inner'])
   })

@@ -3,13 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { printGraph } from '../../../src/core/graph/print.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
+import {
+  type AttributeProto as Attribute,
+  AttributeType,
+  type FunctionProto as Body,
+  type ModelProto,
+  type NodeProto as Node,
+} from '../../../src/core/onnx/schema.js'
 import { readModel } from '../../../src/core/onnx/trainingInfo.js'
-import { onnx } from '../../support/models.js'
 
-const { FLOAT, INT, INTS, TENSOR } = onnx.AttributeProto.AttributeType
-type Attribute = ConstructorParameters<typeof onnx.AttributeProto>[0]
-type Node = NonNullable<ConstructorParameters<typeof onnx.NodeProto>[0]>
-type Body = NonNullable<ConstructorParameters<typeof onnx.FunctionProto>[0]>
+const { FLOAT, INT, INTS, TENSOR } = AttributeType
 
 const node = (opType: string, input: string, output: string, more: Partial<Node> = {}): Node => ({
   opType,
@@ -34,13 +37,12 @@ const info = (name: string, ...dims: number[]) => ({
 })
 
 /** A model of x [2, 3] → y, of these nodes and functions. */
-const modelOf = (nodes: Node[], functions: Body[]) =>
-  onnx.ModelProto.create({
-    irVersion: 8,
-    opsetImport: [{ domain: '', version: 18 }],
-    graph: { name: 'g', input: [info('x', 2, 3)], output: [{ name: 'y' }], node: nodes },
-    functions,
-  })
+const modelOf = (nodes: Node[], functions: Body[]): ModelProto => ({
+  irVersion: 10,
+  opsetImport: [{ domain: '', version: 18 }],
+  graph: { name: 'g', input: [info('x', 2, 3)], output: [{ name: 'y' }], node: nodes },
+  functions,
+})
 
 const x = numbers('float32', [2, 3], [1, -2, 3, -4, 5, -6])
 const result = (nodes: Node[], functions: Body[]) => [
@@ -121,19 +123,59 @@ describe('a function of a foreign domain', () => {
   })
 })
 
+describe('functions as newer versions of the format have them', () => {
+  it('are told apart by overload, in calls and in calls of calls', () => {
+    const scale = (overload: string, factor: number): Body => ({
+      ...body('Scale', 'a', 'b', [
+        node('Constant', '', 'k', { input: [], attribute: [{ name: 'value_float', type: FLOAT, f: factor }] }),
+        node('Mul', 'a k', 'b'),
+      ]),
+      overload,
+    })
+    const inner = { ...called('Scale', 'a', 'b'), overload: 'ten' }
+    const functions = [scale('', 2), scale('ten', 10), body('Outer', 'a', 'b', [inner])]
+    const nodes = [called('Scale', 'x', 'p'), called('Outer', 'p', 'y')]
+    expect(result(nodes, functions)).toEqual([20, -40, 60, -80, 100, -120])
+    expect(refusal([{ ...called('Scale', 'x', 'y'), overload: 'three' }], functions)).toBe(
+      "UserError: node 'Scale' (Scale): the operator other.Scale is not known here, and the file has no function of that name and overload 'three'",
+    )
+  })
+  it('are called where the overload of an operator is asked for, which has none', () => {
+    const relu = { ...body('Relu', 'a', 'b', [node('Neg', 'a', 'b')]), domain: '', overload: 'mine' }
+    expect(result([{ ...node('Relu', 'x', 'y'), overload: 'mine' }], [relu])).toEqual([-1, 2, -3, 4, -5, 6])
+  })
+  it('have defaults, which a call may replace', () => {
+    const attributeProto = [{ name: 'slope', type: FLOAT, f: 0.5 }]
+    const withDefault: Body = {
+      ...leaky,
+      attribute: (leaky.attribute ?? []).filter((a) => a !== 'slope'),
+      attributeProto,
+    }
+    const given = { name: 'slope', type: FLOAT, f: 2 }
+    expect(result([called('Leaky', 'x', 'y')], [withDefault])).toEqual([1, -1, 3, -2, 5, -3])
+    expect(result([called('Leaky', 'x', 'y', [given])], [withDefault])).toEqual([1, -4, 3, -8, 5, -12])
+    // The reference of an outer function, which has a default itself, is given to the inner one.
+    const outer: Body = {
+      ...body('Outer', 'a', 'b', [called('Leaky', 'a', 'b', [reference('slope', 'steep', FLOAT)])]),
+      attributeProto: [{ name: 'steep', type: FLOAT, f: 3 }],
+    }
+    expect(result([called('Outer', 'x', 'y')], [withDefault, outer])).toEqual([1, -6, 3, -12, 5, -18])
+  })
+})
+
 describe('a function that does not fit', () => {
   const cases: readonly [string, Node[], Body[], string][] = [
     [
-      'an attribute with a default, which our format library cannot read',
+      'an attribute that neither a call nor a default gives',
       [called('Leaky', 'x', 'y')],
       [{ ...leaky, attribute: [] }],
-      "UserError: node 'Leaky/Constant' (Constant): the attribute 'value_float' refers to 'slope', which the call does not give; defaults of functions are not supported, give it at the call",
+      "UserError: node 'Leaky/Constant' (Constant): the attribute 'value_float' refers to 'slope', which neither the call gives nor the function has a default for; give it at the call",
     ],
     [
-      'one of two of its name: which of them is meant, our format library cannot read',
+      'one of two of its name and overload',
       [called('Leaky', 'x', 'y')],
       [leaky, { ...leaky }],
-      'UserError: two functions are called other::Leaky: overloads are not supported, give each a name of its own',
+      'UserError: two functions are called other::Leaky; expected an overload of its own for each',
     ],
     [
       'too many inputs',
@@ -214,7 +256,7 @@ describe('functions without end', () => {
     expect(performance.now() - started).toBeLessThan(10_000)
   })
   it('hold their constants once, however often they are called', () => {
-    const big = onnx.TensorProto.create({ dataType: 1, dims: [2, 3, 10_000], rawData: new Uint8Array(240_000) })
+    const big = { dataType: 1, dims: [2, 3, 10_000], rawData: new Uint8Array(240_000) }
     const constant = node('Constant', '', 'big', { input: [], attribute: [{ name: 'value', type: TENSOR, t: big }] })
     const before = process.memoryUsage().arrayBuffers
     const { inference } = readModel(modelOf([called('L3', 'x', 'y')], laughs(3, [constant, node('Relu', 'v0', 'v10')])))

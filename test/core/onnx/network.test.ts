@@ -8,13 +8,11 @@ import { graph } from '../../../src/core/graph/graph.js'
 import { numbers, tensor } from '../../../src/core/graph/tensor.js'
 import { exportGraph } from '../../../src/core/model/write.js'
 import { type NetworkOptions, readNetwork } from '../../../src/core/onnx/network.js'
+import { type AttributeProto as Attribute, AttributeType, type GraphProto } from '../../../src/core/onnx/schema.js'
 import { encodeModel, tensorToProto } from '../../../src/core/onnx/tensors.js'
-import { onnx } from '../../support/models.js'
 
-type GraphProto = NonNullable<ConstructorParameters<typeof onnx.GraphProto>[0]>
-type Attribute = NonNullable<ConstructorParameters<typeof onnx.AttributeProto>[0]>
-const { GRAPH, INT, TENSOR } = onnx.AttributeProto.AttributeType
-const [FLOAT, INT64] = [1, 7]
+const { GRAPH, INT, TENSOR } = AttributeType
+const [FLOAT, INT64, BOOL] = [1, 7, 9]
 
 const node = (opType: string, inputs: string, output: string, ...attribute: Attribute[]) => ({
   opType,
@@ -83,7 +81,7 @@ describe('weights of a file that does not say them', () => {
       output: [info('z', FLOAT)],
     })
     const network = read({
-      input: [info('x', FLOAT, 2), info('c', onnx.TensorProto.DataType.BOOL)],
+      input: [info('x', FLOAT, 2), info('c', BOOL)],
       node: [node('If', 'c', 'y', branch('then_branch', inner(2)), branch('else_branch', inner(5)))],
       output: [info('y', FLOAT)],
     })
@@ -182,7 +180,7 @@ describe('what the caller knows', () => {
 describe('the gradient through a branch', () => {
   it('has its primitives written out inside the branch', async () => {
     const network = read({
-      input: [info('x', FLOAT, 1, 1, 4, 4), info('c', onnx.TensorProto.DataType.BOOL)],
+      input: [info('x', FLOAT, 1, 1, 4, 4), info('c', BOOL)],
       initializer: [held('w', [1, 1, 3, 3], 1, 2, 3, 4, 5, 6, 7, 8, 9)],
       node: [
         node(

@@ -3,26 +3,41 @@ import { expect, it } from 'vitest'
 import { tensor } from '../../../src/core/graph/tensor.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { decodeModel } from '../../../src/core/onnx/tensors.js'
-import { bytesField, editMessage } from '../../../src/core/onnx/wire.js'
+import { type Edit, editMessage, encodeField, joined } from '../../../src/core/onnx/wire.js'
 import { fileOf } from '../../support/models.js'
 import { tinyNetwork } from '../../support/networks.js'
 
 const text = (words: string) => new TextEncoder().encode(words)
 const contains = (file: Uint8Array, words: string) => Buffer.from(file).includes(Buffer.from(words))
 
-/** A node with an entry of `metadata_props`, which NodeProto has from version 10 of the format on (field 9). */
-const remarked = (node: Uint8Array) => {
-  const entry = Buffer.concat([bytesField(1, text('remark')), bytesField(2, text('of a node'))])
-  return Buffer.concat([node, bytesField(9, entry)])
-}
+/** A message with an entry of `metadata_props`, which many have from version 10 of the format on. */
+const remarked =
+  (name: 'NodeProto' | 'GraphProto' | 'TensorProto' | 'ValueInfoProto', remark: string): Edit =>
+  (bytes) => {
+    const entry = [
+      ...encodeField('StringStringEntryProto', 'key', text('remark')),
+      ...encodeField('StringStringEntryProto', 'value', text(remark)),
+    ]
+    return [bytes, ...encodeField(name, 'metadataProps', ...entry)]
+  }
 
-it('keeps the metadata of nodes', () => {
+it('keeps the metadata of nodes, graphs, tensors and values, and fields of a later version of the format', () => {
   const file = fileOf(tinyNetwork('RDM basic'))
-  const noted = editMessage(file, { 7: (graph) => editMessage(graph, { 1: remarked }) })
+  const remarks = ['of a node', 'of a graph', 'of a tensor', 'of a value', 'of the future']
+  const graph: Edit = (bytes) => {
+    const inner = editMessage(bytes, 'GraphProto', {
+      node: remarked('NodeProto', 'of a node'),
+      initializer: remarked('TensorProto', 'of a tensor'),
+      input: remarked('ValueInfoProto', 'of a value'),
+    })
+    // Field 90 is none of the schema: a text.
+    const later = [Uint8Array.of(0xd2, 5, 13), text('of the future')]
+    return remarked('GraphProto', 'of a graph')(joined([...inner, ...later]))
+  }
+  const noted = joined(editMessage(file, 'ModelProto', { graph }))
   const model = readTrainableModel(noted)
-  expect(contains(noted, 'of a node')).toBe(true)
-  expect(contains(model.withState(model.state), 'of a node')).toBe(true)
-  expect(contains(model.inference(model.state), 'of a node')).toBe(true)
+  for (const bytes of [noted, model.withState(model.state), model.inference(model.state)])
+    expect(remarks.filter((remark) => !contains(bytes, remark))).toEqual([])
 })
 
 it('changes the numbers that are given, and no byte besides', () => {
