@@ -114,7 +114,6 @@ export const BatchNormalization: Operator<typeof batchNormAttributes> = operator
   },
   attributes: batchNormAttributes,
   arity: [5, 5],
-  requiredOutputs: 1,
   differentiable: { outputs: [0] },
   infer([x, ...vectors], { training_mode }) {
     checkChannels(x!, vectors)
