@@ -18,7 +18,7 @@ import type { Dim } from '../graph/shape.js'
 import { dtypes, isFloat, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
-import { findOperator } from '../ops/index.js'
+import { findOperator, safeSoftmax } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
 import { checkOpsets, domainOf, OPSET } from './opsets.js'
 import {
@@ -320,7 +320,9 @@ export class GraphReader {
       const implied = record.graphs?.implied?.(inputs, given)
       const alone = attributes.find(({ name }) => name === implied)?.g
       if (alone) return [...this.readInner(alone, { ...frame, scope }, []).outputs.values()]
-      return apply(record, [...today.inputs, ...captured], given).map(folded)
+      return apply(record, [...today.inputs, ...captured], given)
+        .map(folded)
+        .map(safeSoftmax)
     }
     const body = this.functions.get(`${domain}:${opType}`)
     if (body) return this.inline(body, inputs, attributes, { ...frame, scope })
