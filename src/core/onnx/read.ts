@@ -17,7 +17,7 @@ import {
 import { isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
 import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
-import { findOperator } from '../ops/index.js'
+import { findOperator, safeSoftmax } from '../ops/index.js'
 import { constantOf, type Held, readAttributes } from './attributes.js'
 import { fromEarly } from './early.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
@@ -366,7 +366,9 @@ export class GraphReader {
       const implied = record.graphs?.implied?.(inputs, given)
       const alone = attributes.find(({ name }) => name === implied)?.g
       if (alone) return [...this.readInner(alone, { ...frame, scope }, []).outputs.values()]
-      return apply(record, [...today.inputs, ...captured], given).map(folded)
+      return apply(record, [...today.inputs, ...captured], given)
+        .map(folded)
+        .map(safeSoftmax)
     }
     const ofOverload = overload ? ` and overload '${overload}'` : ''
     throw new UserError(

@@ -4,10 +4,12 @@ import { int, type Older, ONNX_DOMAIN, type Operator, older, operator } from '..
 import { distinct, normal } from '../graph/sample.js'
 import { sizeOf } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
-import { apply1, type Value } from '../graph/value.js'
+import { apply1, constantOf, nodeOf, type Value } from '../graph/value.js'
 import { argPlaces } from './argument.js'
+import { Where, where } from './choice.js'
+import { IsNaN } from './comparison.js'
 import { exp, mul, sub } from './elementwise.js'
-import { reduceSum, sum } from './reduction.js'
+import { reduceMax, reduceSum, sum } from './reduction.js'
 import { fold, lines, map } from './reference.js'
 import { flatten, requireAxes, reshapeAs } from './shape.js'
 
@@ -80,6 +82,25 @@ export const Softmax: SoftmaxOperator = alongAxis(
   (grad, y, axis) => mul(y, sub(grad, reduceSum(mul(grad, y), [axis]))),
 )
 export const softmax = (x: Value, axis = -1): Value => apply1(Softmax, [x], { axis })
+
+/**
+ * Where(IsNaN(s), 0, s) of a softmax s, which exporters write for attention that may be masked altogether, asks before the softmax
+ * instead: through the numbers that are none every gradient would be none. What is masked altogether has the gradient 0, as in
+ * PyTorch's `_safe_softmax`. Any other value is returned as it is.
+ */
+export function safeSoftmax(value: Value): Value {
+  const choice = nodeOf(value)
+  const [condition, zero, chosen] = choice?.inputs ?? []
+  const [asks, makes] = [nodeOf(condition), nodeOf(chosen)]
+  if (choice?.operator !== Where || asks?.operator !== IsNaN || makes?.operator !== Softmax) return value
+  if (asks.inputs[0] !== chosen || zero!.shape.length > 0 || constantOf(zero)?.[0] !== 0) return value
+  const [x] = makes.inputs as readonly [Value]
+  const { axis } = makes.attributes as { readonly axis: number }
+  const top = reduceMax(x, [axis])
+  // −∞ − −∞ is no number.
+  const isMasked = apply1(IsNaN, [sub(top, top)])
+  return where(isMasked, 0, softmax(where(isMasked, 0, x), axis))
+}
 
 /** log softmax; dx = dy − e^y Σdy */
 export const LogSoftmax: SoftmaxOperator = alongAxis('LogSoftmax', logSoftmaxOf, (grad, y, axis) =>

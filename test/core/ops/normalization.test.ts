@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { gradients } from '../../../src/core/autodiff/gradients.js'
 import { knownIn } from '../../../src/core/graph/dims.js'
 import { evaluate, evaluateValues } from '../../../src/core/graph/evaluate.js'
+import { graph } from '../../../src/core/graph/graph.js'
 import type { Operator } from '../../../src/core/graph/operator.js'
 import type { Shape } from '../../../src/core/graph/shape.js'
 import { type DType, elementsOf, isFloat, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
@@ -11,6 +12,7 @@ import { readModel } from '../../../src/core/onnx/trainingInfo.js'
 import * as ops from '../../../src/core/ops/index.js'
 import { randomStream } from '../../../src/core/random.js'
 import { onnx } from '../../support/models.js'
+import { modelOf, openModel } from '../../support/runtime.js'
 
 const { FLOAT, INT } = onnx.AttributeProto.AttributeType
 type Node = NonNullable<ConstructorParameters<typeof onnx.NodeProto>[0]>
@@ -199,4 +201,16 @@ describe('with symbols for sizes', () => {
 it('a draw is no constant, whatever is known of its operand', () => {
   const drawn = apply(ops.Bernoulli, [constant('float32', [0.5, 0.5])], { dtype: 7 })[0]!
   expect(knownIn(drawn)).toBeUndefined()
+})
+
+it('batch normalization in training is written with all its outputs, which ONNX Runtime demands', async () => {
+  const x = input('x', 'float32', [4, 1])
+  const vectors = [2, 1, 0, 4].map((value) => constant('float32', [value]))
+  const [y] = apply(ops.BatchNormalization, [x, ...vectors], { training_mode: 1, epsilon: 0 })
+  const open = await openModel(modelOf(graph('g', [x], { y: y! }), 'inline'))
+  const results = await open.run(new Map([['x', numbers('float32', [4, 1], [1, 2, 3, 6])]]))
+  await open.close()
+  expect(rounded(results.get('y')!)).toEqual(
+    [-2, -1, 0, 3].map((x) => Number(((2 * x) / Math.sqrt(3.5) + 1).toFixed(4))),
+  )
 })
