@@ -93,7 +93,8 @@ export function safeSoftmax(value: Value): Value {
   const [condition, zero, chosen] = choice?.inputs ?? []
   const [asks, makes] = [nodeOf(condition), nodeOf(chosen)]
   if (choice?.operator !== Where || asks?.operator !== IsNaN || makes?.operator !== Softmax) return value
-  if (asks.inputs[0] !== chosen || zero!.shape.length > 0 || constantOf(zero)?.[0] !== 0) return value
+  const zeros = constantOf(zero)
+  if (asks.inputs[0] !== chosen || value.shape.length > chosen!.shape.length || zeros?.join() !== '0') return value
   const [x] = makes.inputs as readonly [Value]
   const { axis } = makes.attributes as { readonly axis: number }
   const top = reduceMax(x, [axis])
