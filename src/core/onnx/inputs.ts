@@ -2,7 +2,7 @@
 
 import { UserError } from '../errors.js'
 import type { Type } from '../graph/operator.js'
-import type { Dim } from '../graph/shape.js'
+import { type Dim, isKnown, type Shape } from '../graph/shape.js'
 import { dtypes, type Tensors } from '../graph/tensor.js'
 import { input, type Value } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
@@ -21,7 +21,7 @@ const sizesOf = (info: ValueInfo): readonly (number | string)[] =>
   (dimsOf(info) ?? []).map((dim) => sizeIn(dim) || dim.dimParam || '?')
 
 /** The input of a name, whose shape can be the one given. */
-function fitting(inputs: readonly ValueInfo[], name: string, shape: readonly number[], what: string): ValueInfo {
+function fitting(inputs: readonly ValueInfo[], name: string, shape: Shape, what: string): ValueInfo {
   const info = inputs.find((info) => info.name === name)
   if (!info)
     throw new UserError(
@@ -29,7 +29,8 @@ function fitting(inputs: readonly ValueInfo[], name: string, shape: readonly num
     )
   const sizes = sizesOf(info)
   const isOther = sizes.some((size, axis) => typeof size === 'number' && size !== shape[axis])
-  if (sizes.length !== shape.length || isOther || !shape.every((size) => Number.isSafeInteger(size) && size > 0))
+  const isSize = (size: Dim) => (isKnown(size) ? Number.isSafeInteger(size) && size > 0 : size !== '')
+  if (sizes.length !== shape.length || isOther || !shape.every(isSize))
     throw new UserError(
       `the input '${name}' is [${sizes.join(', ')}] in the file; the shape [${shape.join(', ')}] does not fit`,
     )
@@ -40,9 +41,9 @@ function fitting(inputs: readonly ValueInfo[], name: string, shape: readonly num
  * The graph with these shapes at its inputs.
  * @throws UserError for a name that is no input, or a shape that is not the file's
  */
-export function withShapes(graph: GraphProto, shapes: Readonly<Record<string, readonly number[]>>): GraphProto {
+export function withShapes(graph: GraphProto, shapes: Readonly<Record<string, Shape>>): GraphProto {
   const inputs = graph.input ?? []
-  const sizes = new Map<string, number>()
+  const sizes = new Map<string, Dim>()
   for (const [name, shape] of Object.entries(shapes))
     sizesOf(fitting(inputs, name, shape, 'shape')).forEach((symbol, axis) => {
       if (typeof symbol === 'number' || symbol === '?') return
@@ -56,7 +57,7 @@ export function withShapes(graph: GraphProto, shapes: Readonly<Record<string, re
     const shape = Object.hasOwn(shapes, info.name ?? '') ? shapes[info.name ?? ''] : undefined
     const dim = dimsOf(info)?.map((dim, axis): Dimension => {
       const size = shape?.[axis] ?? sizes.get(dim.dimParam ?? '')
-      return size === undefined ? dim : { dimValue: size }
+      return size === undefined ? dim : isKnown(size) ? { dimValue: size } : { dimParam: size }
     })
     return dim ? { ...info, type: { tensorType: { ...info.type!.tensorType, shape: { dim } } } } : info
   })

@@ -2,6 +2,7 @@
 
 import { naming } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
+import type { Shape } from '../graph/shape.js'
 import type { Tensors } from '../graph/tensor.js'
 import { withShapes, withValues } from './inputs.js'
 import { decodeModel, type ExternalData } from './tensors.js'
@@ -9,10 +10,10 @@ import { readModel } from './trainingInfo.js'
 
 export interface NetworkOptions {
   /**
-   * Shapes of inputs by name, `{ audio: [1, 16000] }`, where the file leaves sizes open and an operator or a gradient needs them
-   * known. A size with a name is the same at every input that has the name.
+   * Shapes of inputs by name, `{ image: ['batch', 3, 224, 224] }`, where the file leaves sizes open and an operator or a gradient needs
+   * them known. A size with a name is the same at every input that has the name.
    */
-  readonly shapes?: Readonly<Record<string, readonly number[]>>
+  readonly shapes?: Readonly<Record<string, Shape>>
   /**
    * Inputs that always have the same value, by name: `{ rate: tensor('int64', [], [16000]) }`. What they decide (which branch of
    * an If, how many iterations) is then decided.

@@ -158,6 +158,8 @@ describe('what the caller knows', () => {
   it('shapes: a size with a name is the same everywhere', () => {
     const { inputs } = read(chosen, { shapes: { a: [3, 3] } })
     expect(inputs.map(({ shape }) => shape)).toEqual([[3, 3], [3, 3], []])
+    const named = read(chosen, { shapes: { a: ['rows', 3] } })
+    expect(named.inputs.map(({ shape }) => shape)).toEqual([['rows', 3], ['rows', 3], []])
   })
 
   it('values: what they decide is decided', () => {
