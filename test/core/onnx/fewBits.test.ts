@@ -59,38 +59,36 @@ const scales = [0.5, 0.25, 2, 1, 0.125, 4]
 
 /** y = x·W, with W [4, 3] in int4 and a scale for each two rows. */
 const quantized = () =>
-  encodeModel(
-    onnx.ModelProto.fromObject({
-      irVersion: 10,
-      opsetImport: [{ domain: '', version: 21 }],
-      graph: {
-        name: 'g',
-        input: [info('x', 'batch', 4)],
-        initializer: [
-          {
-            name: 'w',
-            dataType: onnxTypes.int4,
-            dims: [4, 3],
-            rawData: Uint8Array.of(0xe1, 0xc3, 0xa5, 0x87, 0x10, 0x32),
-          },
-          { name: 's', dataType: onnxTypes.float32, dims: [2, 3], floatData: scales },
-        ],
-        node: [
-          {
-            opType: 'DequantizeLinear',
-            input: ['w', 's'],
-            output: ['wide'],
-            attribute: [
-              { name: 'axis', type: INT, i: 0 },
-              { name: 'block_size', type: INT, i: 2 },
-            ],
-          },
-          { opType: 'MatMul', input: ['x', 'wide'], output: ['y'] },
-        ],
-        output: [info('y', 'batch', 3)],
-      },
-    }),
-  )
+  encodeModel({
+    irVersion: 10,
+    opsetImport: [{ domain: '', version: 21 }],
+    graph: {
+      name: 'g',
+      input: [info('x', 'batch', 4)],
+      initializer: [
+        {
+          name: 'w',
+          dataType: onnxTypes.int4,
+          dims: [4, 3],
+          rawData: Uint8Array.of(0xe1, 0xc3, 0xa5, 0x87, 0x10, 0x32),
+        },
+        { name: 's', dataType: onnxTypes.float32, dims: [2, 3], floatData: scales },
+      ],
+      node: [
+        {
+          opType: 'DequantizeLinear',
+          input: ['w', 's'],
+          output: ['wide'],
+          attribute: [
+            { name: 'axis', type: INT, i: 0 },
+            { name: 'block_size', type: INT, i: 2 },
+          ],
+        },
+        { opType: 'MatMul', input: ['x', 'wide'], output: ['y'] },
+      ],
+      output: [info('y', 'batch', 3)],
+    },
+  })
 
 it('a file of weights in int4 is read, differentiated and written at the version that has them', async () => {
   const { inference, weights: held } = readModel(decodeModel(quantized()))
