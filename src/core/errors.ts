@@ -11,7 +11,7 @@ export class UserError extends Error {
 }
 
 /** Names of files and in files may hold anything. */
-const oneLine = (text: string): string => text.replace(/\s*[\p{C}\p{Zl}\p{Zp}]+\s*/gu, ' ')
+const oneLine = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}][\p{C}\p{Zl}\p{Zp}\s]*/gu, ' ')
 
 /**
  * Text of any thrown thing, for building a one-line message around it. A host of several addresses, none of which answers,
