@@ -14,7 +14,6 @@ import {
   TreeEnsemble,
   TreeEnsembleRegressor,
 } from '../../../src/core/ops/index.js'
-import { onnx } from '../../support/models.js'
 import { expectClose, openModel, rounded } from '../../support/runtime.js'
 import { rows, trial } from '../../support/samples.js'
 
@@ -34,29 +33,27 @@ function fileOf(
           }),
         ],
   )
-  return encodeModel(
-    onnx.ModelProto.fromObject({
-      irVersion: 8,
-      opsetImport: [
-        { domain: '', version: 18 },
-        { domain: ML_DOMAIN, version: name === 'TreeEnsemble' ? 5 : 3 },
+  return encodeModel({
+    irVersion: 8,
+    opsetImport: [
+      { domain: '', version: 18 },
+      { domain: ML_DOMAIN, version: name === 'TreeEnsemble' ? 5 : 3 },
+    ],
+    graph: {
+      name: 'g',
+      input: inputs.map((info) => valueInfo(...info)),
+      node: [
+        {
+          opType: name,
+          domain: ML_DOMAIN,
+          input: inputs.map(([one]) => one),
+          output: outputs.map(([one]) => one),
+          attribute,
+        },
       ],
-      graph: {
-        name: 'g',
-        input: inputs.map((info) => valueInfo(...info)),
-        node: [
-          {
-            opType: name,
-            domain: ML_DOMAIN,
-            input: inputs.map(([one]) => one),
-            output: outputs.map(([one]) => one),
-            attribute,
-          },
-        ],
-        output: outputs.map((info) => valueInfo(...info)),
-      },
-    }),
-  )
+      output: outputs.map((info) => valueInfo(...info)),
+    },
+  })
 }
 
 describe.each(rows(operators.filter(({ domain }) => domain === ML_DOMAIN)))('$name', ({ operator, index }) => {
