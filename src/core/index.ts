@@ -6,6 +6,11 @@
 // file.
 
 export { type GradientOptions, gradients } from './autodiff/gradients.js'
+export { withOpenBatch } from './derive/batch.js'
+export { classification, type DeriveOptions, derive } from './derive/derive.js'
+export { withHead } from './derive/head.js'
+export { imagenetPixels, type PixelStatistics, withPixels } from './derive/pixels.js'
+export { type Selection, select } from './derive/selection.js'
 export { UserError } from './errors.js'
 export { type Composite, type CompositeRecord, composite } from './graph/composite.js'
 export { evaluate as evaluateGraph, evaluateValues } from './graph/evaluate.js'

@@ -7,7 +7,7 @@ import { formatType, GraphError, nameOf, type Parameter, rootScope, type Value }
 import type { Loss } from '../losses/loss.js'
 import { type Scoring, scoringOf } from '../losses/scoring.js'
 import { gradientOf, seed } from '../ops/index.js'
-import { type TrainingForm, trainingForm } from './mode.js'
+import { type BatchNormMode, type TrainingForm, trainingForm } from './mode.js'
 import { recompute } from './recompute.js'
 
 export interface BackwardOptions {
@@ -16,6 +16,8 @@ export interface BackwardOptions {
   readonly recompute?: boolean | undefined
   /** Names of weights that stay as they are. */
   readonly frozen?: ReadonlySet<string> | undefined
+  /** The statistics of the batch unless given. */
+  readonly batchNorm?: BatchNormMode | undefined
 }
 
 export interface Backward extends Scored {
@@ -55,8 +57,9 @@ export function scored(network: Graph, loss: Loss, prefix: string): Scored {
  * Differentiates the loss of a network by its weights.
  * @throws GraphError when the network lacks what the loss needs, nothing trains, or an operator without gradient is on the way
  */
-export function backward(inference: Graph, { loss, recompute: again = true, frozen }: BackwardOptions): Backward {
-  const form = trainingForm(inference)
+export function backward(inference: Graph, options: BackwardOptions): Backward {
+  const { loss, recompute: again = true, frozen, batchNorm } = options
+  const form = trainingForm(inference, batchNorm)
   const found = scored(form.graph, loss, 'train')
   const value = found.scores.get(found.scoring.loss)!
   // What the loss does not depend on stays as it is, as it does in PyTorch.

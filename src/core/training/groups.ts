@@ -26,6 +26,20 @@ const expressionOf = (pattern: string): RegExp => new RegExp(`^${pattern.split('
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 
 /**
+ * The names that a pattern means.
+ * @throws UserError where there are none
+ */
+export function matching(pattern: string, names: readonly string[]): readonly string[] {
+  const expression = expressionOf(pattern)
+  const found = names.filter((name) => expression.test(name))
+  if (found.length === 0)
+    throw new UserError(
+      `no weight is named like '${pattern}'; there are ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+    )
+  return found
+}
+
+/**
  * What each name has: that of the groups which it matches, a later one before an earlier.
  * @throws UserError for a pattern that matches no name
  */
@@ -36,13 +50,7 @@ export function settingsByName(
   const settings = new Map<string, GroupSettings>(
     names.map((name) => [name, { learningRate: 1, weightDecay: 1, frozen: false }]),
   )
-  for (const { pattern, ...own } of groups) {
-    const matching = names.filter((name) => expressionOf(pattern).test(name))
-    if (matching.length === 0)
-      throw new UserError(
-        `no weight is named like '${pattern}'; there are ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
-      )
-    for (const name of matching) settings.set(name, { ...settings.get(name)!, ...own })
-  }
+  for (const { pattern, ...own } of groups)
+    for (const name of matching(pattern, names)) settings.set(name, { ...settings.get(name)!, ...own })
   return settings
 }

@@ -26,6 +26,7 @@ function drawer(initializer: Initializer, random: RandomStream): () => number {
 
 function draw({ dtype, shape, origin }: Parameter, seed: number): Tensor {
   if (origin.initializer.kind === 'copy') return draw(origin.initializer.of, seed)
+  if (origin.initializer.kind === 'given') return origin.initializer.tensor
   const random = randomStream(seed, 'initialize', origin.name)
   const size = shape as readonly number[]
   return tensor(dtype, size, drawAll(origin.initializer, size, random))
@@ -55,9 +56,9 @@ const source = (parameter: Parameter): Parameter =>
   parameter.origin.initializer.kind === 'copy' ? source(parameter.origin.initializer.of) : parameter
 
 /**
- * First values of all parameters of some graphs, each from the stream of its own name: the same seed, the same numbers.
- * @param given values that are there already, by name
- * @throws GraphError for a parameter that comes from a file and whose values are not given
+ * First values of all parameters of some graphs, each from the stream of its own name: the same seed, the same numbers. A parameter
+ * of a file has the file's.
+ * @param given other values that are there already, by name
  */
 export const initialize = (
   graphs: readonly Graph[],

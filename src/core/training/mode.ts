@@ -28,11 +28,14 @@ export interface TrainingForm {
   readonly seeds?: Value
 }
 
+/** What a batch norm normalizes by in training: the statistics of the batch, or those that it has, which then stay. */
+export type BatchNormMode = 'batch' | 'running'
+
 /**
  * The same network as it runs in training. Nodes are named below `train/`; what does not depend on the mode (the
  * preprocessing, the first convolution) stays the node of the inference graph.
  */
-export function trainingForm(inference: Graph): TrainingForm {
+export function trainingForm(inference: Graph, batchNorm: BatchNormMode = 'batch'): TrainingForm {
   const gated = inference.nodes.filter(({ operator, inputs }) => operator === Gate && !inputs[1])
   const survival = gated.map(({ attributes }) => attributes.survival as number)
   const gates = input('gates', 'float32', [gated.length])
@@ -54,7 +57,8 @@ export function trainingForm(inference: Graph): TrainingForm {
         const mask = scope('mask', () => dropoutMask(inputs[0]!, seeds, ratio, dropouts.indexOf(node)))
         return [mul(inputs[0]!, mask), cast(mask, 'bool')]
       }
-      if (node.operator !== BatchNormalization || node.attributes.training_mode === 1) return undefined
+      const isBatchNorm = node.operator === BatchNormalization && node.attributes.training_mode !== 1
+      if (!isBatchNorm || batchNorm === 'running') return undefined
       const [x, scale, shift, mean, variance] = inputs as readonly [Value, Value, Value, Value, Value]
       const { epsilon, momentum } = node.attributes as { epsilon: number; momentum: number }
       const [y, nextMean, nextVariance] = batchNormTraining(x, { scale, shift, mean, variance }, { epsilon, momentum })

@@ -10,6 +10,7 @@ import { sgd } from '../optimizers/sgd.js'
 import { AVERAGE_DECAY, type Average, FAST, withAverage } from './average.js'
 import { backward } from './backward.js'
 import { type ParameterGroup, settingsByName } from './groups.js'
+import type { BatchNormMode } from './mode.js'
 import { optimized } from './optimize.js'
 import type { StepSignature } from './signature.js'
 
@@ -26,6 +27,8 @@ export interface StepOptions {
   readonly average?: Average | undefined
   /** Compute normalised activations again in the backward pass instead of keeping them; true unless given. */
   readonly recompute?: boolean | undefined
+  /** What batch norms normalize by: the statistics of the batch unless given. */
+  readonly batchNorm?: BatchNormMode | undefined
 }
 
 export interface TrainingStep {
@@ -47,11 +50,11 @@ const NEXT = '.next'
  *   UserError for a group that no weight belongs to
  */
 export function trainingStep(network: Graph, options: StepOptions = {}): TrainingStep {
-  const { loss = crossEntropy(), optimizer = sgd(), groups = [], clipNorm, average, recompute } = options
+  const { loss = crossEntropy(), optimizer = sgd(), groups = [], clipNorm, average, recompute, batchNorm } = options
   const names = network.parameters.filter(({ origin }) => origin.trainable).map(({ origin }) => origin.name)
   const settings = settingsByName(names, groups)
   const frozen = new Set(names.filter((name) => settings.get(name)?.frozen))
-  const { form, scoring, scores, targets, gradients } = backward(network, { loss, recompute, frozen })
+  const { form, scoring, scores, targets, gradients } = backward(network, { loss, recompute, frozen, batchNorm })
   const update = optimized(gradients, { optimizer, settings, clipNorm })
   let next: ReadonlyMap<Parameter, Value> = new Map([...form.statistics, ...update.next])
   let results = scores

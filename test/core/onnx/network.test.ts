@@ -60,6 +60,21 @@ describe('weights of a file that does not say them', () => {
     expect(found.toSorted()).toEqual(['v', 'w'])
   })
 
+  it('are numbers by themselves where a layer takes them, not where a formula does', () => {
+    const found = weightsOf({
+      input: [info('x', FLOAT, 'batch', 2)],
+      initializer: [held('w', [2, 1], 1, 2), held('b', [1], 3), held('scale', [1], 0.5), held('slope', [1], 0.1)],
+      node: [
+        node('MatMul', 'x w', 'product'),
+        node('Add', 'product b', 'sum'),
+        node('Mul', 'sum scale', 'scaled'),
+        node('PRelu', 'scaled slope', 'y'),
+      ],
+      output: [info('y', FLOAT)],
+    })
+    expect(found.toSorted()).toEqual(['b', 'slope', 'w'])
+  })
+
   it('are not what tells an operator how, however that is computed', () => {
     const resized: GraphProto = {
       input: [info('x', FLOAT, 1, 1, 2, 2)],

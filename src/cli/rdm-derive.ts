@@ -1,0 +1,165 @@
+// rdm-derive: from a network of an ONNX file to a file that trains it.
+
+import { Option } from 'commander'
+import writeFileAtomic from 'write-file-atomic'
+import { z } from 'zod'
+import { pixelStatistics } from '../../graphs/pixels.js'
+import { withOpenBatch } from '../core/derive/batch.js'
+import { classification, derive, fineTuning, outputOf, prepared } from '../core/derive/derive.js'
+import { type Explanation, explained } from '../core/derive/explain.js'
+import { imagenetPixels, type PixelStatistics } from '../core/derive/pixels.js'
+import { UserError } from '../core/errors.js'
+import type { Graph } from '../core/graph/graph.js'
+import type { Dim } from '../core/graph/shape.js'
+import type { Recipe } from '../core/model/recipe.js'
+import { type Part, parts } from '../core/model/write.js'
+import { readNetwork } from '../core/onnx/network.js'
+import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
+import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
+import { grouped, table } from '../driver/format/table.js'
+import { collectedBy, createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { readInput } from './input.js'
+import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
+
+interface Options extends StepFlags {
+  readonly explain?: true
+  readonly train?: readonly (readonly string[])[]
+  readonly freeze?: readonly (readonly string[])[]
+  readonly trainLast?: number
+  readonly head?: number
+  readonly output?: string
+  readonly batchNorm: 'train' | 'frozen'
+  readonly normalize?: string
+  readonly shape?: readonly (readonly [string, readonly Dim[]])[]
+  readonly seed: number
+  readonly part: Part
+  readonly inline?: true
+  readonly portableLevel?: PortableLevel
+  readonly opset?: number
+  readonly out?: string
+}
+
+const normalizations: Readonly<Record<string, PixelStatistics>> = { imagenet: imagenetPixels, ...pixelStatistics }
+
+/** Text like `fc.*,layer4.*`. */
+const patterns = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+)
+
+/** Text like `image=batch,3,224,224`. */
+const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.string().transform((text, context) => {
+  const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
+  const dims = sizes?.split(',').map((size) => size.trim())
+  if (name !== undefined && dims?.every((size) => /^([1-9]\d*|[A-Za-z_]\w*)$/.test(size)))
+    return [name, dims.map((size) => (/^\d/.test(size) ? Number(size) : size))] as const
+  context.addIssue(`"${text}" is no shape of an input: write NAME=SIZE,SIZE,…, as in image=batch,3,224,224`)
+  return z.NEVER
+})
+
+export async function main(argv: string[]): Promise<void> {
+  const program = createProgram('rdm-derive', 'Write a file that trains a network of another file.', [
+    'rdm-derive resnet18.onnx --explain',
+    "rdm-derive resnet18.onnx --head 5 --train 'fc.*' --normalize imagenet > pets.onnx",
+    'rdm-derive resnet18.onnx --train-last 3 --shape image=batch,3,224,224 > tuned.onnx',
+    'rdm-derive mlp.onnx --loss mse --optimizer adamw > fit.onnx',
+  ])
+  addStepOptions(program)
+    .argument('<model>', 'the ONNX file; - for standard input')
+    .option('--explain', 'say what it is, what trains, and what stands in the way, instead of writing it')
+    .option(
+      '--train <patterns>',
+      "names of the weights that train, such as 'fc.*,layer4.*' (default: all)",
+      collectedBy(patterns),
+    )
+    .option('--freeze <patterns>', 'names of weights that do not', collectedBy(patterns))
+    .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
+    .option('--head <classes>', 'a fresh last layer for so many classes', parsedBy(wholeNumber(1, 1_000_000)))
+    .option('--output <name>', 'the output that the loss is for (default: logits, or the only one of floats)')
+    .addOption(
+      new Option('--batch-norm <how>', 'train: by the statistics of the batch; frozen: by those of the file')
+        .choices(['train', 'frozen'])
+        .default('frozen'),
+    )
+    .addOption(
+      new Option('--normalize <set>', 'the network takes pixels, and normalizes them as for this data set').choices(
+        Object.keys(normalizations),
+      ),
+    )
+    .option(
+      '--shape <name=sizes>',
+      'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
+      collectedBy(namedShape),
+    )
+    .option('--seed <number>', 'draws a new head', parsedBy(seedNumber), 1)
+    .addOption(
+      new Option('--part <part>', 'the whole file, or one part as a plain model').choices(parts).default('all'),
+    )
+    .option('--inline', 'no local functions: their bodies in place')
+    .addOption(new Option('--portable-level <level>', 'which operators the step is written in').choices(levelNames))
+    .option(
+      '--opset <version>',
+      `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
+      parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
+    )
+    .option('--out <file>', 'write here instead of standard output')
+    .action(run)
+  await runProgram(program, argv)
+}
+
+async function run(path: string, options: Options): Promise<void> {
+  const { shape = [], train, freeze, trainLast, head, normalize, seed, part, inline = false, opset, out } = options
+  const file = readNetwork(await readInput(path), { shapes: Object.fromEntries(shape) })
+  const selection = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head }
+  const pixels = normalize === undefined ? undefined : normalizations[normalize]
+  const network = withOpenBatch(file) ?? file
+  const { step, recipe } = await stepFrom(options, fineTuning)
+  const chosen = { ...step, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
+  const lossOf = (network: Graph) =>
+    step.loss ?? classification(network, { output: outputOf(network, options.output)[0] })
+  if (options.output !== undefined && step.loss)
+    throw new UserError(
+      `--output is for cross-entropy: write --loss '${options.output}=${options.loss}', or leave it out`,
+    )
+  if (options.explain) {
+    const ready = prepared(network, { ...selection, pixels })
+    if (options.output !== undefined) outputOf(ready, options.output)
+    const told = explained(ready, () => ({ ...chosen, loss: lossOf(ready) }))
+    process.stdout.write(described(told))
+    return
+  }
+  if (!out && process.stdout.isTTY)
+    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
+  const images = pixels !== undefined
+  const bytes = derive(network, {
+    ...chosen,
+    ...selection,
+    ...{ pixels, seed, part, inline, opset, level: options.portableLevel },
+    recipe: { ...recipe, augment: images } satisfies Recipe,
+    loss: lossOf(prepared(network, { ...selection, pixels })),
+  })
+  if (out) await writeFileAtomic(out, Buffer.from(bytes))
+  else process.stdout.write(bytes)
+}
+
+function described({ inputs, outputs, nodes, weights, obstacle }: Explanation): string {
+  const count = (chosen: Explanation['weights']) => grouped(chosen.reduce((sum, { count }) => sum + count, 0))
+  const training = weights.filter(({ trains }) => trains)
+  const rows = weights.map(({ name, shape, count, trains }) => [
+    name,
+    `[${shape.join(', ')}]`,
+    grouped(count),
+    trains ? 'yes' : 'no',
+  ])
+  return [
+    `takes ${inputs.join(', ')}`,
+    `gives ${outputs.join(', ')}`,
+    `${nodes} nodes, ${weights.length} weights of ${count(weights)} numbers, of which ${count(training)} train`,
+    '',
+    table([['weight', 'shape', 'numbers', 'trains'], ...rows]),
+    obstacle === undefined ? 'It can be trained.' : `It cannot be trained as it is: ${obstacle}`,
+    '',
+  ].join('\n')
+}
