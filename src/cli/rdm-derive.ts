@@ -5,13 +5,13 @@ import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { pixelStatistics } from '../../graphs/pixels.js'
 import { withOpenBatch } from '../core/derive/batch.js'
-import { classification, derive, fineTuning, outputOf, prepared } from '../core/derive/derive.js'
+import { derive, fineTuning, prepared } from '../core/derive/derive.js'
 import { type Explanation, explained } from '../core/derive/explain.js'
 import { imagenetPixels, type PixelStatistics } from '../core/derive/pixels.js'
 import { UserError } from '../core/errors.js'
-import type { Graph } from '../core/graph/graph.js'
 import type { Dim } from '../core/graph/shape.js'
-import type { Recipe } from '../core/model/recipe.js'
+import { crossEntropy } from '../core/losses/crossEntropy.js'
+import { photoAugmentation, type Recipe } from '../core/model/recipe.js'
 import { type Part, parts } from '../core/model/write.js'
 import { readNetwork } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
@@ -31,7 +31,7 @@ interface Options extends StepFlags {
   readonly batchNorm: 'train' | 'frozen'
   readonly normalize?: string
   readonly shape?: readonly (readonly [string, readonly Dim[]])[]
-  readonly seed: number
+  readonly seed?: number
   readonly part: Part
   readonly inline?: true
   readonly portableLevel?: PortableLevel
@@ -39,7 +39,12 @@ interface Options extends StepFlags {
   readonly out?: string
 }
 
-const normalizations: Readonly<Record<string, PixelStatistics>> = { imagenet: imagenetPixels, ...pixelStatistics }
+/** What images of a data set are normalized by, and how they are augmented. */
+const normalizations: Readonly<Record<string, { readonly pixels: PixelStatistics } & Pick<Recipe, 'augment'>>> = {
+  imagenet: { pixels: imagenetPixels, augment: [...photoAugmentation] },
+  cifar10: { pixels: pixelStatistics.cifar10, augment: true },
+  cifar100: { pixels: pixelStatistics.cifar100, augment: true },
+}
 
 /** Text like `fc.*,layer4.*`. */
 const patterns = z.string().transform((text) =>
@@ -93,7 +98,7 @@ export async function main(argv: string[]): Promise<void> {
       'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
       collectedBy(namedShape),
     )
-    .option('--seed <number>', 'draws a new head', parsedBy(seedNumber), 1)
+    .option('--seed <number>', 'draws the weights of a new head (default: 1)', parsedBy(seedNumber))
     .addOption(
       new Option('--part <part>', 'the whole file, or one part as a plain model').choices(parts).default('all'),
     )
@@ -110,41 +115,42 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(path: string, options: Options): Promise<void> {
-  const { shape = [], train, freeze, trainLast, head, normalize, seed, part, inline = false, opset, out } = options
-  const file = readNetwork(await readInput(path), { shapes: Object.fromEntries(shape) })
-  const selection = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head }
-  const pixels = normalize === undefined ? undefined : normalizations[normalize]
-  const network = withOpenBatch(file) ?? file
+  const { shape = [], train, freeze, trainLast, head, normalize, seed, output, out } = options
+  if (seed !== undefined && head === undefined)
+    throw new UserError('--seed draws the weights of a new head: add --head, or leave it out')
   const { step, recipe } = await stepFrom(options, fineTuning)
-  const chosen = { ...step, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
-  const lossOf = (network: Graph) =>
-    step.loss ?? classification(network, { output: outputOf(network, options.output)[0] })
-  if (options.output !== undefined && step.loss)
-    throw new UserError(
-      `--output is for cross-entropy: write --loss '${options.output}=${options.loss}', or leave it out`,
-    )
+  if (output !== undefined && step.loss)
+    throw new UserError(`--output is for cross-entropy: write --loss '${output}=${options.loss}', or leave it out`)
+  const { loss = crossEntropy(output === undefined ? {} : { output }), ...rest } = step
+  const chosen = { ...rest, loss, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
+  const { pixels, augment = false } = normalize === undefined ? {} : normalizations[normalize]!
+  const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels }
+
+  const file = readNetwork(await readInput(path), { shapes: Object.fromEntries(shape) })
+  const isFixed = shape.some(([, [batch]]) => typeof batch === 'number')
+  const network = (isFixed ? undefined : withOpenBatch(file)) ?? file
   if (options.explain) {
-    const ready = prepared(network, { ...selection, pixels })
-    if (options.output !== undefined) outputOf(ready, options.output)
-    const told = explained(ready, () => ({ ...chosen, loss: lossOf(ready) }))
-    process.stdout.write(described(told))
+    process.stdout.write(described(explained(prepared(network, preparation), chosen)))
     return
   }
   if (!out && process.stdout.isTTY)
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
-  const images = pixels !== undefined
+  const { part, inline = false, opset, portableLevel: level } = options
   const bytes = derive(network, {
     ...chosen,
-    ...selection,
-    ...{ pixels, seed, part, inline, opset, level: options.portableLevel },
-    recipe: { ...recipe, augment: images } satisfies Recipe,
-    loss: lossOf(prepared(network, { ...selection, pixels })),
+    ...preparation,
+    recipe: { ...recipe, augment },
+    seed,
+    part,
+    inline,
+    opset,
+    level,
   })
   if (out) await writeFileAtomic(out, Buffer.from(bytes))
   else process.stdout.write(bytes)
 }
 
-function described({ inputs, outputs, nodes, weights, obstacle }: Explanation): string {
+function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }: Explanation): string {
   const count = (chosen: Explanation['weights']) => grouped(chosen.reduce((sum, { count }) => sum + count, 0))
   const training = weights.filter(({ trains }) => trains)
   const rows = weights.map(({ name, shape, count, trains }) => [
@@ -159,7 +165,12 @@ function described({ inputs, outputs, nodes, weights, obstacle }: Explanation): 
     `${nodes} nodes, ${weights.length} weights of ${count(weights)} numbers, of which ${count(training)} train`,
     '',
     table([['weight', 'shape', 'numbers', 'trains'], ...rows]),
-    obstacle === undefined ? 'It can be trained.' : `It cannot be trained as it is: ${obstacle}`,
+    ...(obstacles.length === 0
+      ? ['It can be trained.']
+      : ['It cannot be trained as it is:', ...obstacles.map((obstacle) => `- ${obstacle}`)]),
+    ...(obstacles.length > 0 && hasOpenSizes
+      ? ['Sizes that the file leaves open can be said, as in --shape image=batch,3,224,224.']
+      : []),
     '',
   ].join('\n')
 }

@@ -7,7 +7,7 @@
 
 export { type GradientOptions, gradients } from './autodiff/gradients.js'
 export { withOpenBatch } from './derive/batch.js'
-export { classification, type DeriveOptions, derive } from './derive/derive.js'
+export { type DeriveOptions, derive, fineTuning, type Preparation, prepared } from './derive/derive.js'
 export { withHead } from './derive/head.js'
 export { imagenetPixels, type PixelStatistics, withPixels } from './derive/pixels.js'
 export { type Selection, select } from './derive/selection.js'

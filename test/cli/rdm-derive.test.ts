@@ -63,19 +63,24 @@ test('a network of PyTorch is fine-tuned on images, from the file to its evaluat
 test.each<[string, string[], string]>([
   ['no weight', ['--train', 'nothing.*'], "no weight is named like 'nothing.*'; there are "],
   ['none left', ['--freeze', '*'], 'no weight is left to train; take fewer patterns to freeze, or more to train'],
-  ['an output', ['--output', 'z'], "the network has no output 'z' of floats; it has 'y'"],
+  ['an output', ['--output', 'z'], "the network has no output 'z' for a loss; it has 'y'"],
   [
     'a shape',
     ['--shape', 'image=batch,1,32,32'],
     "the input 'image' is [batch, 3, 32, 32] in the file; the shape [batch, 1, 32, 32] does not fit",
   ],
-  [
-    'pixels of one channel',
-    ['--shape', 'image=3'],
-    "the input 'image' is [batch, 3, 32, 32] in the file; the shape [3] does not fit",
-  ],
+  ['a seed for nothing', ['--seed', '3'], '--seed draws the weights of a new head: add --head, or leave it out'],
+  ['an output beside a loss', ['--output', 'y', '--loss', 'mse'], "write --loss 'y=mse', or leave it out"],
+  ['a rank', ['--shape', 'image=3'], "the input 'image' is [batch, 3, 32, 32] in the file; the shape [3] does not fit"],
 ])('bad input is one line: %s', (_, options, message) => {
-  const { code, out, err } = run('rdm-derive', [network('resnet18.dynamo'), '--explain', ...options])
+  const { code, out, err } = run('rdm-derive', [
+    network('resnet18.dynamo'),
+    '--part',
+    'train',
+    '--out',
+    join(root, 'x'),
+    ...options,
+  ])
   expect({ code, out }).toEqual({ code: 2, out: '' })
   expect(err).toMatch(/^rdm-derive: [^\n]+\n$/)
   expect(err).toContain(message)

@@ -115,6 +115,8 @@ export interface GradientOptions {
    * kept until then. `after` is a gradient that is there when the value is first needed. Undefined: the value itself.
    */
   readonly recompute?: (value: Value, after: Value) => Value | undefined
+  /** Is told of each node that no gradient passes, instead of the last of them being thrown. Nothing flows through it. */
+  readonly refused?: (error: GraphError) => void
 }
 
 /**
@@ -127,7 +129,7 @@ export interface GradientOptions {
 export function gradients(
   y: Value,
   wrt: readonly Value[],
-  { seed, recompute }: GradientOptions = {},
+  { seed, ...options }: GradientOptions = {},
 ): readonly Value[] {
   if (!seed && y.shape.length > 0) {
     throw new GraphError(`gradients: needs a scalar, got ${formatType(y)}; sum it, or give the gradient at y as seed`)
@@ -135,7 +137,7 @@ export function gradients(
   if (seed && (seed.dtype !== y.dtype || !unifyShapes(seed.shape, y.shape))) {
     throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
   }
-  const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, recompute ? { recompute } : {})
+  const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, options)
   return wrt.map((x) => found.get(x) ?? fillAs(0, x))
 }
 
@@ -149,7 +151,13 @@ function backward(
   nodes: readonly Node[],
   seeds: readonly (readonly [Value, Value])[],
   wrt: readonly Value[],
-  { recompute = () => undefined, from }: Pick<GradientOptions, 'recompute'> & { readonly from?: ReadonlySet<Value> },
+  {
+    recompute = () => undefined,
+    refused = (error) => {
+      throw error
+    },
+    from,
+  }: Omit<GradientOptions, 'seed'> & { readonly from?: ReadonlySet<Value> },
 ): ReadonlyMap<Value, Value> {
   const recomputed = new Map<Value, Value>()
   const seenAs: SeenAs = (value, after) => {
@@ -191,9 +199,8 @@ function backward(
     } catch (error) {
       if (!(error instanceof GraphError)) throw error
       const where = node.scope === '' ? '' : ` in ${node.scope}`
-      throw new GraphError(
-        `gradient of ${node.operator.name}${where}: ${error.message} (${describeCall(node.inputs, node.attributes)})`,
-      )
+      const call = describeCall(node.inputs, node.attributes)
+      refused(new GraphError(`gradient of ${node.operator.name}${where}: ${error.message} (${call})`))
     }
   }
   return arrived

@@ -1,9 +1,10 @@
-// What a network of a file is, what of it trains, and what stands in the way.
+// What a network of a file is, what of it trains, and all that stands in the way.
 
-import { messageOf, UserError } from '../errors.js'
+import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
+import { isStatic } from '../graph/shape.js'
 import { formatType, nameOf, type Parameter } from '../graph/value.js'
-import { type StepOptions, trainingStep } from '../training/step.js'
+import { type BackwardOptions, backward } from '../training/backward.js'
 
 export interface Weight {
   readonly name: string
@@ -16,10 +17,12 @@ export interface Explanation {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly nodes: number
-  /** Weights and running statistics, in the order of the file. */
+  /** Whether inputs have sizes beside the batch that only the run knows. */
+  readonly hasOpenSizes: boolean
+  /** Weights and running statistics, in the order of their use. */
   readonly weights: readonly Weight[]
-  /** Why it cannot train as it is; none where it can. */
-  readonly obstacle?: string
+  /** Why it cannot train as it is, node by node; none where it can. */
+  readonly obstacles: readonly string[]
 }
 
 const described = ({ shape, origin: { name, trainable } }: Parameter): Weight => {
@@ -27,22 +30,24 @@ const described = ({ shape, origin: { name, trainable } }: Parameter): Weight =>
   return { name, shape: sizes, count: sizes.reduce((product, size) => product * size, 1), trains: trainable }
 }
 
-/**
- * @param network as `prepared` gives it
- * @param options what it is to be trained with
- */
-export function explained(network: Graph, options: () => StepOptions): Explanation {
-  const said = {
-    inputs: network.inputs.map((value) => `${nameOf(value)} ${formatType(value)}`),
-    outputs: [...network.outputs].map(([name, value]) => `${name} ${formatType(value)}`),
-    nodes: network.nodes.length,
-    weights: network.parameters.map(described),
-  }
+/** Every reason why a network does not train by this loss. */
+function obstaclesOf(network: Graph, options: BackwardOptions): readonly string[] {
+  const obstacles: string[] = []
   try {
-    trainingStep(network, options())
-    return said
+    backward(network, { ...options, refused: ({ message }) => obstacles.push(message) })
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    return { ...said, obstacle: messageOf(error) }
+    obstacles.push(error.message)
   }
+  return obstacles
 }
+
+/** @param network as `prepared` gives it */
+export const explained = (network: Graph, options: BackwardOptions): Explanation => ({
+  inputs: network.inputs.map((value) => `${nameOf(value)} ${formatType(value)}`),
+  outputs: [...network.outputs].map(([name, value]) => `${name} ${formatType(value)}`),
+  nodes: network.nodes.length,
+  hasOpenSizes: network.inputs.some(({ shape: [, ...sizes] }) => !isStatic(sizes)),
+  weights: network.parameters.map(described),
+  obstacles: obstaclesOf(network, options),
+})

@@ -60,11 +60,11 @@ export function select(network: Graph, { train, freeze = [], trainLast }: Select
         ? 'the network has no weights that could train'
         : 'no weight is left to train; take fewer patterns to freeze, or more to train',
     )
-  return withTrainable(network, trains)
+  return frozenBut(network, trains)
 }
 
-/** The same network with other weights that train. */
-export function withTrainable(network: Graph, trains: (name: string) => boolean): Graph {
+/** The same network without training of the weights that are not named. */
+function frozenBut(network: Graph, trains: (name: string) => boolean): Graph {
   const leaves = new Map<Value, Value>()
   for (const value of network.parameters) {
     const { name, initializer, trainable } = value.origin

@@ -5,7 +5,7 @@ import { abs, add, cast, equal, exp, greater, log, max, mul, neg, reduceMean, su
 import type { Loss } from './loss.js'
 
 export interface BinaryCrossEntropyOptions {
-  /** The output with the logits. */
+  /** The output with the logits, or with the sigmoid of logits where the network shows that it ends in one. */
   readonly output?: string
   /** The target, of the type of the logits, 0 … 1; `targets` unless given. */
   readonly targets?: string
@@ -15,14 +15,20 @@ export interface BinaryCrossEntropyOptions {
 
 const mean = (x: Value): Value => reduceMean(x, undefined, { keepdims: 0 })
 
+/** The smallest normal float32. */
+const SMALLEST = 2 ** -126
+/** What a sigmoid makes p of: log p − log(1 − p). */
+const logit = (p: Value): Value => sub(log(max(p, SMALLEST)), log(max(sub(1, p), SMALLEST)))
+
 /**
  * Mean over all elements of −p·t·log σ(z) − (1 − t)·log(1 − σ(z)), from log(1 + e^−|z|) so that nothing overflows. Metric
  * `error`: the part of the answers that lie on the wrong side of ½.
  */
 export const binaryCrossEntropy =
   ({ output, targets = 'targets', positiveWeight = 1 }: BinaryCrossEntropyOptions = {}): Loss =>
-  ({ output: outputOf, target }) => {
-    const z = outputOf(output)
+  ({ output: outputOf, activation, target }) => {
+    const given = outputOf(output)
+    const z = activation(given) === 'sigmoid' ? scope('loss.logit', () => logit(given)) : given
     const t = target(targets, z.dtype, z.shape)
     // −log σ(z) = max(−z, 0) + log(1 + e^−|z|), and −log(1 − σ(z)) is that plus z.
     const yes = scope('loss.softplus', () => add(max(neg(z), 0), log(add(exp(neg(abs(z))), 1))))

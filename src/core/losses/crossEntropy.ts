@@ -28,7 +28,7 @@ import type { Loss, LossValues, Metric } from './loss.js'
 export interface CrossEntropyOptions {
   /** The output with the logits, [batch, classes] or [batch, classes, …]. */
   readonly output?: string
-  /** The output holds probabilities, as a network with a softmax at its end gives; false unless given. */
+  /** The output holds probabilities; unless given, where the network ends in a softmax. */
   readonly probabilities?: boolean
   /** The target with the labels, int64 [batch] or [batch, …]; `labels` unless given. */
   readonly labels?: string
@@ -51,11 +51,12 @@ const total = (x: Value): Value => reduceSum(x, [...x.shape.keys()], { keepdims:
  * `error`: the part that was classified wrong.
  */
 export const crossEntropy =
-  ({ output, probabilities = false, labels = 'labels', ...options }: CrossEntropyOptions = {}): Loss =>
-  ({ output: outputOf, target }) => {
+  ({ output, probabilities, labels = 'labels', ...options }: CrossEntropyOptions = {}): Loss =>
+  ({ output: outputOf, activation, target }) => {
     const given = outputOf(output)
+    const isProbabilities = probabilities ?? activation(given) === 'softmax'
     // The softmax of their logarithm is what they are; below the smallest number of the type it has none.
-    const logits = probabilities ? scope('loss.log', () => log(max(given, SMALLEST))) : given
+    const logits = isProbabilities ? scope('loss.log', () => log(max(given, SMALLEST))) : given
     const [batch, classes, ...places] = logits.shape
     if (batch === undefined || classes === undefined || !isKnown(classes))
       throw new GraphError(

@@ -19,6 +19,8 @@ export interface LossContext {
   readonly outputs: ReadonlyMap<string, Value>
   /** An output of the network; unless named the one called `logits`, or the only floating-point one. */
   output(name?: string): Value
+  /** What an output ends with: a softmax over the classes, its second axis, or a sigmoid; none where the network does not show it. */
+  activation(output: Value): Activation | undefined
   /**
    * A target: an input of the step, fed from a column of the data set. Asked for twice, it is the same.
    * @param classes for whole numbers from 0, below it
@@ -26,6 +28,9 @@ export interface LossContext {
    */
   target(name: string, dtype: DType, shape: Shape, classes?: number, ignored?: number): Value
 }
+
+/** What makes probabilities of logits. */
+export type Activation = 'softmax' | 'sigmoid'
 
 /** Differentiable in the outputs. */
 export type Loss = (context: LossContext) => LossValues
@@ -36,12 +41,20 @@ export interface AppliedLoss extends LossValues {
   readonly targets: ReadonlyMap<Value, TargetInfo>
 }
 
-/** @throws GraphError for an output that is not there, a target that is asked for in two types, or a loss that is no scalar */
-export function applyLoss(loss: Loss, outputs: ReadonlyMap<string, Value>): AppliedLoss {
+/**
+ * @param activations what outputs end with
+ * @throws GraphError for an output that is not there, a target that is asked for in two types, or a loss that is no scalar
+ */
+export function applyLoss(
+  loss: Loss,
+  outputs: ReadonlyMap<string, Value>,
+  activations: ReadonlyMap<Value, Activation> = new Map(),
+): AppliedLoss {
   const targets = new Map<string, { readonly value: Value; readonly info: TargetInfo }>()
   const { metrics = [], ...values } = loss({
     outputs,
     output: (name) => (name === undefined ? usualOutput(outputs) : namedOutput(outputs, name)),
+    activation: (output) => activations.get(output),
     target(name, dtype, shape, classes, ignored) {
       const known = targets.get(name)
       const value = known?.value ?? input(name, dtype, shape)

@@ -2,10 +2,11 @@
 // a copy of it behind its forward pass; evaluation runs it behind the network that predicts.
 
 import { type Graph, graph } from '../graph/graph.js'
-import { isKnown } from '../graph/shape.js'
-import { GraphError, input, nameOf, type Value } from '../graph/value.js'
+import { isKnown, type Shape } from '../graph/shape.js'
+import { GraphError, input, nameOf, nodeOf, type Value } from '../graph/value.js'
+import { Identity, Sigmoid, Softmax } from '../ops/index.js'
 import type { MetricInfo, TargetInfo } from '../training/signature.js'
-import { applyLoss, type Loss } from './loss.js'
+import { type Activation, applyLoss, type Loss } from './loss.js'
 
 export interface Scoring {
   /**
@@ -19,21 +20,40 @@ export interface Scoring {
   readonly metrics: readonly MetricInfo[]
 }
 
-/** The outputs of a network whose batch size is fixed, with any: the last batch of a set that is evaluated may be smaller. */
-export function withOpenBatch(network: Graph): Pick<Graph, 'name' | 'outputs'> {
-  const [batch] = network.inputs[0]?.shape ?? []
-  if (batch === undefined || !isKnown(batch)) return network
-  const opened = ({ dtype, shape }: Value) =>
-    input('output', dtype, shape[0] === batch ? ['batch', ...shape.slice(1)] : shape)
-  return { name: network.name, outputs: new Map([...network.outputs].map(([name, value]) => [name, opened(value)])) }
+/** What an output ends with, through nodes that change nothing. */
+function activationOf(value: Value): Activation | undefined {
+  const node = nodeOf(value)
+  if (node?.operator === Identity) return activationOf(node.inputs[0]!)
+  if (node?.operator === Sigmoid) return 'sigmoid'
+  const axis = node?.attributes.axis
+  const isOverClasses = axis === 1 || axis === 1 - value.shape.length
+  return node?.operator === Softmax && isOverClasses ? 'softmax' : undefined
+}
+
+export interface ScoringOptions {
+  /** Takes batches of any size where the network has a size of its own: the last of a set that is evaluated may be smaller. */
+  readonly openBatch?: boolean
 }
 
 /** @throws GraphError when the network lacks what the loss needs, or two outputs come to one name */
-export function scoringOf(network: Pick<Graph, 'name' | 'outputs'>, loss: Loss): Scoring {
+export function scoringOf(
+  network: Pick<Graph, 'name' | 'outputs'> & Partial<Graph>,
+  loss: Loss,
+  { openBatch = false }: ScoringOptions = {},
+): Scoring {
+  const [own] = network.inputs?.[0]?.shape ?? []
+  const opened = (shape: Shape) =>
+    openBatch && own !== undefined && isKnown(own) && shape[0] === own ? ['batch', ...shape.slice(1)] : shape
   const given = new Map(
-    [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, shape)] as const),
+    [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, opened(shape))] as const),
   )
-  const applied = applyLoss(loss, given)
+  const activations = new Map(
+    [...network.outputs].flatMap(([name, value]): [Value, Activation][] => {
+      const activation = activationOf(value)
+      return activation ? [[given.get(name)!, activation]] : []
+    }),
+  )
+  const applied = applyLoss(loss, given, activations)
   // In a file the step and the network share their names.
   const free = (name: string) => (given.has(name) ? `step.${name}` : name)
   const lossName = free('loss')

@@ -9,7 +9,7 @@ import { rewrite } from '../graph/rewrite.js'
 import { isKnown } from '../graph/shape.js'
 import { apply, constantOf, formatType, type Node, nameOf, nodeOf, type Value } from '../graph/value.js'
 import { crossEntropy } from '../losses/crossEntropy.js'
-import { scoringOf, withOpenBatch } from '../losses/scoring.js'
+import { scoringOf } from '../losses/scoring.js'
 import type { ReadTrainingModel } from '../onnx/trainingInfo.js'
 import {
   Add,
@@ -89,10 +89,8 @@ function reached({ nodes }: Graph): ReadonlySet<Value> {
 
 /** The loss by itself: softmax cross-entropy, with the names of the step. */
 export function scoring(network: Graph, { loss, metrics, targets }: Roles): Graph {
-  const { graph: source } = scoringOf(
-    withOpenBatch(network),
-    crossEntropy({ output: 'logits', labels: targets[0]!.name }),
-  )
+  const spoken = crossEntropy({ output: 'logits', labels: targets[0]!.name })
+  const { graph: source } = scoringOf(network, spoken, { openBatch: true })
   const [lossValue, correct] = [...source.outputs.values()] as [Value, Value]
   return graph(source.name, source.inputs, { [loss]: lossValue, [metrics[0]!.output]: correct })
 }

@@ -1,6 +1,6 @@
 // What every training step has in common: the forward pass in training form, its loss, and the gradient of each weight.
 
-import { gradients } from '../autodiff/gradients.js'
+import { type GradientOptions, gradients } from '../autodiff/gradients.js'
 import { ancestors, type Graph } from '../graph/graph.js'
 import { rewriteOutputs } from '../graph/rewrite.js'
 import { formatType, GraphError, nameOf, type Parameter, rootScope, type Value } from '../graph/value.js'
@@ -18,6 +18,8 @@ export interface BackwardOptions {
   readonly frozen?: ReadonlySet<string> | undefined
   /** The statistics of the batch unless given. */
   readonly batchNorm?: BatchNormMode | undefined
+  /** Is told of each node that no gradient passes, instead of the last of them being thrown. */
+  readonly refused?: GradientOptions['refused']
 }
 
 export interface Backward extends Scored {
@@ -58,7 +60,7 @@ export function scored(network: Graph, loss: Loss, prefix: string): Scored {
  * @throws GraphError when the network lacks what the loss needs, nothing trains, or an operator without gradient is on the way
  */
 export function backward(inference: Graph, options: BackwardOptions): Backward {
-  const { loss, recompute: again = true, frozen, batchNorm } = options
+  const { loss, recompute: again = true, frozen, batchNorm, refused } = options
   const form = trainingForm(inference, batchNorm)
   const found = scored(form.graph, loss, 'train')
   const value = found.scores.get(found.scoring.loss)!
@@ -69,7 +71,11 @@ export function backward(inference: Graph, options: BackwardOptions): Backward {
   )
   if (weights.length === 0) throw new GraphError(`graph ${inference.name}: no weight trains; its loss depends on none`)
   const dloss = rootScope('train/loss/seed', () => seed(value))
-  const computed = gradients(value, weights, { seed: dloss, ...(again ? { recompute } : {}) })
+  const computed = gradients(value, weights, {
+    seed: dloss,
+    ...(again ? { recompute } : {}),
+    ...(refused ? { refused } : {}),
+  })
   const marked = weights.map((weight, i) => rootScope(`update/${weight.origin.name}`, () => gradientOf(computed[i]!)))
   return { form, ...found, gradients: new Map(weights.map((weight, i) => [weight, marked[i]!])) }
 }

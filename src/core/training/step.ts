@@ -4,7 +4,7 @@ import { ancestors, type Graph, graph } from '../graph/graph.js'
 import { nameOf, type Parameter, type Value } from '../graph/value.js'
 import { crossEntropy } from '../losses/crossEntropy.js'
 import type { Loss } from '../losses/loss.js'
-import { scoringOf, withOpenBatch } from '../losses/scoring.js'
+import { scoringOf } from '../losses/scoring.js'
 import type { Optimizer } from '../optimizers/optimizer.js'
 import { sgd } from '../optimizers/sgd.js'
 import { AVERAGE_DECAY, type Average, FAST, withAverage } from './average.js'
@@ -82,7 +82,7 @@ export function trainingStep(network: Graph, options: StepOptions = {}): Trainin
   const inputs = [...network.inputs, ...targets, ...fed, ...drawn, ...hyperparameters.filter(hasDefault)]
   return {
     graph: graph(`${network.name}.train`, inputs, outputs),
-    scoring: scoringOf(withOpenBatch(network), loss).graph,
+    scoring: scoringOf(network, loss, { openBatch: true }).graph,
     signature: {
       inputs: network.inputs.map((value) => ({ name: nameOf(value), dtype: value.dtype, shape: [...value.shape] })),
       targets: [...scoring.targets],

@@ -3,10 +3,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { classification } from '../../../src/core/derive/derive.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { isFloat, type Numbers, numbers } from '../../../src/core/graph/tensor.js'
-import { meanSquaredError } from '../../../src/core/losses/index.js'
+import { crossEntropy, meanSquaredError } from '../../../src/core/losses/index.js'
 import { readNetwork } from '../../../src/core/onnx/network.js'
 import { sgd } from '../../../src/core/optimizers/sgd.js'
 import { trainingStep } from '../../../src/core/training/step.js'
@@ -33,7 +32,7 @@ const generated = (shape: readonly number[], value: (i: number) => number): Floa
 function train(name: string, { kind, inputs, losses }: Trained) {
   const shapes = Object.fromEntries(Object.entries(inputs).map(([input, { shape }]) => [input, shape]))
   const network = readNetwork(readFileSync(join(folder, `${name}.onnx`)), { shapes })
-  const loss = kind === 'classifier' ? classification(network) : meanSquaredError()
+  const loss = kind === 'classifier' ? crossEntropy() : meanSquaredError()
   const step = trainingStep(network, { loss, optimizer: sgd({ momentum }), batchNorm: 'running' })
   const feeds = new Map<string, Numbers>()
   for (const [k, value] of network.inputs.entries()) {
