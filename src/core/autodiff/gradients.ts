@@ -115,7 +115,7 @@ export interface GradientOptions {
    * kept until then. `after` is a gradient that is there when the value is first needed. Undefined: the value itself.
    */
   readonly recompute?: (value: Value, after: Value) => Value | undefined
-  /** Is told of each node that no gradient passes, instead of the last of them being thrown. Nothing flows through it. */
+  /** Is told of each node that no gradient passes, instead of the last of them being thrown. Zeros go on behind it. */
   readonly refused?: (error: GraphError) => void
 }
 
@@ -201,6 +201,7 @@ function backward(
       const where = node.scope === '' ? '' : ` in ${node.scope}`
       const call = describeCall(node.inputs, node.attributes)
       refused(new GraphError(`gradient of ${node.operator.name}${where}: ${error.message} (${call})`))
+      for (const value of node.inputs) if (value && active.has(value) && carries(value)) arrive(value, fillAs(0, value))
     }
   }
   return arrived

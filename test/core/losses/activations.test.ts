@@ -1,0 +1,68 @@
+// Networks that end in probabilities: a loss of logits sees it, whoever asks for the loss, and comes to what it is of the logits.
+import { expect, it } from 'vitest'
+import { gradients } from '../../../src/core/autodiff/gradients.js'
+import { evaluateValues } from '../../../src/core/graph/evaluate.js'
+import { graph } from '../../../src/core/graph/graph.js'
+import { numbers } from '../../../src/core/graph/tensor.js'
+import { apply1, input, nameOf, parameter, type Value } from '../../../src/core/graph/value.js'
+import { binaryCrossEntropy, crossEntropy, type Loss, outputLoss } from '../../../src/core/losses/index.js'
+import { lossText } from '../../../src/core/losses/text.js'
+import { Identity, matmul, sigmoid, softmax } from '../../../src/core/ops/index.js'
+import { scored } from '../../../src/core/training/backward.js'
+
+const x = input('x', 'float32', ['batch', 3])
+const w = parameter('w', [3, 4], { kind: 'constant', value: 0 })
+const fed = {
+  x: numbers('float32', [2, 3], [1, -2, 0.5, 3, 0.25, -1]),
+  w: numbers('float32', [3, 4], [0.5, -1, 2, 0.1, 1.5, 0.2, -0.4, 1, 0.3, -2, 1, 0.7]),
+  labels: numbers('int64', [2], [2, 0]),
+  targets: numbers('float32', [2, 4], [0, 1, 0.25, 1, 1, 0, 0, 0.5]),
+}
+
+/** The loss and its gradient at w, of a network with this end. */
+function lossOf(end: (logits: Value) => Value, loss: Loss): readonly number[] {
+  const { scores, scoring, targets } = scored(graph('net', [x], { y: end(matmul(x, w)) }), loss, 'train')
+  const value = scores.get(scoring.loss)!
+  const known = new Map([x, w, ...targets].map((leaf) => [leaf, fed[nameOf(leaf) as keyof typeof fed]] as const))
+  return evaluateValues([value, ...gradients(value, [w])], known).flatMap(({ data }) => [...data])
+}
+
+const expectSame = (found: readonly number[], expected: readonly number[]) => {
+  expect(found).toHaveLength(expected.length)
+  for (const [i, value] of found.entries()) expect(value).toBeCloseTo(expected[i]!, 10)
+}
+
+it.each<[string, Loss]>([
+  ['by itself', crossEntropy()],
+  ['said in words', lossText.parse('cross-entropy')],
+  ['with smoothing', crossEntropy({ labelSmoothing: 0.1 })],
+  ['with weights', crossEntropy({ classWeights: [1, 2, 0.5, 3] })],
+])('cross-entropy behind a softmax: %s', (_, loss) => {
+  const expected = lossOf((logits) => logits, loss)
+  expectSame(
+    lossOf((logits) => softmax(logits, 1), loss),
+    expected,
+  )
+  expectSame(
+    lossOf((logits) => apply1(Identity, [softmax(logits, -1)]), loss),
+    expected,
+  )
+})
+
+it.each<[string, Loss]>([
+  ['by itself', binaryCrossEntropy()],
+  ['with a weight', binaryCrossEntropy({ positiveWeight: 3 })],
+])('binary cross-entropy behind a sigmoid: %s', (_, loss) => {
+  expectSame(
+    lossOf(sigmoid, loss),
+    lossOf((logits) => logits, loss),
+  )
+})
+
+it('is left alone where it is said, over another axis, and by other losses', () => {
+  const twice = crossEntropy({ probabilities: false })
+  expect(lossOf((logits) => softmax(logits, 1), twice)[0]).not.toBeCloseTo(lossOf((logits) => logits, twice)[0]!, 2)
+  const across = (logits: Value) => softmax(logits, 0)
+  expectSame(lossOf(across, crossEntropy()), lossOf(across, twice))
+  expect(() => lossOf(sigmoid, outputLoss('z'))).toThrow("the network has no output 'z' for a loss; it has 'y'")
+})
