@@ -4,10 +4,10 @@ import { knownIn } from '../graph/dims.js'
 import { ONNX_DOMAIN, type Operator, older, operator, optional } from '../graph/operator.js'
 import { awayFromZero, booleans, distinct, fixed, normal, positive, scalar } from '../graph/sample.js'
 import { broadcastShapes, isKnown, unifyShapes } from '../graph/shape.js'
-import { apply1, constant, GraphError, type Value } from '../graph/value.js'
+import { apply1, constant, constantOf, GraphError, type Value } from '../graph/value.js'
 import { add, div, log, mul, sub } from './arithmetic.js'
 import { cast } from './casts.js'
-import { and, equal, greater, greaterOrEqual, less, lessOrEqual } from './comparison.js'
+import { equal, greater, less } from './comparison.js'
 import {
   broadcastOf,
   call,
@@ -135,8 +135,9 @@ export const min = call(Min)
 /** In version 6 a bound that is not given is the end of float32. */
 const FLOAT_END = 3.4028234663852886e38
 /**
- * x held between two scalars, either of which may be left out; the upper one where they cross. The gradient goes to x inside
- * and at the bounds (where versions of PyTorch differ), beyond them to the bound.
+ * x held between two scalars, either of which may be left out; the upper one where they cross. The gradient goes to x inside the
+ * bounds and to a bound beyond it. At a bound, as in PyTorch 2.15, it is 0 where the bound is a constant, and shared evenly where
+ * it is a value.
  */
 export const Clip: Operator<None> = operator({
   name: 'Clip',
@@ -171,14 +172,18 @@ export const Clip: Operator<None> = operator({
   },
   gradient: {
     rule({ grad, inputs: [x, low, high] }) {
-      const part = (condition: Value) => where(condition, grad, 0)
-      const above = low && greaterOrEqual(x!, low)
-      const below = high && lessOrEqual(x!, high)
-      const inside = above && below ? and(above, below) : (above ?? below)
+      /** The gradient of what lies on one side of a bound, and a share of what lies at it. */
+      const beyond = (passed: Value, side: Value, bound: Value, isFixed: boolean) =>
+        where(side, passed, isFixed ? 0 : where(equal(x!, bound), mul(passed, 0.5), 0))
+      const isFixed = (bound: Value) => constantOf(bound) !== undefined
+      const above = low ? beyond(grad, greater(x!, low), low, isFixed(low)) : grad
+      const crossed = low && high && less(high, low)
+      const toLow = low && beyond(grad, less(x!, low), low, isFixed(low))
+      const toHigh = high && beyond(grad, greater(x!, high), high, isFixed(high))
       return [
-        inside ? part(inside) : grad,
-        low && part(high ? and(less(x!, low), less(low, high)) : less(x!, low)),
-        high && (low ? where(less(high, low), grad, part(greater(x!, high))) : part(greater(x!, high))),
+        high ? beyond(above, less(x!, high), high, isFixed(high)) : above,
+        crossed ? where(crossed, 0, toLow!) : toLow,
+        crossed ? where(crossed, grad, toHigh!) : toHigh,
       ]
     },
   },
