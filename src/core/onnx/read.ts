@@ -14,14 +14,15 @@ import {
   TRAINING_DOMAIN,
   type Type,
 } from '../graph/operator.js'
-import { isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
-import { apply, constantTensor, input, parameter, rootScope, type Value, withDefaults } from '../graph/value.js'
+import type { Tensor } from '../graph/tensor.js'
+import { apply, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator, safeSoftmax } from '../ops/index.js'
-import { constantOf, type Held, readAttributes } from './attributes.js'
+import { type Held, readAttributes } from './attributes.js'
 import { fromEarly } from './early.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
 import { readInput } from './inputs.js'
+import { type LeafOptions, Leaves } from './leaves.js'
 import { checkOpsets, domainOf, functionKey, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -32,12 +33,8 @@ import {
   type ValueInfo,
 } from './protos.js'
 import { LimitError, Refusals, Skipped } from './refusals.js'
-import type { SparseTensorProto } from './schema.js'
 import { isSequence, type Named, readSequence, requireValue, valuesOf } from './sequences.js'
-import { denseFromSparse } from './sparse.js'
-import { type ExternalData, tensorFromProto } from './tensors.js'
 import { fromVersion } from './versions.js'
-import { runningStatistics, settingsOf } from './weights.js'
 
 /**
  * Files nest functions to a few levels, and their bodies come to some ten thousand nodes: past this a file is broken, or
@@ -67,21 +64,9 @@ interface Frame {
   readonly body?: FunctionProto
 }
 
-export interface ReaderOptions {
+export interface ReaderOptions extends LeafOptions {
   /** Of ONNX's operators in the graphs; functions import their own. */
   readonly version?: number | undefined
-  /**
-   * Names of the initializers that are parameters, whatever their type; the others are constants of the graph. Unless given,
-   * all floats but single numbers and what tells an operator how (onnx/weights.ts), and tensors of Constant nodes, where
-   * exporters hide weights.
-   */
-  readonly parameters?: ReadonlySet<string> | undefined
-  /** Names of floats that are no parameters where `parameters` is not given. */
-  readonly constants?: ReadonlySet<string> | undefined
-  /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
-  readonly defaults?: ReadonlySet<string> | undefined
-  /** Reads data that are in other files. */
-  readonly external?: ExternalData | undefined
   /** Operators beside those of the registry. */
   readonly operators?: readonly Operator[] | undefined
 }
@@ -92,15 +77,8 @@ export class GraphReader {
   private inlined = 0
   private derived = 0
   private bodies = 0
-  /** Tensors that were read before: a body is read at each call, its tensors once. */
-  private readonly tensors = new Map<object, Value>()
-  /** Names of floats that are no weights, where the file does not say which are. */
-  private settings: ReadonlySet<string> = new Set()
-  /** Names of running statistics, which no gradient moves. */
-  private statistics: ReadonlySet<string> = new Set()
   private readonly refusals = new Refusals()
-  /** Values of the initializers that became parameters. */
-  readonly weights = new Map<string, Tensor>()
+  private readonly leaves: Leaves
   /** What a Gradient is the derivative of, and its name. */
   readonly losses = new Map<Value, string>()
 
@@ -109,6 +87,7 @@ export class GraphReader {
     private readonly options: ReaderOptions = {},
   ) {
     this.version = options.version ?? OPSET
+    this.leaves = new Leaves(options, this.refusals)
     const byKey = new Map<string, FunctionProto>()
     for (const proto of functions) {
       const { domain, name, overload } = proto
@@ -122,14 +101,18 @@ export class GraphReader {
     this.functions = byKey
   }
 
+  /** Values of what became parameters. */
+  get weights(): ReadonlyMap<string, Tensor> {
+    return this.leaves.weights
+  }
+
   /**
    * Reads one graph. `values` holds the names of the graphs that it stands beside, and receives its own.
    * @throws UserError naming the graph and what is wrong in it; ModelError with all nodes that cannot be read
    */
   read(proto: GraphProto, values: Map<string, Named> = new Map(), outer: readonly Value[] = []): Graph {
     const frame: Frame = { values, attributes: new Map(), scope: '', depth: 0, version: this.version }
-    this.settings = settingsOf(proto, ({ domain, opType }) => findOperator(domainOf(domain), opType ?? ''))
-    this.statistics = runningStatistics(proto)
+    this.leaves.enter(proto)
     const { inputs, outputs } = this.readGraph(proto, frame)
     this.refusals.throwAny()
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
@@ -144,18 +127,16 @@ export class GraphReader {
     const name = proto.name ?? ''
     const open: Value[] = []
     const initialized = new Set<string>()
-    const define = (proto: object, known: string | null | undefined, read: () => Tensor): void => {
+    const define = (known: string | null | undefined, value: Value): void => {
       if (initialized.has(known ?? ''))
         throw new UserError(`graph '${name}' gives the initializer '${known}' twice; expected each once`)
       initialized.add(known ?? '')
-      const value = this.readOnce(proto, () => this.readInitializer(known ?? '', read, frame))
       if (value.origin.kind === 'input' && !this.refusals.has(value)) open.push(value)
       this.define(frame, known, value, 'initializer')
     }
-    for (const dense of proto.initializer ?? [])
-      define(dense, dense.name, () => tensorFromProto(dense, `initializer '${dense.name}'`, this.options.external))
+    for (const dense of proto.initializer ?? []) define(dense.name, this.leaves.initializer(dense, frame.scope))
     for (const sparse of proto.sparseInitializer ?? [])
-      define(sparse, sparse.values?.name, () => this.readSparse(sparse))
+      define(sparse.values?.name, this.leaves.sparse(sparse, frame.scope))
     const inputs = (proto.input ?? [])
       // Before IR version 4 initializers were listed among the inputs as well.
       .filter((info) => !initialized.has(info.name ?? ''))
@@ -243,51 +224,6 @@ export class GraphReader {
     )
   }
 
-  /** What cannot be read is refused where it is used, if at all, unless training writes it. */
-  private readInitializer(name: string, read: () => Tensor, frame: Frame): Value {
-    const { parameters, defaults } = this.options
-    let tensor: Tensor
-    try {
-      tensor = read()
-    } catch (error) {
-      if (!(error instanceof UserError) || parameters?.has(name)) throw error
-      return this.refusals.standIn(error.message)
-    }
-    if (defaults?.has(name)) return input(name, tensor.dtype, tensor.shape)
-    if (!(parameters ? parameters.has(name) : this.isWeight(name, tensor))) return constantTensor(tensor)
-    return this.weight(name, tensor, frame)
-  }
-
-  /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
-  private isWeight(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): boolean {
-    return isFloat(dtype) && shape.length > 0 && !this.settings.has(name) && !this.options.constants?.has(name)
-  }
-
-  /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */
-  private weight(given: string, tensor: Tensor, { scope }: Frame): Value {
-    const name = this.weights.has(given) ? `${scope}/${given}` : given
-    if (isSmall(tensor.dtype))
-      throw new UserError(`the weight '${name}' is ${tensor.dtype}, which does not train: keep what trains in float32`)
-    if (this.weights.has(name)) throw new UserError(`two weights are called '${name}'; expected names of their own`)
-    this.weights.set(name, tensor)
-    const { dtype, shape } = tensor
-    const trainable = !this.statistics.has(given)
-    return rootScope('', () => parameter(name, shape, { kind: 'given', tensor }, { dtype, trainable }))
-  }
-
-  private readSparse(proto: SparseTensorProto): Tensor {
-    const name = proto.values?.name ?? ''
-    if (this.options.parameters?.has(name))
-      throw new UserError(`the sparse initializer '${name}' is trained; store it dense`)
-    return denseFromSparse(proto, `the sparse initializer '${name}'`, this.options.external)
-  }
-
-  private readOnce(proto: object, read: () => Value): Value {
-    const value = this.tensors.get(proto) ?? read()
-    this.tensors.set(proto, value)
-    return value
-  }
-
   private define({ values }: Frame, name: string | null | undefined, value: Named, what: string): void {
     if (!name) throw new UserError(`an ${what} has no name; every ${what} needs one`)
     if (values.has(name))
@@ -343,7 +279,8 @@ export class GraphReader {
     const domain = domainOf(node.domain)
     const opType = node.opType ?? ''
     const all = (node.attribute ?? []).flatMap((proto) => resolved(proto, frame))
-    if (domain === ONNX_DOMAIN && opType === 'Constant') return [this.readConstant(all, node.output?.[0] ?? '', frame)]
+    if (domain === ONNX_DOMAIN && opType === 'Constant')
+      return [this.leaves.constant(all, frame.body ? undefined : (node.output?.[0] ?? ''), frame.scope)]
     const { overload } = node
     const body = this.functions.get(functionKey(domain, opType, overload))
     // Operators have no overloads.
@@ -392,18 +329,6 @@ export class GraphReader {
       throw new LimitError(`gradients go through more than ${limits.derived} nodes; expected a smaller model`)
     this.losses.set(call.y.value, call.y.name)
     return gradientAt(call, inputs)
-  }
-
-  private readConstant(attributes: readonly AttributeProto[], name: string, frame: Frame): Value {
-    const [attribute] = attributes
-    const read = (): Value => {
-      const value = constantOf(attribute, this.options.external)
-      if (this.options.parameters || frame.body || value.origin.kind !== 'constant') return value
-      const { tensor } = value.origin
-      if (!this.isWeight(name, tensor) || tensor.data.length < 2) return value
-      return this.weight(name, narrow(tensor), frame)
-    }
-    return attribute ? this.readOnce(attribute, read) : read()
   }
 
   /** A function that is not one of our primitives: its body takes the place of the call. */

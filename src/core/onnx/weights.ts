@@ -28,9 +28,8 @@ function formulaNumbers(graph: GraphProto, nodes: readonly NodeProto[], recordOf
   }
   const isSingle = (dims: readonly (number | bigint)[] | null | undefined) =>
     (dims ?? []).every((size) => Number(size) === 1)
-  return (graph.initializer ?? []).flatMap(({ name, dims }) =>
-    name && isSingle(dims) && !learned.has(name) ? [name] : [],
-  )
+  const initializers = [graph, ...nodes.flatMap(graphsIn)].flatMap(({ initializer }) => initializer ?? [])
+  return initializers.flatMap(({ name, dims }) => (name && isSingle(dims) && !learned.has(name) ? [name] : []))
 }
 
 /**
