@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createProgram, runProgram } from '../dist/src/cli/command.js'
 import { root } from './files.mjs'
+import { fetchTrained } from './networks.mjs'
 import { counted, kindOf, pageOf } from './page.mjs'
 import { runCases, runNetworks } from './suites.mjs'
 
@@ -14,6 +15,7 @@ const program = createProgram(
 )
   .argument('[pattern]', 'a regular expression of names: only these, one by one, and no page')
   .action(async (pattern) => {
+    fetchTrained()
     const cases = runCases(pattern)
     for (const { name, results } of cases) {
       if (pattern !== undefined)

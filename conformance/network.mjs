@@ -104,22 +104,21 @@ function settled(slopes) {
 
 /**
  * The derivative of a random sum of all float outputs along a random direction at all float inputs and weights: derived, in ONNX
- * Runtime, and by differences. Numbers move as far as they are large: each counts, and
- * variances stay positive.
+ * Runtime, and by differences. Numbers move as far as they are large: each counts, and variances stay positive.
  */
 async function slopes(network, feeds, precision, random) {
-  const open_ = parametersAsInputs(network, network.parameters)
-  const places = open_.inputs.filter(({ dtype }) => isFloat(dtype))
+  const free = parametersAsInputs(network, network.parameters)
+  const places = free.inputs.filter(({ dtype }) => isFloat(dtype))
   const names = places.map(({ origin }) => origin.name)
   const outputs = [...network.outputs].filter(([, { dtype }]) => isFloat(dtype))
   const factors = outputs.map(([name, { dtype, shape }]) => input(`factor/${name}`, dtype, shape))
-  const sum = [...open_.outputs.values()]
+  const sum = [...free.outputs.values()]
     .filter(({ dtype }) => isFloat(dtype))
     .map((y, i) => reduceSum(mul(y, factors[i]), undefined, { keepdims: 0 }))
     .reduce((total, part) => add(total, part))
   const found = gradients(sum, places).map((value, i) => [`gradient/${names[i]}`, value])
-  const forward = await open(exportGraph(open_))
-  const backward = await open(exportGraph(graph('backward', [...open_.inputs, ...factors], new Map(found))))
+  const forward = await open(exportGraph(free))
+  const backward = await open(exportGraph(graph('backward', [...free.inputs, ...factors], new Map(found))))
 
   const weights = network.parameters.map(({ origin }) => [origin.name, widen(origin.initializer.tensor)])
   const at = new Map([...feeds, ...weights])
@@ -155,7 +154,7 @@ async function slopes(network, feeds, precision, random) {
   const result = {
     derived: names.reduce((total, name, i) => total + dot(derived.get(`gradient/${name}`).data, directions[i]), 0),
     measured:
-      precision === 'float64' ? await slopeOver(1e-9, (feeds) => evaluateGraph(open_, feeds)) : settled(differences),
+      precision === 'float64' ? await slopeOver(1e-9, (feeds) => evaluateGraph(free, feeds)) : settled(differences),
   }
   await Promise.all([forward.close(), backward.close()])
   return result

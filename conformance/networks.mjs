@@ -1,5 +1,6 @@
 // The networks that others made, and what they are fed.
 
+import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { numbers, tensor } from '../dist/src/index.js'
@@ -7,6 +8,10 @@ import { casesFolder, root, tensorAt } from './files.mjs'
 
 const real = join(root, '.venv', 'networks')
 const exported = join(root, 'test', 'fixtures', 'networks')
+
+/** Fetches the trained files, once (110 MB of Python packages). */
+export const fetchTrained = () =>
+  execFileSync(join(root, 'test', 'support', 'realModels.sh'), { stdio: ['ignore', 'ignore', 'inherit'] })
 
 /** Dark strokes on a light ground: a detector of text gives hardly anything on noise. */
 const strokes = (size) => {
@@ -70,5 +75,5 @@ export const networkSuites = () => [
         },
       ]
     : []),
-  ...(existsSync(exported) ? [{ name: 'exported', networks: exports() }] : []),
+  { name: 'exported', networks: exports() },
 ]
