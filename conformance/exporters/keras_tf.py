@@ -1,0 +1,71 @@
+"""Keras networks, by Keras's own export and by tf2onnx itself."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tf2onnx
+
+layers = keras.layers
+
+
+def keras_cnn():
+    x = image = layers.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.SeparableConv2D(12, 3, strides=2, padding="same", activation="elu")(x)
+    x = layers.LayerNormalization()(x)
+    x = layers.Conv2DTranspose(6, 3, strides=2, padding="same")(x)
+    x = layers.concatenate([layers.UpSampling2D(2)(x), layers.ZeroPadding2D(1)(layers.Cropping2D(1)(image))])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Dropout(0.5)(x)))
+
+
+def keras_text():
+    x = tokens = layers.Input((6,), name="tokens", dtype="int32")
+    x = layers.Embedding(64, 12)(x)
+    x = layers.Bidirectional(layers.LSTM(8, return_sequences=True))(x)
+    x = layers.GRU(8)(layers.Conv1D(8, 3, activation="swish")(x))
+    return keras.Model(tokens, layers.Dense(1, activation="sigmoid")(x))
+
+
+def of_keras(build, exporter, options):
+    def write(path):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(7)
+        model = build()
+        # As if trained: what starts at 0 or 1 has moved. Weights keep eight bits each, and pack well.
+        random = np.random.default_rng(7)
+        for weight in model.weights:
+            value = np.array(weight)
+            if value.ndim < 2:
+                value = value + 0.1 * random.standard_normal(value.shape) * (value + 1)
+            weight.assign(tf.cast(tf.cast(value, tf.bfloat16), tf.float32))
+        (given,) = model.inputs
+        if exporter == "keras":
+            # A model that was never called is refused.
+            model(tf.zeros((1, *given.shape[1:]), given.dtype))
+            model.export(path, format="onnx", verbose=False)
+        else:
+            signature = [tf.TensorSpec(given.shape, given.dtype, name=given.name)]
+            tf2onnx.convert.from_function(tf.function(model), input_signature=signature, output_path=path)
+        return options
+
+    return write
+
+
+image = {"shapes": {"image": [3, 16, 16, 3]}}
+tokens = {"shapes": {"tokens": [3, 6]}, "range": {"tokens": [0, 64]}}
+
+WRITERS = {
+    "keras_cnn.keras": of_keras(keras_cnn, "keras", image),
+    "keras_cnn.tf2onnx": of_keras(keras_cnn, "tf2onnx", image),
+    "keras_text.keras": of_keras(keras_text, "keras", tokens),
+    "keras_text.tf2onnx": of_keras(keras_text, "tf2onnx", tokens),
+}

@@ -1,0 +1,53 @@
+"""Writes small networks as others' exporters write them: test/fixtures/networks/NAME.onnx, and networks.json beside them,
+which says what conformance/networks.mjs feeds each.
+
+    pip install torch==2.15.0 torchvision==0.29.2 timm==1.0.31 segmentation-models-pytorch==0.6.0 monai==1.6.1 \\
+        transformers==5.24.0 onnx==1.23.2 onnxscript==0.7.2 onnx-ir==1.1.0 keras==3.15.1 tensorflow-cpu==2.21.0 \\
+        tf2onnx==1.17.0 scikit-learn==1.9.1 skl2onnx==1.20.0 numpy==2.4.6 protobuf==7.36.2
+    python exports.py [PATTERN]        only the files whose names match the regular expression
+
+The weights are random; the files lie in the repository, and whoever tests needs none of this. PyTorch's and scikit-learn's come out
+the same, byte by byte; tf2onnx names and orders what it makes anew each time.
+"""
+
+import importlib
+import json
+import re
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "test" / "fixtures" / "networks"
+# Each has WRITERS: by the name of a file what writes it, given the path, and returns the options of conformance/networks.mjs.
+FAMILIES = ("pytorch", "keras_tf", "scikit")
+
+
+def written(family, pattern):
+    """The options of what a family writes."""
+    warnings.simplefilter("ignore")
+    writers = importlib.import_module(f"exporters.{family}").WRITERS
+    options = {}
+    for name, write in writers.items():
+        if re.search(pattern, name):
+            path = FOLDER / f"{name}.onnx"
+            options[name] = write(str(path))
+            print(f"{name}: {path.stat().st_size // 1024} KB", flush=True)
+    return options
+
+
+def main(pattern=""):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    index = FOLDER / "networks.json"
+    options = json.loads(index.read_text()) if index.exists() and pattern else {}
+    # PyTorch and TensorFlow bring an LLVM each, and do not share a process.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for found in pool.map(written, FAMILIES, [pattern] * len(FAMILIES)):
+            options |= found
+    lines = [f"  {json.dumps(name)}: {json.dumps(options[name])}" for name in sorted(options)]
+    index.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
