@@ -60,6 +60,8 @@ class Network:
     inputs: dict[str, Input]
     exporters: tuple[str, ...] = ("dynamo", "script")
     loss: str = "cross-entropy"
+    # The axis of the classes.
+    classes: int = 1
     # Exported as it trains.
     training: bool = False
 
@@ -141,7 +143,8 @@ def bert():
 
 
 def gpt2():
-    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    # Exporters make two weights of one that is used as it is and transposed: tied weights would come apart.
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "tie_word_embeddings": False}
     config = transformers.GPT2Config(
         vocab_size=VOCABULARY, n_positions=32, n_embd=16, n_layer=2, n_head=2, use_cache=False, **ends
     )
@@ -333,9 +336,11 @@ NETWORKS = {
         image(1, 16),
     ),
     "bert": Network(bert, text),
-    "gpt2": Network(gpt2, text),
-    "llama": Network(llama, text),
-    "lstm_tagger": Network(lambda: Tagger(nn.LSTM, 1), {"tokens": tokens()}, ("dynamo", "script", "script11")),
+    "gpt2": Network(gpt2, text, classes=-1),
+    "llama": Network(llama, text, classes=-1),
+    "lstm_tagger": Network(
+        lambda: Tagger(nn.LSTM, 1), {"tokens": tokens()}, ("dynamo", "script", "script11"), classes=-1
+    ),
     "gru": Network(LastState, {"series": Input((5, 3), {1: "length"})}, loss="mse"),
     "mlp": Network(mlp, {"features": Input((8,))}, loss="mse"),
     "causal_attention": Network(CausalAttention, {"series": Input((5, 12), {1: "length"})}, loss="mse"),
