@@ -12,8 +12,9 @@ def lived(model):
     noise = lambda value: torch.randn(value.shape, generator=generator)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.dim() < 2 or not parameter.any():
-                parameter += 0.1 * noise(parameter)
+            # Of weights that are equal, as in layers that are copies, exporters make one.
+            is_new = parameter.dim() < 2 or parameter.unique().numel() == 1
+            parameter += (0.1 if is_new else 0.01) * noise(parameter)
             parameter.copy_(parameter.bfloat16())
         for name, buffer in model.named_buffers():
             if name.endswith("running_mean"):
@@ -75,7 +76,7 @@ def of_torch(network, exporter):
             bare(graph)
         onnx.save(model, path)
         options = {"shapes": {name: given.sizes(more=1) for name, given in network.inputs.items()}}
-        ranges = {name: list(given.range) for name, given in network.inputs.items() if given.range}
+        ranges = {name: list(given.drawn or given.range) for name, given in network.inputs.items() if given.range}
         return {**options, "range": ranges} if ranges else options
 
     return write

@@ -1,4 +1,8 @@
-"""What PyTorch makes of three training steps of each network, in float64: losses, and digests of the weights."""
+"""What PyTorch makes of three training steps of each network, in float64: losses, and digests of the weights.
+
+A file trains alike if what its exporter made of other things than parameters stays as it is: masks, zeros and ones of norms without
+weights, frequencies of positions, 1/sqrt(d) of attention as a vector of one.
+"""
 
 import math
 
@@ -23,7 +27,8 @@ def folded(network):
     model = built(network)
     if any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()) and not network.training:
         model = fuse(model)
-    return model.double()
+    # The biases that folding makes are frozen at first.
+    return model.double().requires_grad_()
 
 
 def targets(network, scores):
