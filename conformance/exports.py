@@ -1,12 +1,13 @@
 """Writes small networks as others' exporters write them: test/fixtures/networks/NAME.onnx, and networks.json beside them,
-which says what conformance/networks.mjs feeds each.
+which says what conformance/networks.mjs feeds each; and NAME.training.json, what training makes of PyTorch's.
 
     pip install torch==2.15.0 torchvision==0.29.2 timm==1.0.31 segmentation-models-pytorch==0.6.0 monai==1.6.1 \\
         transformers==5.24.0 onnx==1.23.2 onnxscript==0.7.2 onnx-ir==1.1.0 keras==3.15.1 tensorflow-cpu==2.21.0 \\
         tf2onnx==1.17.0 scikit-learn==1.9.1 skl2onnx==1.20.0 numpy==2.4.6 protobuf==7.36.2
     python exports.py [PATTERN]        only the files whose names match the regular expression
 
-The weights are random; the files lie in the repository, and whoever tests needs none of this.
+The weights are random; the files lie in the repository, and whoever tests needs none of this. PyTorch's and scikit-learn's come out
+the same, byte by byte; tf2onnx names and orders what it makes anew each time.
 """
 
 import importlib
@@ -19,20 +20,33 @@ from multiprocessing import get_context
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "test" / "fixtures" / "networks"
-# Each has WRITERS: by the name of a file what writes it, given the path, and returns the options of conformance/networks.mjs.
-FAMILIES = ("pytorch", "keras_tf", "scikit")
+# WRITERS of each: by the name of a file what writes it, given the path, and returns the options of conformance/networks.mjs.
+# TRAININGS: by the name of a network what trains it and returns what came of it.
+FAMILIES = ("pytorch", "pytorch_training", "keras_tf", "scikit")
+
+
+def lines(entries, indent="  "):
+    """JSON with an entry a line."""
+    inner = ",\n".join(f"{indent}{json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
+    return f"{{\n{inner}\n{indent[2:]}}}"
 
 
 def written(family, pattern):
     """The options of what a family writes."""
     warnings.simplefilter("ignore")
-    writers = importlib.import_module(f"exporters.{family}").WRITERS
+    module = importlib.import_module(f"exporters.{family}")
     options = {}
-    for name, write in writers.items():
+    for name, write in getattr(module, "WRITERS", {}).items():
         if re.search(pattern, name):
             path = FOLDER / f"{name}.onnx"
             options[name] = write(str(path))
             print(f"{name}: {path.stat().st_size // 1024} KB", flush=True)
+    for name, train in getattr(module, "TRAININGS", {}).items():
+        if re.search(pattern, f"{name}.training"):
+            trained = train()
+            weights = lines(trained.pop("weights"), "    ")
+            (FOLDER / f"{name}.training.json").write_text(lines(trained)[:-2] + f',\n  "weights": {weights}\n}}\n')
+            print(f"{name}.training", flush=True)
     return options
 
 
@@ -44,8 +58,7 @@ def main(pattern=""):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for found in pool.map(written, FAMILIES, [pattern] * len(FAMILIES)):
             options |= found
-    lines = [f"  {json.dumps(name)}: {json.dumps(options[name])}" for name in sorted(options)]
-    index.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    index.write_text(lines({name: options[name] for name in sorted(options)}) + "\n")
 
 
 if __name__ == "__main__":

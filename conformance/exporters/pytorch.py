@@ -12,8 +12,9 @@ def lived(model):
     noise = lambda value: torch.randn(value.shape, generator=generator)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.dim() < 2 or not parameter.any():
-                parameter += 0.1 * noise(parameter)
+            # Of weights that are equal, as in layers that are copies, exporters make one.
+            is_new = parameter.dim() < 2 or parameter.unique().numel() == 1
+            parameter += (0.1 if is_new else 0.01) * noise(parameter)
             parameter.copy_(parameter.bfloat16())
         for name, buffer in model.named_buffers():
             if name.endswith("running_mean"):
@@ -28,13 +29,13 @@ def built(network):
     return lived(network.build()).train(network.training)
 
 
-def bare(model):
+def bare(graph):
     """Without what exporters say of where each node comes from: it names folders of the machine, and is half the file."""
-    for graph in (model.graph, *model.functions):
-        for node in graph.node:
-            del node.metadata_props[:]
-            node.doc_string = ""
-    return model
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            bare(attribute.g)
 
 
 def export(network, exporter, path):
@@ -70,9 +71,12 @@ def export(network, exporter, path):
 def of_torch(network, exporter):
     def write(path):
         export(network, exporter, path)
-        onnx.save(bare(onnx.load(path)), path)
+        model = onnx.load(path)
+        for graph in (model.graph, *model.functions):
+            bare(graph)
+        onnx.save(model, path)
         options = {"shapes": {name: given.sizes(more=1) for name, given in network.inputs.items()}}
-        ranges = {name: list(given.range) for name, given in network.inputs.items() if given.range}
+        ranges = {name: list(given.drawn or given.range) for name, given in network.inputs.items() if given.range}
         return {**options, "range": ranges} if ranges else options
 
     return write

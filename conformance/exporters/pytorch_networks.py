@@ -1,9 +1,9 @@
 """PyTorch's networks for exports.py: narrow ones of the libraries that people use, and some for what exporters do with one module."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Callable
 
 import segmentation_models_pytorch as smp
 import torch
@@ -35,6 +35,8 @@ class Input:
     open: dict[int, str] = field(default_factory=dict)
     # Whole numbers from the first on, below the second; floats around 0 unless given.
     range: tuple[int, int] | None = None
+    # What conformance/networks.mjs draws from, where that is more than what an export and training see.
+    drawn: tuple[int, int] | None = None
 
     @property
     def axes(self):
@@ -60,6 +62,8 @@ class Network:
     inputs: dict[str, Input]
     exporters: tuple[str, ...] = ("dynamo", "script")
     loss: str = "cross-entropy"
+    # The axis of the classes.
+    classes: int = 1
     # Exported as it trains.
     training: bool = False
 
@@ -141,7 +145,8 @@ def bert():
 
 
 def gpt2():
-    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    # Exporters make two weights of one that is used as it is and transposed: tied weights would come apart.
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "tie_word_embeddings": False}
     config = transformers.GPT2Config(
         vocab_size=VOCABULARY, n_positions=32, n_embd=16, n_layer=2, n_head=2, use_cache=False, **ends
     )
@@ -216,7 +221,7 @@ class Encoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, 12, padding_idx=0)
+        self.embedding = nn.Embedding(VOCABULARY, 12)
         layer = nn.TransformerEncoderLayer(12, 2, 24, activation="gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.out = nn.Linear(12, CLASSES)
@@ -310,7 +315,8 @@ def batch_norm():
     )
 
 
-text = {"input_ids": tokens(), "attention_mask": Input((6,), {1: "length"}, (0, 2))}
+# Of what is masked altogether today's exporter makes something else than PyTorch: nothing is masked in training.
+text = {"input_ids": tokens(), "attention_mask": Input((6,), {1: "length"}, (1, 2), drawn=(0, 2))}
 
 NETWORKS = {
     "resnet18": Network(
@@ -321,9 +327,7 @@ NETWORKS = {
     "mobilenet_v3_small": Network(mobilenet_v3, image(3, 32)),
     "efficientnet_b0": Network(efficientnet, image(3, 32)),
     "convnext_tiny": Network(convnext, image(3, 32)),
-    "shufflenet_v2": Network(
-        lambda: ShuffleNetV2([1, 2, 1], [8, 8, 16, 32, 32], num_classes=CLASSES), image(3, 32)
-    ),
+    "shufflenet_v2": Network(lambda: ShuffleNetV2([1, 2, 1], [8, 8, 16, 32, 32], num_classes=CLASSES), image(3, 32)),
     "densenet": Network(
         lambda: DenseNet(growth_rate=4, block_config=(2, 2), num_init_features=8, num_classes=CLASSES), image(3, 32)
     ),
@@ -335,9 +339,11 @@ NETWORKS = {
         image(1, 16),
     ),
     "bert": Network(bert, text),
-    "gpt2": Network(gpt2, text),
-    "llama": Network(llama, text),
-    "lstm_tagger": Network(lambda: Tagger(nn.LSTM, 1), {"tokens": tokens()}, ("dynamo", "script", "script11")),
+    "gpt2": Network(gpt2, text, classes=-1),
+    "llama": Network(llama, text, classes=-1),
+    "lstm_tagger": Network(
+        lambda: Tagger(nn.LSTM, 1), {"tokens": tokens()}, ("dynamo", "script", "script11"), classes=-1
+    ),
     "gru": Network(LastState, {"series": Input((5, 3), {1: "length"})}, loss="mse"),
     "mlp": Network(mlp, {"features": Input((8,))}, loss="mse"),
     "causal_attention": Network(CausalAttention, {"series": Input((5, 12), {1: "length"})}, loss="mse"),
@@ -346,8 +352,6 @@ NETWORKS = {
     "embedding_bag": Network(Bag, {"tokens": Input((6,), range=(0, VOCABULARY))}),
     "autoencoder": Network(Autoencoder, image(2, 12), loss="mse"),
     "spatial_transformer": Network(SpatialTransformer, image(1, 16)),
-    "temporal_convolutions": Network(
-        TemporalConvolutions, {"signal": Input((2, 20), {2: "length"})}
-    ),
+    "temporal_convolutions": Network(TemporalConvolutions, {"signal": Input((2, 20), {2: "length"})}),
     "batch_norm_training": Network(batch_norm, image(2, 8), ("script",), training=True),
 }

@@ -2,7 +2,7 @@
 
 import { int, type Older, ONNX_DOMAIN, type Operator, older, operator } from '../graph/operator.js'
 import { distinct, normal } from '../graph/sample.js'
-import { sizeOf } from '../graph/shape.js'
+import { sameShape, sizeOf } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, constantOf, nodeOf, type Value } from '../graph/value.js'
 import { argPlaces } from './argument.js'
@@ -93,8 +93,8 @@ export function safeSoftmax(value: Value): Value {
   const [condition, zero, chosen] = choice?.inputs ?? []
   const [asks, makes] = [nodeOf(condition), nodeOf(chosen)]
   if (choice?.operator !== Where || asks?.operator !== IsNaN || makes?.operator !== Softmax) return value
-  const zeros = constantOf(zero)
-  if (asks.inputs[0] !== chosen || value.shape.length > chosen!.shape.length || zeros?.join() !== '0') return value
+  if (asks.inputs[0] !== chosen || constantOf(zero)?.join() !== '0' || !sameShape(value.shape, chosen!.shape))
+    return value
   const [x] = makes.inputs as readonly [Value]
   const { axis } = makes.attributes as { readonly axis: number }
   const top = reduceMax(x, [axis])
