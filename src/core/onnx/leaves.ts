@@ -1,7 +1,7 @@
 // What the tensors of a file become: parameters, constants, or inputs that have a value unless one is fed.
 
 import { UserError } from '../errors.js'
-import { isFloat, isSmall, narrow, type Tensor } from '../graph/tensor.js'
+import { isFloat, isSmall, type Numbers, narrow, type Tensor } from '../graph/tensor.js'
 import { constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf } from './attributes.js'
@@ -16,8 +16,8 @@ import { runningStatistics, settingsOf } from './weights.js'
 export interface LeafOptions {
   /**
    * Names of the initializers that are parameters, whatever their type; the others are constants of the graph. Unless given,
-   * all floats but single numbers and what tells an operator how (onnx/weights.ts), and tensors of Constant nodes, where
-   * exporters hide weights.
+   * all floats but single numbers and what tells an operator how (onnx/weights.ts), and tensors of Constant nodes whose numbers
+   * differ, where exporters hide weights.
    */
   readonly parameters?: ReadonlySet<string> | undefined
   /** Names of floats that are no parameters where `parameters` is not given. */
@@ -26,6 +26,12 @@ export interface LeafOptions {
   readonly defaults?: ReadonlySet<string> | undefined
   /** Reads data that are in other files. */
   readonly external?: ExternalData | undefined
+}
+
+/** One number, or one over and over, as norms without weights of their own have it. */
+const isUniform = ({ data }: Tensor | Numbers): boolean => {
+  const [first] = data
+  return (data as Float64Array).every((value) => value === first)
 }
 
 export class Leaves {
@@ -77,7 +83,7 @@ export class Leaves {
       const value = constantOf(attribute, this.options.external)
       if (this.options.parameters || name === undefined || value.origin.kind !== 'constant') return value
       const { tensor } = value.origin
-      if (!this.isWeight(name, tensor) || tensor.data.length < 2) return value
+      if (!this.isWeight(name, tensor) || isUniform(tensor)) return value
       return this.weight(name, narrow(tensor), scope)
     }
     return attribute ? this.once(attribute, read) : read()

@@ -26,7 +26,7 @@ export interface NetworkOptions {
 /**
  * Reads the graph of an ONNX file, versions 1 to 28 of ONNX's operators. Its floating-point initializers become parameters that
  * carry the file's values, so that `evaluateGraph` needs only the inputs; so do the tensors of Constant nodes, in which exporters
- * hide weights. Single numbers (½, ε, exponents) and what tells an operator how (the scales of a Resize) stay constants.
+ * hide weights, if their numbers differ. Single numbers (½, ε, exponents) and what tells an operator how (the scales of a Resize) stay constants.
  * @param bytes of the file, whose memory the weights share where they are aligned in it
  * @throws UserError in one line for what is no ONNX, ModelError with all nodes that cannot be read and why
  */
