@@ -1,12 +1,12 @@
-// Reads and writes files that are made wrong at random: `npm run build && node tools/fuzz.mjs --runs 20000 FOLDER…`. Whatever the
-// bytes, reading ends soon, with a model or with a UserError in one line. Files: some of our own, ONNX's own tests where they are
-// installed, and all that are given. The same arguments do the same again; what went wrong is kept as a file.
+// Reads and writes files that are made wrong at random: `npm run fuzz -- --runs 20000 FOLDER…`. Whatever the
+// bytes, reading ends soon, with a model or with a UserError in one line. Files: some of our own, exports of other libraries, ONNX's
+// own tests and trained networks where they are installed, and all that are given. The same arguments do the same again; what went wrong is kept as a file.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from '../dist/src/cli/command.js'
 import { encodeModel } from '../dist/src/core/onnx/tensors.js'
 import { randomStream } from '../dist/src/core/random.js'
 import {
@@ -132,6 +132,9 @@ function origins(given) {
     suite('simple', 40),
     suite('pytorch-operator', 40),
     suite('pytorch-converted', 40),
+    suite('light'),
+    filesIn(join(root, 'test', 'fixtures', 'networks')),
+    filesIn(join(root, '.venv', 'networks')),
     ...given.map((folder) => filesIn(folder)),
   ].filter((files) => files.length > 0)
 }
@@ -169,8 +172,18 @@ function problemOf(bytes) {
   return undefined
 }
 
-if (isMainThread) await main()
-else {
+if (isMainThread) {
+  const program = createProgram('fuzz', 'Read and write files that are made wrong at random.', [
+    'npm run fuzz -- --runs 20000',
+    'npm run fuzz -- --seed 3 --only 1234 models/',
+  ])
+    .argument('[folders...]', 'files and folders of more files')
+    .option('--runs <count>', 'how many files', parsedBy(wholeNumber(1, 1e9)), 2000)
+    .option('--seed <number>', 'the same seed, the same files', parsedBy(seedNumber), 1)
+    .option('--only <run>', 'this one alone', parsedBy(wholeNumber(0, 1e9)))
+    .action(main)
+  await runProgram(program, process.argv.slice(2))
+} else {
   const { seed, given } = workerData
   const files = origins(given)
   parentPort.on('message', (run) => {
@@ -191,18 +204,9 @@ else {
   parentPort.postMessage({ ready: files.map((some) => `${some.length} like ${some[0][0]}`) })
 }
 
-async function main() {
-  const { values, positionals: given } = parseArgs({
-    options: {
-      runs: { type: 'string', default: '2000' },
-      seed: { type: 'string', default: '1' },
-      only: { type: 'string' },
-    },
-    allowPositionals: true,
-  })
-  const [runs, seed] = [Number(values.runs), Number(values.seed)]
-  const first = values.only === undefined ? 0 : Number(values.only)
-  const end = values.only === undefined ? runs : first + 1
+async function main(given, { runs, seed, only }) {
+  const first = only ?? 0
+  const end = only === undefined ? runs : first + 1
   const kept = mkdtempSync(join(tmpdir(), 'rdm-fuzz-'))
   const problems = []
   let slowest = { seconds: 0 }
