@@ -2,6 +2,7 @@
 
 import { broadcastShapes, sizeOf } from '../graph/shape.js'
 import { type DType, type Numbers, numbers } from '../graph/tensor.js'
+import { GraphError } from '../graph/value.js'
 
 /** The whole multi-index behind a row-major position, last axis fastest. */
 export function* indices(shape: readonly number[]): Generator<readonly number[]> {
@@ -33,7 +34,9 @@ export function broadcastMap(
   operands: readonly Numbers[],
   f: (...values: readonly number[]) => number,
 ): Numbers {
-  const shape = broadcastShapes(...operands.map((operand) => operand.shape)) as readonly number[]
+  const shape = broadcastShapes(...operands.map((operand) => operand.shape)) as readonly number[] | undefined
+  // Of symbols only the numbers show it.
+  if (!shape) throw new GraphError(`${operands.map((operand) => `[${operand.shape}]`).join(' and ')} do not broadcast`)
   const data = new Float64Array(Number(sizeOf(shape)))
   let i = 0
   for (const index of indices(shape)) {

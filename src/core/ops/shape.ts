@@ -354,7 +354,9 @@ export const Expand = operator({
   // The engine sums the gradient over the broadcast axes.
   gradient: { rule: ({ grad }) => [grad, undefined] },
   evaluate([x, target]) {
-    const shape = broadcastShapes(x!.shape, [...target!.data]) as readonly number[]
+    const shape = broadcastShapes(x!.shape, [...target!.data])
+    if (!shape || !isStatic(shape) || shape.some((size) => size < 0))
+      throw new GraphError(`cannot be expanded to [${target!.data}]`)
     return [select(x!, shape, (index) => index.slice(index.length - x!.shape.length))]
   },
   samples: [{ inputs: [normal(3, 1), ints(2, 1, 4)] }, { inputs: [normal(), ints(2, 3)] }],

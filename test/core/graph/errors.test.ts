@@ -4,12 +4,14 @@ import { UserError } from '../../../src/core/errors.js'
 import { evaluate, evaluateValues } from '../../../src/core/graph/evaluate.js'
 import { graph } from '../../../src/core/graph/graph.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
-import { apply, constant, GraphError, input, parameter } from '../../../src/core/graph/value.js'
+import { apply, apply1, constant, GraphError, input, parameter } from '../../../src/core/graph/value.js'
 import {
+  add,
   BatchNormalization,
   Cast,
   Concat,
   Conv,
+  Expand,
   Gemm,
   gather,
   Relu,
@@ -19,6 +21,9 @@ import {
 
 const x = input('x', 'float32', ['n', 2])
 const rows = input('rows', 'float32', ['4*n'])
+const few = input('few', 'float32', ['few'])
+const sizes = input('sizes', 'int64', [1])
+const two = numbers('float32', [2], [1, 2])
 const w = parameter('w', [2], { kind: 'constant', value: 0 })
 
 const calls: readonly (readonly [message: string, call: () => unknown])[] = [
@@ -56,6 +61,28 @@ const calls: readonly (readonly [message: string, call: () => unknown])[] = [
   [
     'evaluate: Gather: index 5 is out of range for an axis of 2',
     () => evaluateValues([gather(constant('float32', [1, 2]), constant('int64', 5))], new Map()),
+  ],
+  [
+    'evaluate: Expand: cannot be expanded to [-2]',
+    () =>
+      evaluateValues(
+        [apply1(Expand, [w, sizes])],
+        new Map([
+          [w, two],
+          [sizes, numbers('int64', [1], [-2])],
+        ]),
+      ),
+  ],
+  [
+    'evaluate: Add: [2] and [6] do not broadcast',
+    () =>
+      evaluateValues(
+        [add(few, rows)],
+        new Map([
+          [few, two],
+          [rows, numbers('float32', [6], [1, 2, 3, 4, 5, 6])],
+        ]),
+      ),
   ],
   [
     'evaluate: Reshape: 6 elements do not divide by 4 to fill the −1',
