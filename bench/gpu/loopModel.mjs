@@ -108,17 +108,24 @@ export function loopModel({ inputs, build, after = (_, name) => name, type, iter
   const repeat = build(values, before)
   const body = new Scope(names, type, initializer)
   const result = repeat(body)
-  // The result is carried, so that every repetition writes it and none of it is copied.
+  // The result is carried, so that every repetition writes it. The next one reads a number of it: what no node of the body
+  // reads is kept in the computer's memory, and would be copied there every time.
   const next = body.op('Identity', ['loop.condition'])
+  const one = body.op('Gather', [body.reshape('loop.last', [-1]), body.ints([0])])
   const bodyGraph = {
     name: 'body',
     node: body.nodes,
-    input: [info('loop.iteration', 'int64', []), info('loop.condition', 'bool', []), info('loop.last', type)],
-    output: [info(next, 'bool', []), info(result, type)],
+    input: [
+      info('loop.iteration', 'int64', []),
+      info('loop.condition', 'bool', []),
+      info('loop.last', type),
+      info('loop.one', type),
+    ],
+    output: [info(next, 'bool', []), info(result, type), info(one, type)],
   }
   const trips = before.ints([iterations])
   const start = before.floats([0])
-  const [last] = before.ops('Loop', [trips, '', start], 1, { body: bodyGraph })
+  const [last] = before.ops('Loop', [trips, '', start, start], 2, { body: bodyGraph })
   const comparable = after(before, last)
   const float = type === 'float32' ? comparable : before.cast(comparable, 'float32')
   before.nodes.push(

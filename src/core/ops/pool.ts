@@ -1,13 +1,22 @@
 // The largest of each window, and the gradient where the windows stand side by side.
 
 import { composite } from '../graph/composite.js'
-import { type Attributes, int, ONNX_DOMAIN, operator, required, TRAINING_DOMAIN } from '../graph/operator.js'
+import {
+  type Attributes,
+  type AttributesOf,
+  int,
+  ONNX_DOMAIN,
+  operator,
+  required,
+  TRAINING_DOMAIN,
+} from '../graph/operator.js'
 import { distinct, fixed, held, normal } from '../graph/sample.js'
 import { isKnown, type Shape, sizeOf } from '../graph/shape.js'
 import { numbers } from '../graph/tensor.js'
 import { apply, apply1, constant, GraphError, type Value } from '../graph/value.js'
-import { div, equal, max, mul, sub, where } from './elementwise.js'
-import { scatterAdd } from './indexing.js'
+import { add, div, equal, max, mul, sub, where } from './elementwise.js'
+import { indices } from './reference.js'
+import { scatterAdd, scatterInto } from './scatter.js'
 import { fillAs, reshape, reshapeTo, unsqueeze } from './shape.js'
 import { concat, pad, slice } from './slice.js'
 import {
@@ -119,12 +128,9 @@ export const MaxPool = operator({
       const spatial = requireSizes(x!.shape.slice(2))
       const { kernel_shape, storage_order, ...window } = attributes
       if (isTiling(spatial, attributes)) return [apply1(MaxPoolGrad, [grad, x!, y!], { kernel_shape: kernel_shape! })]
-      // Plane by plane: places in the whole of x become places in their plane.
-      const byRows = storage_order ? apply(MaxPool, [x!], { kernel_shape, ...window })[1]! : places!
-      const area = constant('int64', areaOf(spatial))
-      const inPlane = sub(byRows, mul(div(byRows, area), area))
-      const [zeros, at, added] = [fillAs(0, x!), inPlane, grad].map((value) => reshape(value, [0, 0, -1]))
-      return [reshapeTo(scatterAdd(zeros!, at!, added!, 2), x!.shape, x!)]
+      const byRows: Value = storage_order ? apply(MaxPool, [x!], { kernel_shape, ...window })[1]! : places!
+      const { strides, dilations } = attributes
+      return [apply1(MaxPoolScatter, [grad, byRows, x!], { kernel_shape: kernel_shape!, strides, dilations })]
     },
   },
   evaluate([x], attributes) {
@@ -207,6 +213,69 @@ export const MaxPoolGrad = composite({
     },
   ],
 })
+
+const scatterAttributes = {
+  kernel_shape: required('ints'),
+  strides: required('ints'),
+  dilations: required('ints'),
+} as const
+
+/** The gradient of MaxPool whatever its windows: of several that have their maximum at one place the gradients add up. */
+export const MaxPoolScatter = composite({
+  name: 'MaxPoolScatter',
+  domain: TRAINING_DOMAIN,
+  since: 1,
+  doc: {
+    inputs: ['dy', 'places', 'x'],
+    outputs: ['dx'],
+    text: 'The gradient of MaxPool: dx is the sum of dy over the windows whose maximum stands there. places count the whole of x.',
+  },
+  attributes: scatterAttributes,
+  arity: [3, 3],
+  differentiable: { inputs: [0] },
+  check: ([, , x]) => void requireSizes(x!.shape.slice(2)),
+  body: ([dy, places, x]) => [inPlanes([dy!, places!, x!], (zeros, at, added) => scatterAdd(zeros, at, added, 2))],
+  samples: [
+    {
+      inputs: [
+        normal(1, 2, 2, 1),
+        fixed('int64', [1, 2, 2, 1], [4, 4, 9, 11]),
+        held('float32', [1, 2, 3, 2], Array(12).fill(0)),
+      ],
+      attributes: { kernel_shape: [2, 2], strides: [1, 1], dilations: [1, 1] },
+    },
+  ],
+})
+
+/** Plane by plane, [N, C, places]: places in the whole of x become places in their plane. */
+function inPlanes(
+  [dy, places, x]: readonly [Value, Value, Value],
+  scatter: (zeros: Value, at: Value, added: Value) => Value,
+): Value {
+  const area = constant('int64', areaOf(requireSizes(x.shape.slice(2))))
+  const inPlane = sub(places, mul(div(places, area), area))
+  const flat = (value: Value) => reshape(value, [0, 0, -1])
+  return reshapeTo(scatter(flat(fillAs(0, x)), flat(inPlane), flat(dy)), x.shape, x)
+}
+
+/**
+ * MaxPoolScatter in scatters that add nothing up, which runtimes have that lack the others: windows so far apart that they do
+ * not overlap are one scatter, and the scatters are added. Two on an axis for a kernel of 3 and a stride of 2.
+ */
+export function scatterApart(
+  [dy, places, x]: readonly [Value, Value, Value],
+  { kernel_shape, strides, dilations }: AttributesOf<typeof scatterAttributes>,
+): Value {
+  const counts = requireSizes(dy.shape.slice(2))
+  const apart = kernel_shape.map((size, axis) => Math.ceil(spanOf(size, dilations[axis]!) / strides[axis]!))
+  const axes = counts.map((_, axis) => axis + 2)
+  const parts = indices(apart.map((step, axis) => Math.min(step, counts[axis]!)))
+  const scattered = Array.from(parts, (from) => {
+    const part = (value: Value) => slice(value, axes, [...from], counts, apart)
+    return inPlanes([part(dy), part(places), x], (zeros, at, put) => scatterInto(zeros, at, put, 2))
+  })
+  return scattered.reduce((a, b) => add(a, b))
+}
 
 /**
  * Row by row, and in a row column by column, the first that holds the maximum gets all of dy.

@@ -22,6 +22,7 @@ import {
   mul,
   oneHot,
   reciprocal,
+  scatterApart,
   shapeOf,
   sub,
 } from '../../../core/ops/index.js'
@@ -99,6 +100,8 @@ function expander(examples: Value | undefined, lossScale: Value | undefined): Ex
       // cuDNN's own kernel of it.
       ConvInputGrad: ([dy, w], attributes) => [convTranspose(dy!, w!, attributes)],
       ConvWeightGrad: convWeightGrad,
+      // At opset 13, which this target writes for BatchNormalization's sake, a scatter that adds is a loop over all windows.
+      MaxPoolScatter: (inputs, attributes) => [scatterApart(inputs as [Value, Value, Value], attributes)],
       SoftmaxCrossEntropyGrad([dloss, probabilities, labels]) {
         const targets = oneHot(labels!, constant('int64', probabilities!.shape[1] as number))
         return [mul(sub(probabilities!, targets), div(dloss!, batchOf(labels!)))]
