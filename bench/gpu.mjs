@@ -9,8 +9,8 @@ import { correctness, correctnessTable } from './gpu/correctness.mjs'
 import { lowerings, loweringsTable } from './gpu/lowerings.mjs'
 import { machine, machineTable } from './gpu/machine.mjs'
 import { runPart } from './gpu/part.mjs'
-import { profiles, profilesTable } from './gpu/profile.mjs'
 import { Processes } from './gpu/processes.mjs'
+import { profiles, profilesTable } from './gpu/profile.mjs'
 import { resnet18, resnet18Table } from './gpu/resnet18.mjs'
 import { seedsSideBySide, seedsTable } from './gpu/seeds.mjs'
 import { dataFolder } from './gpu/settings.mjs'
@@ -39,7 +39,12 @@ const parts = {
     table: stepsTable,
   },
   seeds: { title: 'seeds side by side', seconds: 150, work: seedsSideBySide, table: seedsTable },
-  resnet18: { title: "someone else's network, resnet18 on 64 × 64", seconds: 100, work: resnet18, table: resnet18Table },
+  resnet18: {
+    title: "someone else's network, resnet18 on 64 × 64",
+    seconds: 100,
+    work: resnet18,
+    table: resnet18Table,
+  },
   profile: { title: 'where the time of a step goes', seconds: 100, work: profiles, table: profilesTable },
   lowerings: { title: 'ways to write pieces of the step', seconds: 100, work: lowerings, table: loweringsTable },
 }

@@ -25,8 +25,8 @@ export async function profiles(report, processes, settings) {
       report.results.push(row)
       try {
         const events = await processes.events(ours('rdm-fit', [model, '--data', settings.data, ...options]), env)
-        const { event, ...found } = events.find(({ event }) => event === 'profile')
-        Object.assign(row, found, { verdict: 'measured' })
+        const { stepMs, total, roles, operators } = events.find(({ event }) => event === 'profile')
+        Object.assign(row, { stepMs, total, roles, operators, verdict: 'measured' })
       } catch ({ message }) {
         row.verdict = `failed: ${message}`
       }

@@ -20,6 +20,8 @@ const TOLERANCE = 0.1
  * convolution's weights. A gradient that is wrong is off by its own size.
  */
 const COARSE_TOLERANCE = 0.5
+/** Of the whole state then: torchvision's resnet18 at 64 × 64 in half precision on an H200, 16 random images: 12.1 %. */
+const COARSE_WHOLE = 0.25
 /** Of the largest change: what lies below it is zero but for rounding (the gradient of a shift before a batch norm). */
 const FLOOR = 1e-4
 
@@ -113,7 +115,7 @@ export async function compareSteps(
     allChanged += length * changed ** 2
   }
   const whole = Math.sqrt(allApart / allChanged)
-  if (!(whole <= TOLERANCE)) return `the state as a whole differs by ${percent(whole)}`
+  if (!(whole <= (coarse ? COARSE_WHOLE : TOLERANCE))) return `the state as a whole differs by ${percent(whole)}`
   const error = distance(expected[loss]!, actual[loss]!) / Math.abs(Number(expected[loss]!.data[0]))
   return error <= TOLERANCE ? undefined : `"${loss}" differs by ${percent(error)}`
 }

@@ -188,7 +188,7 @@ describe('half precision', () => {
     const nodes = stepNodes(steps.graph)
     const half = nodes.filter(({ outputs }) => outputs.some(({ dtype }) => dtype === 'float16'))
     const heavy = ['Conv', 'ConvTranspose', 'FusedMatMul', 'Gemm']
-    const moves = ['Cast', 'Reshape', 'Split', 'Pad', 'Gather', 'Flatten']
+    const moves = ['Cast', 'Reshape', 'Split', 'Pad', 'Gather', 'Flatten', 'Transpose']
     expect(half.filter(({ operator }) => ![...heavy, ...moves].includes(operator.name))).toEqual([])
     const single = nodes.filter(({ operator, outputs: [y] }) => heavy.includes(operator.name) && y!.dtype !== 'float16')
     expect(single).toEqual([])
