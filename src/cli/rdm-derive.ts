@@ -1,9 +1,10 @@
 // rdm-derive: from a network of an ONNX file to a file that trains it.
 
-import { Option } from 'commander'
+import { type Command, Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { pixelStatistics } from '../../graphs/pixels.js'
+import type { AdapterOptions } from '../core/derive/adapters.js'
 import { withOpenBatch } from '../core/derive/batch.js'
 import { derive, fineTuning, prepared } from '../core/derive/derive.js'
 import { type Explanation, explained } from '../core/derive/explain.js'
@@ -17,9 +18,10 @@ import { readNetwork } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { grouped, table } from '../driver/format/table.js'
-import { collectedBy, createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { collectedBy, createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
+import { checkAlone, mergedModel, writeAdapter } from './trainedAdapters.js'
 
 interface Options extends StepFlags {
   readonly explain?: true
@@ -27,6 +29,11 @@ interface Options extends StepFlags {
   readonly freeze?: readonly (readonly string[])[]
   readonly trainLast?: number
   readonly head?: number
+  readonly lora?: number
+  readonly loraOn?: readonly (readonly string[])[]
+  readonly loraAlpha?: number
+  readonly merge?: true
+  readonly adapter?: string
   readonly output?: string
   readonly batchNorm: 'train' | 'frozen'
   readonly normalize?: string
@@ -70,6 +77,8 @@ export async function main(argv: string[]): Promise<void> {
     "rdm-derive resnet18.onnx --head 5 --train 'fc.*' --normalize imagenet > pets.onnx",
     'rdm-derive resnet18.onnx --train-last 3 --shape image=batch,3,224,224 > tuned.onnx',
     'rdm-derive mlp.onnx --loss mse --optimizer adamw > fit.onnx',
+    "rdm-derive bert.onnx --lora 8 --lora-on '*.query,*.value' > lora.onnx",
+    'rdm-derive --merge runs/lora/model.onnx > merged.onnx',
   ])
   addStepOptions(program)
     .argument('<model>', 'the ONNX file; - for standard input')
@@ -82,6 +91,22 @@ export async function main(argv: string[]): Promise<void> {
     .option('--freeze <patterns>', 'names of weights that do not', collectedBy(patterns))
     .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
     .option('--head <classes>', 'a fresh last layer for so many classes', parsedBy(wholeNumber(1, 1_000_000)))
+    .option(
+      '--lora <rank>',
+      'low-rank adapters of that rank: only they train, a new head, and what --train names',
+      parsedBy(wholeNumber(1, 100_000)),
+    )
+    .option(
+      '--lora-on <patterns>',
+      "layers that have them, such as '*.query,*.value' (default: all linear ones and convolutions but the last)",
+      collectedBy(patterns),
+    )
+    .option('--lora-alpha <factor>', 'they count factor/rank (default: the rank)', parsedBy(decimalNumber(1e-6, 1e6)))
+    .option('--merge', 'of a trained network with adapters: the network with them in its weights')
+    .option(
+      '--adapter <file>',
+      'of a trained network with adapters: write an adapter of ONNX Runtime there, and the model that takes it',
+    )
     .option('--output <name>', 'the output that the loss is for (default: logits, or the only one of floats)')
     .addOption(
       new Option('--batch-norm <how>', 'train: by the statistics of the batch; frozen: by those of the file')
@@ -98,7 +123,7 @@ export async function main(argv: string[]): Promise<void> {
       'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
       collectedBy(namedShape),
     )
-    .option('--seed <number>', 'draws the weights of a new head (default: 1)', parsedBy(seedNumber))
+    .option('--seed <number>', 'draws the weights of a new head and of adapters (default: 1)', parsedBy(seedNumber))
     .addOption(
       new Option('--part <part>', 'the whole file, or one part as a plain model').choices(parts).default('all'),
     )
@@ -114,17 +139,19 @@ export async function main(argv: string[]): Promise<void> {
   await runProgram(program, argv)
 }
 
-async function run(path: string, options: Options): Promise<void> {
-  const { shape = [], train, freeze, trainLast, head, normalize, seed, output, out } = options
-  if (seed !== undefined && head === undefined)
-    throw new UserError('--seed draws the weights of a new head: add --head, or leave it out')
+async function run(path: string, options: Options, command: Command): Promise<void> {
+  if (options.merge || options.adapter !== undefined) return ofTrained(path, options, command)
+  const { shape = [], train, freeze, trainLast, head, normalize, seed, output } = options
+  if (seed !== undefined && head === undefined && options.lora === undefined)
+    throw new UserError('--seed draws the weights of a new head or of adapters: add --head or --lora, or leave it out')
+  const lora = adaptersFrom(options)
   const { step, recipe } = await stepFrom(options, fineTuning)
   if (output !== undefined && step.loss)
     throw new UserError(`--output is for cross-entropy: write --loss '${output}=${options.loss}', or leave it out`)
   const { loss = crossEntropy(output === undefined ? {} : { output }), ...rest } = step
   const chosen = { ...rest, loss, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
   const { pixels, augment = false } = normalize === undefined ? {} : normalizations[normalize]!
-  const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels }
+  const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels, lora }
 
   const file = readNetwork(await readInput(path), { shapes: Object.fromEntries(shape) })
   const isFixed = shape.some(([, [batch]]) => typeof batch === 'number')
@@ -133,8 +160,7 @@ async function run(path: string, options: Options): Promise<void> {
     process.stdout.write(described(explained(prepared(network, preparation), chosen)))
     return
   }
-  if (!out && process.stdout.isTTY)
-    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
+  requireFile(options)
   const { part, inline = false, opset, portableLevel: level } = options
   const bytes = derive(network, {
     ...chosen,
@@ -146,8 +172,40 @@ async function run(path: string, options: Options): Promise<void> {
     opset,
     level,
   })
-  if (out) await writeFileAtomic(out, Buffer.from(bytes))
-  else process.stdout.write(bytes)
+  await written(bytes, options)
+}
+
+/** @throws UserError for adapter options without adapters, or beside another choice of what trains */
+function adaptersFrom({ lora, loraOn, loraAlpha, trainLast }: Options): AdapterOptions | undefined {
+  const given = { '--lora-on': loraOn, '--lora-alpha': loraAlpha }
+  const alone = Object.entries(given).find(([, value]) => value !== undefined)
+  if (lora === undefined) {
+    if (alone) throw new UserError(`${alone[0]} is for adapters: add --lora RANK, or leave it out`)
+    return undefined
+  }
+  if (trainLast !== undefined)
+    throw new UserError('--lora trains adapters, and --train-last the last layers: leave one of them out')
+  return { rank: lora, on: loraOn?.flat(), alpha: loraAlpha }
+}
+
+async function ofTrained(path: string, options: Options, command: Command): Promise<void> {
+  const { merge, adapter, opset } = options
+  if (merge && adapter !== undefined)
+    throw new UserError('--merge puts the adapters into the weights, and --adapter into a file: give one of them')
+  checkAlone(merge ? '--merge' : '--adapter', command)
+  requireFile(options)
+  const bytes = await readInput(path)
+  await written(adapter === undefined ? mergedModel(bytes, opset) : await writeAdapter(bytes, adapter, opset), options)
+}
+
+function requireFile({ out }: Options): void {
+  if (out === undefined && process.stdout.isTTY)
+    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
+}
+
+async function written(bytes: Uint8Array, { out }: Options): Promise<void> {
+  if (out === undefined) process.stdout.write(bytes)
+  else await writeFileAtomic(out, Buffer.from(bytes))
 }
 
 function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }: Explanation): string {

@@ -6,6 +6,7 @@
 // file.
 
 export { type GradientOptions, gradients } from './autodiff/gradients.js'
+export { type AdapterOptions, adaptersOf, merged, withAdapters, withoutUpdates } from './derive/adapters.js'
 export { withOpenBatch } from './derive/batch.js'
 export { type DeriveOptions, derive, fineTuning, type Preparation, prepared } from './derive/derive.js'
 export { withHead } from './derive/head.js'

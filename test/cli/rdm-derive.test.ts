@@ -1,9 +1,15 @@
 // rdm-derive as a user runs it: networks that others wrote, told about, trained and evaluated.
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ByteBuffer } from 'flatbuffers'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { expect, test } from 'vitest'
+import { tensor } from '../../src/core/graph/tensor.js'
+import { nameOf } from '../../src/core/graph/value.js'
 import { readTrainableModel } from '../../src/core/model/read.js'
+import { readNetwork } from '../../src/core/onnx/network.js'
+import { encodeSafetensors } from '../../src/driver/run/safetensors.js'
 import { run } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-derive-'))
@@ -60,6 +66,100 @@ test('a network of PyTorch is fine-tuned on images, from the file to its evaluat
   expect(Number.isFinite(JSON.parse(evaluated.out).loss)).toBe(true)
 })
 
+/** The parameters of an .onnx_adapter file, by onnxruntime/lora/adapter_format/adapter_schema.fbs: name → [dims, type, values]. */
+function readAdapter(file: string): Map<string, [number[], number, Float32Array]> {
+  const bytes = new Uint8Array(readFileSync(file))
+  const buffer = new ByteBuffer(bytes)
+  expect(buffer.getBufferIdentifier()).toBe('TORT')
+  const field = (table: number, place: number) => table + buffer.__offset(table, 4 + 2 * place)
+  const adapter = buffer.__indirect(0)
+  expect(buffer.readInt32(field(adapter, 0))).toBe(1)
+  const all = field(adapter, 3)
+  return new Map(
+    Array.from({ length: buffer.__vector_len(all) }, (_, i) => {
+      const table = buffer.__indirect(buffer.__vector(all) + 4 * i)
+      const [name, dims, type, data] = [0, 1, 2, 3].map((place) => field(table, place)) as [
+        number,
+        number,
+        number,
+        number,
+      ]
+      const sizes = Array.from({ length: buffer.__vector_len(dims) }, (_, k) =>
+        Number(buffer.readInt64(buffer.__vector(dims) + 8 * k)),
+      )
+      const begin = buffer.__vector(data)
+      // The runtime reads the numbers where they lie.
+      expect(begin % 8).toBe(0)
+      const values = new Float32Array(bytes.slice(begin, begin + buffer.__vector_len(data)).buffer)
+      return [String(buffer.__string(name)), [sizes, buffer.readInt32(type), values]]
+    }),
+  )
+}
+
+test('adapters are trained, resumed, merged, and taken out for ONNX Runtime', async () => {
+  const file = network('bert.dynamo')
+  const [data, model, straight, stopped, whole, open, adapter] = [
+    ...['words.safetensors', 'lora.onnx', 'straight', 'stopped', 'merged.onnx', 'open.onnx', 'words.onnx_adapter'],
+  ].map((name) => join(root, name)) as [string, string, string, string, string, string, string]
+  const ids = Array.from({ length: 96 }, (_, i) => (i * 7) % 64)
+  const tensors = {
+    input_ids: tensor('int64', [24, 4], ids),
+    attention_mask: tensor('int64', [24, 4], Array(96).fill(1)),
+    labels: tensor(
+      'int64',
+      [24],
+      Array.from(Array(24).keys(), (i) => i % 3),
+    ),
+  }
+  writeFileSync(data, encodeSafetensors({ tensors, metadata: {} }))
+  const lora = ['--lora', '2', '--lora-on', '*.query,*.value', '--head', '3', '--optimizer', 'adamw', '--lr', '0.01']
+  expect(run('rdm-derive', [file, ...lora, '--out', model])).toMatchObject({ code: 0, err: '' })
+  const fit = (out: string, ...more: string[]) =>
+    run('rdm-fit', [model, '--data', data, '--out', out, '--batch', '8', '--threads', '1', ...more])
+  expect(fit(straight, '--epochs', '3')).toMatchObject({ code: 0 })
+  expect(fit(stopped, '--epochs', '1')).toMatchObject({ code: 0 })
+  expect(run('rdm-fit', ['--resume', '--out', stopped, '--epochs', '3'])).toMatchObject({ code: 0 })
+  const trained = readFileSync(join(straight, 'model.onnx'))
+  expect(readFileSync(join(stopped, 'model.onnx')).equals(trained)).toBe(true)
+
+  expect(run('rdm-derive', ['--merge', join(straight, 'model.onnx'), '--out', whole])).toMatchObject({
+    code: 0,
+    err: '',
+  })
+  expect(run('rdm-derive', ['--adapter', adapter, join(straight, 'model.onnx'), '--out', open])).toMatchObject({
+    code: 0,
+    err: '',
+  })
+  const names = (bytes: Uint8Array) => readNetwork(bytes).parameters.map(nameOf).toSorted()
+  expect(names(readFileSync(whole))).toEqual(names(readFileSync(file)))
+  const parameters = readAdapter(adapter)
+  expect([...parameters.keys()].filter((name) => !name.includes('.lora_'))).toEqual(
+    expect.arrayContaining(['model.classifier.weight', 'model.classifier.bias']),
+  )
+  expect(parameters.size).toBe(10)
+
+  const feeds = {
+    input_ids: new Tensor('int64', BigInt64Array.from(ids, BigInt), [24, 4]),
+    attention_mask: new Tensor('int64', new BigInt64Array(96).fill(1n), [24, 4]),
+  }
+  const fed = [...parameters].map(([name, [dims, type, values]]) => {
+    expect(type).toBe(1)
+    return [name, new Tensor('float32', values, dims)] as const
+  })
+  const outputs = async (bytes: Uint8Array, more = {}) => {
+    const session = await InferenceSession.create(bytes, { logSeverityLevel: 3 })
+    const { y } = await session.run({ ...feeds, ...more })
+    return [...(y!.data as Float32Array)]
+  }
+  const expected = await outputs(trained)
+  const without = await outputs(readFileSync(open))
+  expect(expected.some((value, i) => Math.abs(value - without[i]!) > 1e-3)).toBe(true)
+  for (const given of [await outputs(readFileSync(whole)), await outputs(readFileSync(open), Object.fromEntries(fed))])
+    given.forEach((value, i) => {
+      expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5)
+    })
+})
+
 test.each<[string, string[], string]>([
   ['no weight', ['--train', 'nothing.*'], "no weight is named like 'nothing.*'; there are "],
   ['none left', ['--freeze', '*'], 'no weight is left to train; take fewer patterns to freeze, or more to train'],
@@ -69,7 +169,19 @@ test.each<[string, string[], string]>([
     ['--shape', 'image=batch,1,32,32'],
     "the input 'image' is [batch, 3, 32, 32] in the file; the shape [batch, 1, 32, 32] does not fit",
   ],
-  ['a seed for nothing', ['--seed', '3'], '--seed draws the weights of a new head: add --head, or leave it out'],
+  [
+    'a seed for nothing',
+    ['--seed', '3'],
+    '--seed draws the weights of a new head or of adapters: add --head or --lora',
+  ],
+  ['adapters for nothing', ['--lora-on', 'fc'], '--lora-on is for adapters: add --lora RANK, or leave it out'],
+  ['adapters and last layers', ['--lora', '2', '--train-last', '1'], 'leave one of them out'],
+  ['a layer', ['--lora', '2', '--lora-on', 'fcc'], "no layer that adapters fit is named like 'fcc'; there are conv1, "],
+  [
+    'merging what has none',
+    ['--merge'],
+    '--merge takes a trained network as it is, and --part is for making one that trains',
+  ],
   ['an output beside a loss', ['--output', 'y', '--loss', 'mse'], "write --loss 'y=mse', or leave it out"],
   ['a rank', ['--shape', 'image=3'], "the input 'image' is [batch, 3, 32, 32] in the file; the shape [3] does not fit"],
 ])('bad input is one line: %s', (_, options, message) => {

@@ -1,9 +1,11 @@
 // From a network that others wrote to a model file that trains it.
 
 import type { Graph } from '../graph/graph.js'
+import { nameOf } from '../graph/value.js'
 import type { Recipe } from '../model/recipe.js'
 import { type ExportOptions, exportModel } from '../model/write.js'
-import { withHead } from './head.js'
+import { type AdapterOptions, adaptersOf, withAdapters } from './adapters.js'
+import { headNames, withHead } from './head.js'
 import { type PixelStatistics, withPixels } from './pixels.js'
 import { type Selection, select } from './selection.js'
 
@@ -23,19 +25,26 @@ export interface Preparation extends Selection {
   readonly head?: number | undefined
   /** The network takes uint8 pixels, and normalizes them. */
   readonly pixels?: PixelStatistics | undefined
+  /** Low-rank adapters: they train, a new head, and what `train` names. */
+  readonly lora?: AdapterOptions | undefined
 }
 
 export interface DeriveOptions extends Preparation, Omit<ExportOptions, 'recipe' | 'seed'> {
   /** Unless given `fineTuning`. */
   readonly recipe?: Recipe | undefined
-  /** Draws a new head; 1 unless given. */
+  /** Draws a new head and adapters; 1 unless given. */
   readonly seed?: number | undefined
 }
 
 /** The network that `derive` trains. */
-export function prepared(network: Graph, { head, pixels, ...selection }: Preparation): Graph {
+export function prepared(network: Graph, { head, pixels, lora, ...selection }: Preparation): Graph {
   const headed = head === undefined ? network : withHead(network, head)
-  return select(pixels ? withPixels(headed, pixels) : headed, selection)
+  const ready = pixels ? withPixels(headed, pixels) : headed
+  if (!lora) return select(ready, selection)
+  const adapted = withAdapters(ready, lora)
+  const fresh = head === undefined ? [] : headNames(headed)
+  const train = [...adaptersOf(adapted).map(nameOf), ...fresh, ...(selection.train ?? [])]
+  return select(adapted, { ...selection, train })
 }
 
 /**
@@ -46,7 +55,7 @@ export function prepared(network: Graph, { head, pixels, ...selection }: Prepara
  * @throws UserError, GraphError for weights that are not there, a loss that does not fit, or an operator without a gradient
  */
 export function derive(network: Graph, options: DeriveOptions = {}): Uint8Array {
-  const { train, freeze, trainLast, head, pixels, recipe = fineTuning, seed = 1, ...rest } = options
-  const ready = prepared(network, { train, freeze, trainLast, head, pixels })
+  const { train, freeze, trainLast, head, pixels, lora, recipe = fineTuning, seed = 1, ...rest } = options
+  const ready = prepared(network, { train, freeze, trainLast, head, pixels, lora })
   return exportModel(ready, { batchNorm: 'running', ...rest, recipe, seed })
 }

@@ -2,7 +2,7 @@
 // a copy of it behind its forward pass; evaluation runs it behind the network that predicts.
 
 import { type Graph, graph } from '../graph/graph.js'
-import { isKnown, type Shape } from '../graph/shape.js'
+import { isKnown, isUnknown, type Shape } from '../graph/shape.js'
 import { GraphError, input, nameOf, nodeOf, type Value } from '../graph/value.js'
 import { Identity, Sigmoid, Softmax } from '../ops/index.js'
 import type { MetricInfo, TargetInfo } from '../training/signature.js'
@@ -42,8 +42,13 @@ export function scoringOf(
   { openBatch = false }: ScoringOptions = {},
 ): Scoring {
   const [own] = network.inputs?.[0]?.shape ?? []
-  const opened = (shape: Shape) =>
-    openBatch && own !== undefined && isKnown(own) && shape[0] === own ? ['batch', ...shape.slice(1)] : shape
+  const opened = (shape: Shape): Shape => {
+    const [first, ...sizes] = shape
+    if (own === undefined || first === undefined) return shape
+    if (openBatch && isKnown(own) && first === own) return ['batch', ...sizes]
+    // Exporters compute the batch of an output from shapes; a loss is over examples, so that it is the batch of the inputs.
+    return isUnknown(first) ? [own, ...sizes] : shape
+  }
   const given = new Map(
     [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, opened(shape))] as const),
   )

@@ -52,12 +52,14 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
  * Writes any graph as a plain ONNX model, primitives in place.
  * @param weights values of the graph's parameters, by name; those of a file carry theirs
  * @param opset the version of ONNX's operators, 13 to 21; 18 unless given
+ * @param overridable names of parameters that can be fed as well
  */
 export const exportGraph = (
   source: Graph,
   weights: ReadonlyMap<string, Tensor> = new Map(),
   opset?: number,
-): Uint8Array => encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights, opset }))
+  overridable: readonly string[] = [],
+): Uint8Array => encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights, opset, overridable }))
 
 /** What an optimizer's hyperparameters are unless something else is fed, as tensors. */
 export const defaultsOf = ({ hyperparameters }: StepSignature): ReadonlyMap<string, Tensor> =>

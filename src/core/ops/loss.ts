@@ -3,7 +3,7 @@
 import { composite } from '../graph/composite.js'
 import { TRAINING_DOMAIN } from '../graph/operator.js'
 import { fixed, normal, scalar } from '../graph/sample.js'
-import { isKnown } from '../graph/shape.js'
+import { isKnown, unifyDims } from '../graph/shape.js'
 import { apply, apply1, constant, GraphError, scope, type Value } from '../graph/value.js'
 import { cast, div, exp, mul, neg, sub } from './elementwise.js'
 import { gatherElements, oneHot } from './indexing.js'
@@ -13,7 +13,7 @@ import { logSoftmax } from './softmax.js'
 
 function checkLabels(logits: Value, labels: Value): void {
   if (logits.shape.length !== 2) throw new GraphError('needs logits [batch, classes]')
-  if (labels.dtype !== 'int64' || labels.shape.length !== 1 || labels.shape[0] !== logits.shape[0]) {
+  if (labels.dtype !== 'int64' || labels.shape.length !== 1 || !unifyDims(labels.shape[0]!, logits.shape[0]!)) {
     throw new GraphError(`needs int64 labels [${logits.shape[0]}], one an image`)
   }
 }

@@ -27,14 +27,15 @@ const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\
 
 /**
  * The names that a pattern means.
+ * @param what they are the names of, for the message
  * @throws UserError where there are none
  */
-export function matching(pattern: string, names: readonly string[]): readonly string[] {
+export function matching(pattern: string, names: readonly string[], what = 'weight'): readonly string[] {
   const expression = expressionOf(pattern)
   const found = names.filter((name) => expression.test(name))
   if (found.length === 0)
     throw new UserError(
-      `no weight is named like '${pattern}'; there are ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+      `no ${what} is named like '${pattern}'; there are ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
     )
   return found
 }

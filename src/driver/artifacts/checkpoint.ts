@@ -10,6 +10,7 @@
 import { Builder } from 'flatbuffers'
 import { bytesOf, type Tensor } from '../../core/graph/tensor.js'
 import { onnxTypes } from '../../core/ops/elementwise.js'
+import { absent, dimensions, int32, reference, references, table } from './flatTables.js'
 
 /** Of ONNX Runtime 1.19's checkpoints. */
 const VERSION = 2
@@ -19,42 +20,6 @@ type NamedTensors = ReadonlyMap<string, Tensor>
 export interface Checkpoint {
   readonly trained: NamedTensors
   readonly frozen: NamedTensors
-}
-
-/** Writes one field of a table at its place in the schema. */
-type Field = (builder: Builder, place: number) => void
-
-const reference =
-  (offset: number): Field =>
-  (builder, place) =>
-    builder.addFieldOffset(place, offset, 0)
-const int32 =
-  (value: number): Field =>
-  (builder, place) =>
-    builder.addFieldInt32(place, value, 0)
-/** A field that has the value that readers assume. */
-const absent: Field = () => {}
-
-/** A table of these fields; what they refer to is written before. */
-function table(builder: Builder, fields: readonly Field[]): number {
-  builder.startObject(fields.length)
-  fields.forEach((field, place) => {
-    field(builder, place)
-  })
-  return builder.endObject()
-}
-
-/** FlatBuffers are written from their end. */
-function references(builder: Builder, offsets: readonly number[]): number {
-  builder.startVector(4, offsets.length, 4)
-  for (const offset of [...offsets].reverse()) builder.addOffset(offset)
-  return builder.endVector()
-}
-
-function dimensions(builder: Builder, shape: readonly number[]): number {
-  builder.startVector(8, shape.length, 8)
-  for (const dim of [...shape].reverse()) builder.addInt64(BigInt(dim))
-  return builder.endVector()
 }
 
 function tensorTable(builder: Builder, name: string, value: Tensor): number {
