@@ -3,6 +3,7 @@
 onnxPackage.py operators        every version of every operator of ONNX, as JSON
 onnxPackage.py demanding        the operators of any domain that have to be given an attribute, one a line
 onnxPackage.py schema           the fields of every message of its file format, as JSON: their numbers and types
+onnxPackage.py adapt MODEL ADAPTER FEEDS   the first output of a model with an adapter of ONNX Runtime active, integers as JSON
 onnxPackage.py check FILE...    what its checker and its strict inference of shapes refuse, one line a file
 """
 import json
@@ -36,6 +37,21 @@ def problem(path: str) -> str | None:
         return f"{path}: {error}"
 
 
+def adapted(model: str, adapter: str, feeds: str) -> list:
+    # Here, because nothing else needs it.
+    import numpy as np
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(3)
+    active = ort.LoraAdapter()
+    active.Load(adapter)
+    options = ort.RunOptions()
+    options.add_active_adapter(active)
+    given = {name: np.array(values, np.int64) for name, values in json.loads(feeds).items()}
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, given, options)[0].ravel().tolist()
+
+
 def messages(descriptors) -> dict:
     """Fields as src/core/onnx/schema.ts has them."""
     scalars = {1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 9: "string", 12: "bytes", 14: "int32"}
@@ -67,6 +83,8 @@ elif command == "demanding":
     print(*sorted({schema.name for schema in schemas if any(spec.required for spec in schema.attributes.values())}), sep="\n")
 elif command == "schema":
     print(json.dumps(messages(onnx.onnx_ml_pb2.DESCRIPTOR.message_types_by_name.values())))
+elif command == "adapt":
+    print(json.dumps(adapted(*paths)))
 else:
     for path in paths:
         if (line := problem(path)) is not None:
