@@ -1,6 +1,6 @@
 // Softmax cross-entropy against class labels, as torch.nn.CrossEntropyLoss means it.
 
-import { isKnown } from '../graph/shape.js'
+import { formatShape, isKnown } from '../graph/shape.js'
 import { constant, GraphError, scope, type Value } from '../graph/value.js'
 import {
   add,
@@ -26,8 +26,10 @@ import {
 import type { Loss, LossValues, Metric } from './loss.js'
 
 export interface CrossEntropyOptions {
-  /** The output with the logits, [batch, classes] or [batch, classes, …]. */
+  /** The output with the logits, [batch, classes] or [batch, classes, …], or with the classes on another axis. */
   readonly output?: string
+  /** The axis of the classes; 1 unless given, or the last one where only its size is known: [batch, length, classes]. */
+  readonly axis?: number
   /** The output holds probabilities; unless given, where the network ends in a softmax. */
   readonly probabilities?: boolean
   /** The target with the labels, int64 [batch] or [batch, …]; `labels` unless given. */
@@ -54,23 +56,35 @@ export const crossEntropy =
   ({ output, probabilities, labels = 'labels', ...options }: CrossEntropyOptions = {}): Loss =>
   ({ output: outputOf, activation, target }) => {
     const given = outputOf(output)
-    const isProbabilities = probabilities ?? activation(given) === 'softmax'
+    const axis = axisOf(given, options.axis)
+    const isProbabilities = probabilities ?? activation(given, axis) === 'softmax'
     // The softmax of their logarithm is what they are; below the smallest number of the type it has none.
     const logits = isProbabilities ? scope('loss.log', () => log(max(given, SMALLEST))) : given
-    const [batch, classes, ...places] = logits.shape
-    if (batch === undefined || classes === undefined || !isKnown(classes))
+    const classes = logits.shape[axis]
+    if (axis === 0 || classes === undefined || !isKnown(classes))
       throw new GraphError(
-        `cross-entropy needs logits [batch, classes] of a known number of classes, got [${logits.shape}]`,
+        `cross-entropy needs logits [batch, classes] of a known number of classes, got ${formatShape(given.shape)}`,
       )
     const { labelSmoothing = 0, classWeights, ignoreIndex } = options
-    const answers = target(labels, 'int64', [batch, ...places], classes, ignoreIndex)
+    const answers = target(labels, 'int64', logits.shape.toSpliced(axis, 1), classes, ignoreIndex)
     const isPlain = labelSmoothing === 0 && classWeights === undefined && ignoreIndex === undefined
-    if (isPlain && places.length === 0) {
+    if (isPlain && logits.shape.length === 2) {
       const [loss] = scope('loss', () => softmaxCrossEntropy(logits, answers))
       return { loss, metrics: [errorOf(hits(logits, answers))] }
     }
-    return general(logits, answers, classes, { labelSmoothing, classWeights, ignoreIndex })
+    return general(logits, answers, { axis, classes, labelSmoothing, classWeights, ignoreIndex })
   }
+
+function axisOf({ shape }: Value, given: number | undefined): number {
+  const last = shape.length - 1
+  if (given === undefined) return last > 1 && !isKnown(shape[1]!) && isKnown(shape[last]!) ? last : 1
+  const axis = given < 0 ? given + shape.length : given
+  if (!Number.isInteger(axis) || axis < 1 || axis > last)
+    throw new GraphError(
+      `cross-entropy has no axis ${given} for the classes in ${formatShape(shape)}; give one from 1 to ${last}`,
+    )
+  return axis
+}
 
 const errorOf = (correct: Value): Metric => ({ name: 'error', kind: 'right', output: 'correct', value: correct })
 
@@ -88,12 +102,15 @@ export function hits(logits: Value, labels: Value): Value {
 function general(
   logits: Value,
   given: Value,
-  classes: number,
   {
+    axis,
+    classes,
     labelSmoothing,
     classWeights,
     ignoreIndex,
   }: {
+    readonly axis: number
+    readonly classes: number
     readonly labelSmoothing: number
     readonly classWeights: readonly number[] | undefined
     readonly ignoreIndex: number | undefined
@@ -107,18 +124,19 @@ function general(
   const counts = ignored && sub(1, cast(ignored, dtype))
   const weights = classWeights && constant(dtype, classWeights)
   const weight = weights ? times(gather(weights, labels), counts) : counts
-  const logs = logSoftmax(logits, 1)
-  const picked = squeeze(gatherElements(logs, unsqueeze(labels, 1), 1), 1)
+  const logs = logSoftmax(logits, axis)
+  const picked = squeeze(gatherElements(logs, unsqueeze(labels, axis), axis), axis)
   const hard = times(neg(picked), weight)
   const spread = (): Value => {
-    const shaped = classWeights && constant(dtype, classWeights, [classes, ...logits.shape.slice(2).map(() => 1)])
-    return times(neg(reduceSum(times(logs, shaped), [1], { keepdims: 0 })), counts)
+    const shaped =
+      classWeights && constant(dtype, classWeights, [classes, ...logits.shape.slice(axis + 1).map(() => 1)])
+    return times(neg(reduceSum(times(logs, shaped), [axis], { keepdims: 0 })), counts)
   }
   const each = labelSmoothing === 0 ? hard : add(mul(hard, 1 - labelSmoothing), mul(spread(), labelSmoothing / classes))
   const number = cast(size(labels), dtype)
   const loss = scope('loss', () => div(total(each), weight ? total(weight) : number))
   if (!ignored && given.shape.length === 1) return { loss, metrics: [errorOf(hits(logits, given))] }
-  const wrong = scope('accuracy.wrong', () => sub(1, cast(equal(argMax(logits, 1, { keepdims: 0 }), labels), dtype)))
+  const wrong = scope('accuracy.wrong', () => sub(1, cast(equal(argMax(logits, axis, { keepdims: 0 }), labels), dtype)))
   const error = scope('accuracy.error', () => div(total(times(wrong, counts)), counts ? total(counts) : number))
   return { loss, metrics: [{ name: 'error', kind: 'mean', value: error }] }
 }

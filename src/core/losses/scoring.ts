@@ -6,7 +6,7 @@ import { isKnown, isUnknown, type Shape } from '../graph/shape.js'
 import { GraphError, input, nameOf, nodeOf, type Value } from '../graph/value.js'
 import { Identity, Sigmoid, Softmax } from '../ops/index.js'
 import type { MetricInfo, TargetInfo } from '../training/signature.js'
-import { type Activation, applyLoss, type Loss } from './loss.js'
+import { applyLoss, type FinalActivation, type Loss } from './loss.js'
 
 export interface Scoring {
   /**
@@ -21,13 +21,13 @@ export interface Scoring {
 }
 
 /** What an output ends with, through nodes that change nothing. */
-function activationOf(value: Value): Activation | undefined {
+function activationOf(value: Value): FinalActivation | undefined {
   const node = nodeOf(value)
   if (node?.operator === Identity) return activationOf(node.inputs[0]!)
-  if (node?.operator === Sigmoid) return 'sigmoid'
-  const axis = node?.attributes.axis
-  const isOverClasses = axis === 1 || axis === 1 - value.shape.length
-  return node?.operator === Softmax && isOverClasses ? 'softmax' : undefined
+  if (node?.operator === Sigmoid) return { kind: 'sigmoid' }
+  if (node?.operator !== Softmax) return undefined
+  const axis = node.attributes.axis as number
+  return { kind: 'softmax', axis: axis < 0 ? axis + value.shape.length : axis }
 }
 
 export interface ScoringOptions {
@@ -53,7 +53,7 @@ export function scoringOf(
     [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, opened(shape))] as const),
   )
   const activations = new Map(
-    [...network.outputs].flatMap(([name, value]): [Value, Activation][] => {
+    [...network.outputs].flatMap(([name, value]): [Value, FinalActivation][] => {
       const activation = activationOf(value)
       return activation ? [[given.get(name)!, activation]] : []
     }),

@@ -7,9 +7,8 @@ import { select } from '../../../src/core/derive/selection.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { type Numbers, numbers, widen } from '../../../src/core/graph/tensor.js'
 import { nameOf, type Parameter } from '../../../src/core/graph/value.js'
-import { crossEntropy, type Loss, meanSquaredError } from '../../../src/core/losses/index.js'
+import { crossEntropy, meanSquaredError } from '../../../src/core/losses/index.js'
 import { type NetworkOptions, readNetwork } from '../../../src/core/onnx/network.js'
-import { transpose } from '../../../src/core/ops/index.js'
 import { sgd } from '../../../src/core/optimizers/sgd.js'
 import { trainingStep } from '../../../src/core/training/step.js'
 
@@ -39,19 +38,6 @@ const digest = ({ data }: Pick<Numbers, 'data'>): Digest => ({
   squares: data.reduce((total, value) => total + value * value, 0),
 })
 
-/** Cross-entropy over another axis than the second. */
-const over =
-  (axis: number): Loss =>
-  (context) =>
-    crossEntropy()({
-      ...context,
-      output(name) {
-        const y = context.output(name)
-        const others = y.shape.map((_, i) => i).filter((i) => i !== axis && i !== 0)
-        return axis === 1 ? y : transpose(y, [0, axis, ...others])
-      },
-    })
-
 /** Constants of a module that are floats with dimensions, which a file cannot tell from weights: they stay as they are. */
 const constants: Readonly<Record<string, readonly string[]>> = {
   // Ones and zeros of norms without weights.
@@ -66,7 +52,7 @@ function train(name: string, training: Training, options: NetworkOptions) {
   const network = select(read, { freeze: constants[name] ?? [] })
   const { lr, momentum } = training.sgd
   const step = trainingStep(network, {
-    loss: training.loss === 'mse' ? meanSquaredError() : over(training.classAxis!),
+    loss: training.loss === 'mse' ? meanSquaredError() : crossEntropy({ axis: training.classAxis! }),
     optimizer: sgd({ momentum }),
     batchNorm: training.batchStatistics ? 'batch' : 'running',
   })

@@ -5,9 +5,15 @@ import { evaluateValues } from '../../../src/core/graph/evaluate.js'
 import { graph } from '../../../src/core/graph/graph.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
 import { apply1, input, nameOf, parameter, type Value } from '../../../src/core/graph/value.js'
-import { binaryCrossEntropy, crossEntropy, type Loss, outputLoss } from '../../../src/core/losses/index.js'
+import {
+  binaryCrossEntropy,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type Loss,
+  outputLoss,
+} from '../../../src/core/losses/index.js'
 import { lossText } from '../../../src/core/losses/text.js'
-import { Identity, matmul, sigmoid, softmax } from '../../../src/core/ops/index.js'
+import { Identity, matmul, sigmoid, softmax, transpose } from '../../../src/core/ops/index.js'
 import { scored } from '../../../src/core/training/backward.js'
 
 const x = input('x', 'float32', ['batch', 3])
@@ -65,4 +71,44 @@ it('is left alone where it is said, over another axis, and by other losses', () 
   const across = (logits: Value) => softmax(logits, 0)
   expectSame(lossOf(across, crossEntropy()), lossOf(across, twice))
   expect(() => lossOf(sigmoid, outputLoss('z'))).toThrow("the network has no output 'z' for a loss; it has 'y'")
+})
+
+// Logits of each place of a text: [batch, length, classes].
+const tokens = input('tokens', 'float32', ['batch', 'length', 4])
+const drawn = numbers(
+  'float32',
+  [2, 3, 4],
+  Array.from({ length: 24 }, (_, i) => Math.sin(1.7 * i)),
+)
+const answers = numbers('int64', [2, 3], [2, 0, 3, 1, 1, 2])
+
+function lossOfTokens(output: Value, loss: Loss): readonly number[] {
+  const { scores, scoring, targets } = scored(graph('net', [tokens], { output }), loss, 'train')
+  expect(targets.map(({ shape }) => shape)).toEqual([['batch', 'length']])
+  const value = scores.get(scoring.loss)!
+  const metrics = scoring.metrics.map((metric) => scores.get(metric.output)!)
+  const known = new Map([[tokens, drawn], ...targets.map((target) => [target, answers] as const)])
+  return evaluateValues([value, ...metrics, ...gradients(value, [tokens])], known).flatMap(({ data }) => [...data])
+}
+
+it.each<[string, CrossEntropyOptions]>([
+  ['by itself', {}],
+  ['with smoothing', { labelSmoothing: 0.1 }],
+  ['with weights', { classWeights: [1, 2, 0.5, 3] }],
+  [
+    'with weights, smoothing and labels that do not count',
+    { classWeights: [1, 2, 0.5, 3], labelSmoothing: 0.2, ignoreIndex: 1 },
+  ],
+])('cross-entropy with the classes on the last axis is that with them on the second: %s', (_, options) => {
+  const expected = lossOfTokens(transpose(tokens, [0, 2, 1]), crossEntropy({ ...options, axis: 1 }))
+  // The last axis is found, since the length is not known; it is said; and a softmax over it is seen.
+  expectSame(lossOfTokens(tokens, crossEntropy(options)), expected)
+  expectSame(lossOfTokens(tokens, crossEntropy({ ...options, axis: -1 })), expected)
+  expectSame(lossOfTokens(softmax(tokens, -1), crossEntropy(options)), expected)
+})
+
+it('an axis that is not there', () => {
+  expect(() => lossOfTokens(tokens, crossEntropy({ axis: 3 }))).toThrow(
+    'cross-entropy has no axis 3 for the classes in [batch, length, 4]; give one from 1 to 2',
+  )
 })

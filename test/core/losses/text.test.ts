@@ -94,7 +94,7 @@ describe('is refused:', () => {
     ['mse:delta=1', '"delta=1" is no option of the loss mse, which has none: write none=1'],
     [
       'cross-entropy:label-smoothing=0.1;0.2',
-      '"label-smoothing=0.1;0.2" is no option of the loss cross-entropy, which has label-smoothing, ignore-index, class-weights: write label-smoothing=1',
+      '"label-smoothing=0.1;0.2" is no option of the loss cross-entropy, which has label-smoothing, ignore-index, class-weights, axis: write label-smoothing=1',
     ],
     ['box=mse + box=mse', '"box=mse + box=mse" has a loss twice for one output: give it a weight instead'],
   ])('%s', (text, message) => {
