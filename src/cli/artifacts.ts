@@ -1,4 +1,4 @@
-// rdm-export --artifacts: the files of ONNX Runtime's training API.
+// --artifacts of rdm-export and rdm-derive: the files of ONNX Runtime's training API.
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -7,6 +7,7 @@ import { messageOf, UserError } from '../core/errors.js'
 import type { Graph } from '../core/graph/graph.js'
 import type { Schedule } from '../core/training/schedule.js'
 import { trainingArtifacts } from '../driver/artifacts/index.js'
+import type { ModelOptions } from '../driver/artifacts/models.js'
 import { type OptimizerName, optimizerNames } from '../driver/artifacts/optimizer.js'
 import { makeFolder } from '../driver/folders.js'
 import type { StepFlags } from './stepOptions.js'
@@ -15,19 +16,13 @@ export interface ArtifactsOptions {
   readonly artifacts?: string
 }
 
-/** Those of `rdm-export` that mean something to the artifacts, or must not be there. */
+/** Those of a command that mean something to the artifacts, or must not be there. */
 interface GivenOptions extends ArtifactsOptions, StepFlags {
-  readonly seed: number
   readonly part: string
-  readonly target: string
-  readonly gates?: true
-  readonly recipe?: string
   readonly inline?: true
   readonly portableLevel?: string
   readonly opset?: number
   readonly out?: string
-  readonly list?: true
-  readonly describe?: true
 }
 
 export const addArtifactsOptions = (program: Command): Command =>
@@ -39,25 +34,22 @@ const isOptimizer = (name: string): name is OptimizerName => (optimizerNames as 
 const fixedRate = (schedule: Schedule): number | undefined =>
   'kind' in schedule || schedule.length > 1 ? undefined : schedule[0]![1]
 
-/** @throws UserError for options that do not go together */
-export function checkArtifactsOptions(options: GivenOptions): void {
-  const { artifacts, optimizer, part, target, weightDecay } = options
+/**
+ * @param others flags of the command that mean nothing beside the artifacts, and whether they were given
+ * @throws UserError for options that do not go together
+ */
+export function checkArtifactsOptions(options: GivenOptions, others: Readonly<Record<string, boolean>>): void {
+  const { artifacts, optimizer, part, weightDecay } = options
   if (artifacts === undefined) return
   const given: Readonly<Record<string, boolean>> = {
+    ...others,
     '--part': part !== 'all',
-    '--target': target !== 'portable',
     '--out': options.out !== undefined,
     '--inline': options.inline !== undefined,
     '--portable-level': options.portableLevel !== undefined,
     '--opset': options.opset !== undefined,
-    '--list': options.list !== undefined,
-    '--describe': options.describe !== undefined,
-    '--recipe': options.recipe !== undefined,
     '--momentum': options.momentum !== undefined,
     '--nesterov': options.nesterov !== undefined,
-    '--gates': options.gates !== undefined,
-    '--loss': options.loss !== undefined,
-    '--label-smoothing': options.labelSmoothing !== undefined,
     '--set': options.set !== undefined,
     '--clip-norm': options.clipNorm !== undefined,
     '--ema': options.ema !== undefined,
@@ -78,19 +70,23 @@ export function checkArtifactsOptions(options: GivenOptions): void {
     )
 }
 
+export interface ArtifactsSource extends ModelOptions {
+  readonly seed: number
+  readonly architecture?: unknown
+}
+
 /** @throws UserError when the folder cannot be made */
 export async function writeArtifacts(
   network: Graph,
-  architecture: unknown,
   folder: string,
-  { optimizer = 'adamw', lr, weightDecay, seed, recompute }: GivenOptions,
+  { optimizer = 'adamw', lr, weightDecay, recompute }: GivenOptions,
+  source: ArtifactsSource,
 ): Promise<void> {
   const rate = lr && fixedRate(lr)
   const files = trainingArtifacts(network, {
+    ...source,
     optimizer: optimizer as OptimizerName,
-    seed,
     recompute,
-    architecture,
     ...(rate === undefined ? {} : { learningRate: rate }),
     ...(weightDecay === undefined ? {} : { weightDecay }),
   })

@@ -18,12 +18,13 @@ import { readNetwork } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { grouped, table } from '../driver/format/table.js'
+import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { collectedBy, createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
 import { checkAlone, mergedModel, writeAdapter } from './trainedAdapters.js'
 
-interface Options extends StepFlags {
+interface Options extends StepFlags, ArtifactsOptions {
   readonly explain?: true
   readonly train?: readonly (readonly string[])[]
   readonly freeze?: readonly (readonly string[])[]
@@ -135,8 +136,7 @@ export async function main(argv: string[]): Promise<void> {
       parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
     )
     .option('--out <file>', 'write here instead of standard output')
-    .action(run)
-  await runProgram(program, argv)
+  await runProgram(addArtifactsOptions(program).action(run), argv)
 }
 
 async function run(path: string, options: Options, command: Command): Promise<void> {
@@ -144,6 +144,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
   const { shape = [], train, freeze, trainLast, head, normalize, seed, output } = options
   if (seed !== undefined && head === undefined && options.lora === undefined)
     throw new UserError('--seed draws the weights of a new head or of adapters: add --head or --lora, or leave it out')
+  checkArtifactsOptions(options, { '--explain': options.explain !== undefined })
   const lora = adaptersFrom(options)
   const { step, recipe } = await stepFrom(options, fineTuning)
   if (output !== undefined && step.loss)
@@ -160,6 +161,8 @@ async function run(path: string, options: Options, command: Command): Promise<vo
     process.stdout.write(described(explained(prepared(network, preparation), chosen)))
     return
   }
+  if (options.artifacts !== undefined)
+    return writeArtifacts(prepared(network, preparation), options.artifacts, options, { seed: seed ?? 1, ...chosen })
   requireFile(options)
   const { part, inline = false, opset, portableLevel: level } = options
   const bytes = derive(network, {

@@ -28,7 +28,7 @@ import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptio
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { textReporter } from './progress/progress.js'
-import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
+import { addStepOptions, lossFrom, type StepFlags, stepFrom } from './stepOptions.js'
 
 interface Options extends NetworkOptions, ArtifactsOptions, StepFlags {
   readonly data?: string
@@ -139,7 +139,13 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(options: Options): Promise<void> {
-  checkArtifactsOptions(options)
+  checkArtifactsOptions(options, {
+    '--target': options.target !== 'portable',
+    '--list': options.list !== undefined,
+    '--describe': options.describe !== undefined,
+    '--recipe': options.recipe !== undefined,
+    '--gates': options.gates !== undefined,
+  })
   if (options.json && !options.list) throw new UserError('--json goes with --list: add it, or leave out --json')
   const printed = options.list ? '--list' : '--describe'
   if (options.out && (options.list || options.describe))
@@ -148,7 +154,10 @@ async function run(options: Options): Promise<void> {
     return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
   const { network, architecture, about, ...chosen } = await choose(options)
   if (options.describe) return void process.stdout.write(`${about()}\n${printGraph(network)}`)
-  if (options.artifacts !== undefined) return writeArtifacts(network, architecture, options.artifacts, options)
+  if (options.artifacts !== undefined) {
+    const loss = await lossFrom(options)
+    return writeArtifacts(network, options.artifacts, options, { seed: options.seed, architecture, loss })
+  }
   if (!options.out && process.stdout.isTTY) {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }

@@ -79,7 +79,8 @@ export const addStepOptions = (program: Command): Command =>
     )
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
 
-async function lossFrom({ loss, labelSmoothing }: StepFlags): Promise<Loss | undefined> {
+/** The loss that the options say; undefined where they say none. */
+export async function lossFrom({ loss, labelSmoothing }: StepFlags): Promise<Loss | undefined> {
   if (labelSmoothing !== undefined) {
     if (loss !== undefined && loss !== 'cross-entropy')
       throw new UserError(`--label-smoothing is for cross-entropy, not for --loss ${loss}: leave one of them out`)

@@ -1,5 +1,5 @@
 // rdm-derive as a user runs it: networks that others wrote, told about, trained and evaluated.
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
@@ -8,6 +8,8 @@ import { tensor } from '../../src/core/graph/tensor.js'
 import { nameOf } from '../../src/core/graph/value.js'
 import { readTrainableModel } from '../../src/core/model/read.js'
 import { readNetwork } from '../../src/core/onnx/network.js'
+import { decodeModel } from '../../src/core/onnx/tensors.js'
+import { artifactFiles } from '../../src/driver/artifacts/index.js'
 import { encodeSafetensors } from '../../src/driver/run/safetensors.js'
 import { askOnnxPackage, hasOnnxPackage } from '../support/onnxPackage.js'
 import { run } from './support.js'
@@ -126,6 +128,18 @@ test('adapters are trained, resumed, merged, and taken out for ONNX Runtime', as
     expect(distance(JSON.parse(await askOnnxPackage('adapt', open, adapter, JSON.stringify(feeds))))).toBeLessThan(1e-6)
 })
 
+test("--artifacts writes the four files of ONNX Runtime's training API", () => {
+  const folder = join(root, 'artifacts')
+  const given = ['--freeze', 'layer1.*', '--artifacts', folder]
+  expect(run('rdm-derive', [network('resnet18.dynamo'), ...given])).toMatchObject({ code: 0, out: '', err: '' })
+  expect(readdirSync(folder).toSorted()).toEqual(artifactFiles.toSorted())
+  const inputs = decodeModel(readFileSync(join(folder, 'training_model.onnx'))).graph?.input?.map(({ name }) => name)
+  expect(inputs?.slice(0, 2)).toEqual(['image', 'labels'])
+  expect(inputs).toContain('layer1.0.conv1.weight')
+  expect(inputs).toContain('fc.weight_grad.accumulation.buffer')
+  expect(inputs).not.toContain('layer1.0.conv1.weight_grad.accumulation.buffer')
+})
+
 test.each<[string, string[], string]>([
   ['no weight', ['--train', 'nothing.*'], "no weight is named like 'nothing.*'; there are "],
   ['none left', ['--freeze', '*'], 'no weight is left to train; take fewer patterns to freeze, or more to train'],
@@ -140,6 +154,7 @@ test.each<[string, string[], string]>([
     ['--seed', '3'],
     '--seed draws the weights of a new head or of adapters: add --head or --lora',
   ],
+  ['artifacts and a part', ['--artifacts', 'folder'], 'to which --part means nothing: leave one of them out'],
   ['adapters for nothing', ['--lora-on', 'fc'], '--lora-on is for adapters: add --lora RANK, or leave it out'],
   ['adapters and last layers', ['--lora', '2', '--train-last', '1'], 'leave one of them out'],
   ['a layer', ['--lora', '2', '--lora-on', 'fcc'], "no layer that adapters fit is named like 'fcc'; there are conv1, "],

@@ -5,6 +5,8 @@
 import { type Graph, graph } from '../../core/graph/graph.js'
 import { constant, input, nameOf, type Parameter, rootScope, type Value } from '../../core/graph/value.js'
 import { crossEntropy } from '../../core/losses/crossEntropy.js'
+import type { Loss } from '../../core/losses/loss.js'
+import type { Scoring } from '../../core/losses/scoring.js'
 import { parametersAsInputs } from '../../core/model/write.js'
 import type { Target } from '../../core/targets/target.js'
 import { type BackwardOptions, backward, scored } from '../../core/training/backward.js'
@@ -15,12 +17,22 @@ const accumulated = (name: string) => `${name}_grad.accumulation.out`
 
 export interface TrainingModel {
   /**
-   * Inputs: those of the network, `labels`, `gates` where there are any, every parameter, a gradient buffer for each that
-   * is trained, and `lazy_reset_grad`. Outputs: `loss`, `correct`, `logits`, and a flag for each buffer that changes.
+   * Inputs: those of the network, the targets, `gates` where there are any, every parameter, a gradient buffer for each that
+   * is trained, and `lazy_reset_grad`. Outputs: the loss, the metrics' values, the network's outputs that the loss reads, and a
+   * flag for each buffer that changes.
    */
   readonly graph: Graph
   /** Survival probability of each gate, in the order of the `gates` input. */
   readonly survival: readonly number[]
+}
+
+/** What of a step these models have: its loss is cross-entropy unless given. */
+export type ModelOptions = Pick<BackwardOptions, 'recompute' | 'batchNorm'> & { readonly loss?: Loss | undefined }
+
+/** The network's outputs that the loss reads. */
+const readBy = ({ graph: { inputs } }: Scoring, { outputs }: Graph): ReadonlyMap<string, Value> => {
+  const names = new Set(inputs.map(nameOf))
+  return new Map([...outputs].filter(([name]) => names.has(name)))
 }
 
 /**
@@ -32,10 +44,10 @@ export interface TrainingModel {
 export function trainingModel(
   network: Graph,
   target: Target,
-  options: Pick<BackwardOptions, 'recompute'> = {},
+  { loss = crossEntropy(), ...options }: ModelOptions = {},
 ): TrainingModel {
-  const { form, scores, targets, gradients } = backward(network, { loss: crossEntropy(), ...options })
-  const results = new Map([...scores, ['logits', form.graph.outputs.get('logits')!]])
+  const { form, scoring, scores, targets, gradients } = backward(network, { loss, ...options })
+  const results = new Map([...scores, ...readBy(scoring, form.graph)])
   const user = [...results.keys()]
   for (const [{ origin }, value] of [...gradients, ...form.statistics]) results.set(`${origin.name}.new`, value)
   const inputs = [...network.inputs, ...targets, ...(form.gates ? [form.gates.input] : [])]
@@ -62,12 +74,12 @@ export function trainingModel(
 }
 
 /**
- * Inputs: those of the network, `labels`, every parameter. Outputs: `loss`, `correct`, `logits`, as many as the training
- * model has for the user: onnxruntime-web 1.19.2 names the one's results by the other's outputs.
+ * Inputs: those of the network, the targets, every parameter. Outputs: as many as the training model has for the user:
+ * onnxruntime-web 1.19.2 names the one's results by the other's outputs.
  */
-export function evaluationModel(network: Graph, target: Target): Graph {
-  const { scores, targets } = scored(network, crossEntropy(), 'eval')
-  const outputs = new Map([...scores, ['logits', network.outputs.get('logits')!]])
+export function evaluationModel(network: Graph, target: Target, loss: Loss = crossEntropy()): Graph {
+  const { scoring, scores, targets } = scored(network, loss, 'eval')
+  const outputs = new Map([...scores, ...readBy(scoring, network)])
   const plain = graph(`${network.name}.eval`, [...network.inputs, ...targets], outputs)
   return target.lower(parametersAsInputs(plain, network.parameters))
 }

@@ -6,6 +6,7 @@ import type { Parameter } from '../../../src/core/graph/value.js'
 import { crossEntropy } from '../../../src/core/losses/index.js'
 import { backward, scored } from '../../../src/core/training/backward.js'
 import { initialize } from '../../../src/core/training/initialize.js'
+import type { ModelOptions } from '../../../src/driver/artifacts/models.js'
 import { rounded, type Tensors } from '../../support/runtime.js'
 
 /** `rate` is the learning rate from there on; `reload` goes on from a checkpoint saved at this moment. */
@@ -25,6 +26,8 @@ export class Reference {
   readonly state: Map<string, Numbers>
   private readonly step: Graph
   private readonly evaluation: Graph
+  /** The outputs that the user gets. */
+  private readonly shown: readonly string[]
   private readonly weights: readonly Parameter[]
   private readonly statistics: readonly Parameter[]
   private readonly sums = new Map<string, Float64Array>()
@@ -37,20 +40,24 @@ export class Reference {
     private readonly optimizer: 'adamw' | 'sgd',
     private rate: number,
     seed: number,
+    { loss = crossEntropy(), batchNorm }: ModelOptions = {},
   ) {
-    const { form, scores, targets, gradients } = backward(network, { loss: crossEntropy(), recompute: false })
+    const { form, scores, targets, gradients } = backward(network, { loss, batchNorm, recompute: false })
+    const [read] = [...network.outputs].filter(([name]) => name === 'logits' || name === 'y')
+    const output = read![0]
+    this.shown = [...scores.keys(), output]
     this.weights = [...gradients.keys()]
     this.statistics = [...form.statistics.keys()]
-    const outputs = new Map([...scores, ['logits', form.graph.outputs.get('logits')!]])
+    const outputs = new Map([...scores, [output, form.graph.outputs.get(output)!]])
     for (const [{ origin }, value] of [...gradients, ...form.statistics]) outputs.set(`${origin.name}.new`, value)
     const gates = form.gates ? [form.gates.input] : []
     this.step = graph('step', [...network.inputs, ...targets, ...gates], outputs)
-    const predicted = scored(network, crossEntropy(), 'eval')
-    const logits = network.outputs.get('logits')!
+    const predicted = scored(network, loss, 'eval')
+    const given = network.outputs.get(output)!
     this.evaluation = graph(
       'eval',
       [...network.inputs, ...predicted.targets],
-      new Map([...predicted.scores, ['logits', logits]]),
+      new Map([...predicted.scores, [output, given]]),
     )
     this.state = new Map([...initialize([network], seed)].map(([name, value]) => [name, rounded(widen(value))]))
   }
@@ -65,16 +72,14 @@ export class Reference {
     if (name === 'named')
       return Object.fromEntries(this.network.parameters.map((value) => [value.origin.name, this.numbers(value)]))
     if (name === 'trained')
-      return Object.fromEntries(
-        this.network.parameters.map(({ origin }) => [origin.name, [Number(!origin.name.includes('.running_'))]]),
-      )
+      return Object.fromEntries(this.network.parameters.map(({ origin }) => [origin.name, [Number(origin.trainable)]]))
     return {}
   }
 
   private readonly numbers = ({ origin }: Parameter) => [...this.state.get(origin.name)!.data]
 
   private outcome(results: Tensors): Outcome {
-    const wanted = ['loss', 'correct', 'logits'].flatMap((name) => {
+    const wanted = this.shown.flatMap((name) => {
       const value = results.get(name)
       return value ? [[name, [...value.data]] as const] : []
     })

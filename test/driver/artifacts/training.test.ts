@@ -4,13 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Architecture, residualNetwork } from '../../../graphs/residual.js'
+import { type Preparation, prepared } from '../../../src/core/derive/derive.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import type { Graph } from '../../../src/core/graph/graph.js'
 import { type Numbers, numbers, widen } from '../../../src/core/graph/tensor.js'
+import { crossEntropy, meanSquaredError } from '../../../src/core/losses/index.js'
 import { keys } from '../../../src/core/model/metadata.js'
+import { readNetwork } from '../../../src/core/onnx/network.js'
 import { decodeModel } from '../../../src/core/onnx/tensors.js'
+import { scored } from '../../../src/core/training/backward.js'
 import { initialize } from '../../../src/core/training/initialize.js'
 import { type ArtifactOptions, artifactFiles, trainingArtifacts } from '../../../src/driver/artifacts/index.js'
+import type { ModelOptions } from '../../../src/driver/artifacts/models.js'
 import { optimizerNames } from '../../../src/driver/artifacts/optimizer.js'
 import { hasBrowser, openPage } from '../../support/browser.js'
 import { tinyBatch, tinyNetworks } from '../../support/networks.js'
@@ -135,6 +140,37 @@ describe.each(optimizerNames)('ten steps of %s', (optimizer) => {
       expectNear([...logits.data], wanted.at(-3)!.logits!, 'logits of the inference model')
     },
   )
+})
+
+describe.each<[string, Preparation, Omit<ModelOptions, 'recompute'>]>([
+  ['resnet18.dynamo', { head: 3, freeze: ['layer1.*'] }, { batchNorm: 'running' }],
+  ['bert.dynamo', { lora: { rank: 2, on: ['*.query'] }, head: 3 }, {}],
+  ['mlp.script', {}, { loss: meanSquaredError() }],
+])('a network of PyTorch: %s', (name, preparation, options) => {
+  const bytes = readFileSync(rootFile(`test/fixtures/networks/${name}.onnx`))
+  const foreign = prepared(readNetwork(bytes), preparation)
+  const { targets } = scored(foreign, options.loss ?? crossEntropy(), 'eval')
+  const given = [1, 2].map((seed): Tensors => {
+    const values = [...foreign.inputs, ...targets].map(({ dtype, shape, origin }): [string, Numbers] => {
+      const sizes = shape.map((size) => (typeof size === 'number' ? size : 4))
+      const wave = (i: number) => Math.sin(0.37 * i + seed)
+      const data = Float64Array.from({ length: sizes.reduce((a, b) => a * b, 1) }, (_, i) =>
+        dtype === 'int64' ? (i * 7 + seed) % (sizes.length === 1 ? 3 : 64) : Math.fround(wave(i)),
+      )
+      // A mask of words hides none of them.
+      const name = 'name' in origin ? origin.name : ''
+      return [name, numbers(dtype, sizes, name === 'attention_mask' ? data.fill(1) : data)]
+    })
+    return new Map(values)
+  })
+  const actions: readonly Action[] = [['eval', 0], ...step(0), ...step(1), ...step(0), ['eval', 1], ['contiguous']]
+  const reference = new Reference(foreign, 'adamw', 0.01, 3, options)
+  const expected = actions.map((action) => reference.does(action, given))
+
+  it.each(runtimeNames)('%s', async (runtime) => {
+    const folder = written(foreign, { optimizer: 'adamw', learningRate: 0.01, ...options })
+    expectSame(await run(runtime, folder, given, actions), expected, actions)
+  })
 })
 
 it('SGD is our own step without momentum', () => {
