@@ -17,6 +17,7 @@ import { type Part, parts } from '../core/model/write.js'
 import { readNetwork } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
+import { readDataset } from '../driver/data/readers.js'
 import { grouped, table } from '../driver/format/table.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { collectedBy, createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
@@ -29,7 +30,8 @@ interface Options extends StepFlags, ArtifactsOptions {
   readonly train?: readonly (readonly string[])[]
   readonly freeze?: readonly (readonly string[])[]
   readonly trainLast?: number
-  readonly head?: number
+  readonly head?: number | readonly string[]
+  readonly data?: string
   readonly lora?: number
   readonly loraOn?: readonly (readonly string[])[]
   readonly loraAlpha?: number
@@ -62,6 +64,18 @@ const patterns = z.string().transform((text) =>
     .filter((part) => part !== ''),
 )
 
+const classCount = wholeNumber(1, 1_000_000)
+
+/** Text like `5`, or names: `cat,dog,bird`. */
+const headClasses: z.ZodType<number | readonly string[], string> = z.string().transform((text, context) => {
+  const names = text.split(',').map((name) => name.trim())
+  if (names.length > 1 && names.every((name) => name !== '') && new Set(names).size === names.length) return names
+  const count = classCount.safeParse(text)
+  if (count.success) return count.data
+  context.addIssue(`"${text}" says no classes: write how many there are, or two names and more, as in cat,dog,bird`)
+  return z.NEVER
+})
+
 /** Text like `image=batch,3,224,224`. */
 const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.string().transform((text, context) => {
   const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
@@ -91,7 +105,12 @@ export async function main(argv: string[]): Promise<void> {
     )
     .option('--freeze <patterns>', 'names of weights that do not', collectedBy(patterns))
     .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
-    .option('--head <classes>', 'a fresh last layer for so many classes', parsedBy(wholeNumber(1, 1_000_000)))
+    .option(
+      '--head <classes>',
+      'a fresh last layer for so many classes, or for those of these names: cat,dog,bird',
+      parsedBy(headClasses),
+    )
+    .option('--data <path>', 'a fresh last layer for the classes of this data set')
     .option(
       '--lora <rank>',
       'low-rank adapters of that rank: only they train, a new head, and what --train names',
@@ -141,7 +160,8 @@ export async function main(argv: string[]): Promise<void> {
 
 async function run(path: string, options: Options, command: Command): Promise<void> {
   if (options.merge || options.adapter !== undefined) return ofTrained(path, options, command)
-  const { shape = [], train, freeze, trainLast, head, normalize, seed, output } = options
+  const { shape = [], train, freeze, trainLast, normalize, seed, output } = options
+  const { head, classes } = await headFrom(options)
   if (seed !== undefined && head === undefined && options.lora === undefined)
     throw new UserError('--seed draws the weights of a new head or of adapters: add --head or --lora, or leave it out')
   checkArtifactsOptions(options, { '--explain': options.explain !== undefined })
@@ -150,7 +170,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
   if (output !== undefined && step.loss)
     throw new UserError(`--output is for cross-entropy: write --loss '${output}=${options.loss}', or leave it out`)
   const { loss = crossEntropy(output === undefined ? {} : { output }), ...rest } = step
-  const chosen = { ...rest, loss, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
+  const chosen = { ...rest, loss, classes, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
   const { pixels, augment = false } = normalize === undefined ? {} : normalizations[normalize]!
   const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels, lora }
 
@@ -176,6 +196,27 @@ async function run(path: string, options: Options, command: Command): Promise<vo
     level,
   })
   await written(bytes, options)
+}
+
+/** How many classes a new head has, and their names where they are known. */
+async function headFrom({ head, data }: Options): Promise<{ head?: number; classes?: readonly string[] }> {
+  if (head !== undefined && data !== undefined)
+    throw new UserError('--head and --data both say what the classes of the new head are: leave one of them out')
+  if (typeof head === 'number') return { head }
+  const classes = data === undefined ? head : await classesOf(data)
+  return classes ? { head: classes.length, classes } : {}
+}
+
+async function classesOf(path: string): Promise<readonly string[]> {
+  const { columns } = (await readDataset(path)).train
+  const named = Object.values(columns).flatMap((column) =>
+    column.kind === 'tensor' && column.classes ? [column.classes] : [],
+  )
+  if (named.length !== 1)
+    throw new UserError(
+      `${path} has ${named.length === 0 ? 'no column' : `${named.length} columns`} of named classes; say how many classes there are with --head`,
+    )
+  return named[0]!
 }
 
 /** @throws UserError for adapter options without adapters, or beside another choice of what trains */

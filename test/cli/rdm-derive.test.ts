@@ -128,6 +128,35 @@ test('adapters are trained, resumed, merged, and taken out for ONNX Runtime', as
     expect(distance(JSON.parse(await askOnnxPackage('adapt', open, adapter, JSON.stringify(feeds))))).toBeLessThan(1e-6)
 })
 
+test('a new head has the classes of the data, which are not to be taken for others', () => {
+  const [data, model, other] = ['classes', 'classes.onnx', 'others.onnx'].map((name) => join(root, name)) as [
+    string,
+    string,
+    string,
+  ]
+  expect(run('rdm-data', ['synth', data, '--train', '64', '--test', '8', '--classes', '3']).code).toBe(0)
+  const derive = ['--train', 'fc.*', '--normalize', 'cifar10']
+  const file = network('resnet18.dynamo')
+  expect(run('rdm-derive', [file, '--data', data, ...derive, '--out', model])).toMatchObject({ code: 0, err: '' })
+  const { classes, signature } = readTrainableModel(readFileSync(model))
+  const names = readFileSync(join(data, 'batches.meta.txt'), 'utf8').trim().split('\n')
+  expect(classes).toEqual(names)
+  expect(signature.targets[0]!.classes).toBe(3)
+  const fit = (path: string) =>
+    run('rdm-fit', [path, '--data', data, '--out', `${path}.run`, '--steps', '1', '--threads', '1'])
+  expect(fit(model).code).toBe(0)
+  const trained = decodeModel(readFileSync(join(`${model}.run`, 'model.onnx')))
+  expect(trained.metadataProps).toContainEqual({ key: 'rdm.classes', value: JSON.stringify(names) })
+  expect(run('rdm-derive', [file, '--head', 'cat,dog,bird', ...derive, '--out', other])).toMatchObject({
+    code: 0,
+    err: '',
+  })
+  expect(fit(other)).toMatchObject({
+    code: 2,
+    err: `rdm-fit: the model's classes are cat, dog, bird, in this order, and those of the data ${names.join(', ')}; derive a model with --data\n`,
+  })
+})
+
 test("--artifacts writes the four files of ONNX Runtime's training API", () => {
   const folder = join(root, 'artifacts')
   const given = ['--freeze', 'layer1.*', '--artifacts', folder]
@@ -154,6 +183,8 @@ test.each<[string, string[], string]>([
     ['--seed', '3'],
     '--seed draws the weights of a new head or of adapters: add --head or --lora',
   ],
+  ['classes', ['--head', 'cat,,dog'], '"cat,,dog" says no classes: write how many there are, or two names and more'],
+  ['classes twice', ['--head', '3', '--data', 'x'], '--head and --data both say what the classes of the new head are'],
   ['artifacts and a part', ['--artifacts', 'folder'], 'to which --part means nothing: leave one of them out'],
   ['adapters for nothing', ['--lora-on', 'fc'], '--lora-on is for adapters: add --lora RANK, or leave it out'],
   ['adapters and last layers', ['--lora', '2', '--train-last', '1'], 'leave one of them out'],

@@ -21,6 +21,8 @@ export const keys = {
   signature: 'rdm.signature',
   /** Their names alone, as files of version one say them. */
   step: 'rdm.step',
+  /** What the classes are called, in the order of their labels. */
+  classes: 'rdm.classes',
   /** A model, in base64: from the network's outputs and the targets to the loss and the metrics. */
   loss: 'rdm.loss',
   /** Of a training step alone: output → input, what to feed back. */
@@ -54,6 +56,7 @@ export type Properties = readonly StringStringEntryProto[]
 
 const schemas = {
   [keys.recipe]: recipeSchema,
+  [keys.classes]: z.array(z.string()),
   [keys.signature]: rolesSchema,
   [keys.step]: namesSchema,
   [keys.loss]: z.base64(),

@@ -220,6 +220,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       state,
       signature,
       scoring: scoring === undefined ? model.scoring && exportGraph(model.scoring) : fromBase64(scoring),
+      classes: readMetadata(properties, keys.classes),
       recipe: readMetadata(properties, keys.recipe) ?? recipe,
       withState(given) {
         checkState(state, given)

@@ -34,6 +34,8 @@ export interface TrainableModel {
    * the file does not say it.
    */
   readonly scoring: Uint8Array | undefined
+  /** What the file says that the classes are called, in the order of their labels. */
+  readonly classes?: readonly string[] | undefined
   /** How the file says that it wants to be trained. */
   readonly recipe: Recipe
   /** The learning rate, where the file fixes it: by the state, which a step may move. */

@@ -36,6 +36,8 @@ export interface ExportOptions extends StepOptions {
   readonly level?: PortableLevel | undefined
   /** The version of ONNX's operators, 13 to 21; 18 unless given. */
   readonly opset?: number | undefined
+  /** What the file says that the classes are called, in the order of their labels. */
+  readonly classes?: readonly string[] | undefined
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
@@ -98,6 +100,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const { signature } = step
   const metadata = {
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
+    ...(options.classes === undefined ? {} : { [keys.classes]: JSON.stringify(options.classes) }),
     [keys.recipe]: JSON.stringify(recipe),
   }
   const scored = {

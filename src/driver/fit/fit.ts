@@ -160,7 +160,16 @@ export function checkData(
   { train, test }: Dataset,
   inputs?: FitConfig['inputs'],
 ): Bound<'training' | 'test'> {
-  return bindColumns(model.signature, { training: train, test }, inputs)
+  const bound = bindColumns(model.signature, { training: train, test }, inputs)
+  for (const { name, classes } of model.signature.targets) {
+    const column = bound.splits.training.columns[name]
+    const found = column?.kind === 'tensor' ? column.classes : undefined
+    if (classes === undefined || !model.classes || !found || model.classes.join('\n') === found.join('\n')) continue
+    throw new UserError(
+      `the model's classes are ${model.classes.join(', ')}, in this order, and those of the data ${found.join(', ')}; derive a model with --data`,
+    )
+  }
+  return bound
 }
 
 /** Whether a batch norm sees one number a channel of each example, so that a batch of one has no variance. */
