@@ -12,6 +12,7 @@ import { imagenetPixels, type PixelStatistics } from '../core/derive/pixels.js'
 import { UserError } from '../core/errors.js'
 import type { Dim } from '../core/graph/shape.js'
 import { crossEntropy } from '../core/losses/crossEntropy.js'
+import { metadataOf } from '../core/model/metadata.js'
 import { photoAugmentation, type Recipe } from '../core/model/recipe.js'
 import { type Part, parts } from '../core/model/write.js'
 import { readNetwork } from '../core/onnx/network.js'
@@ -39,7 +40,7 @@ interface Options extends StepFlags, ArtifactsOptions {
   readonly adapter?: string
   readonly output?: string
   readonly batchNorm: 'train' | 'frozen'
-  readonly normalize?: string
+  readonly normalize?: Normalization
   readonly shape?: readonly (readonly [string, readonly Dim[]])[]
   readonly seed?: number
   readonly part: Part
@@ -50,7 +51,10 @@ interface Options extends StepFlags, ArtifactsOptions {
 }
 
 /** What images of a data set are normalized by, and how they are augmented. */
-const normalizations: Readonly<Record<string, { readonly pixels: PixelStatistics } & Pick<Recipe, 'augment'>>> = {
+interface Normalization extends Pick<Recipe, 'augment'> {
+  readonly pixels: PixelStatistics
+}
+const normalizations: Readonly<Record<string, Normalization>> = {
   imagenet: { pixels: imagenetPixels, augment: [...photoAugmentation] },
   cifar10: { pixels: pixelStatistics.cifar10, augment: true },
   cifar100: { pixels: pixelStatistics.cifar100, augment: true },
@@ -63,6 +67,20 @@ const patterns = z.string().transform((text) =>
     .map((part) => part.trim())
     .filter((part) => part !== ''),
 )
+
+/** `imagenet`, or a mean and a deviation, of each channel or of all: `mean=0.5,std=0.5`, `mean=0.49;0.48;0.45,std=0.2;0.2;0.3`. */
+const normalization: z.ZodType<Normalization, string> = z.string().transform((text, context) => {
+  if (Object.hasOwn(normalizations, text)) return normalizations[text]!
+  const numbers = '((?:\\d*\\.?\\d+)(?:;\\d*\\.?\\d+)*)'
+  const [, ...lists] = new RegExp(`^mean=${numbers},std=${numbers}$`).exec(text) ?? []
+  const [mean = [], std = []] = lists.map((list) => list.split(';').map(Number))
+  if (mean.length > 0 && mean.length === std.length && std.every((value) => value > 0))
+    return { pixels: { mean, std }, augment: false }
+  context.addIssue(
+    `"${text}" is no normalization: write ${Object.keys(normalizations).join(', ')}, or a mean and a deviation above 0, as in mean=0.5,std=0.5`,
+  )
+  return z.NEVER
+})
 
 const classCount = wholeNumber(1, 1_000_000)
 
@@ -133,10 +151,10 @@ export async function main(argv: string[]): Promise<void> {
         .choices(['train', 'frozen'])
         .default('frozen'),
     )
-    .addOption(
-      new Option('--normalize <set>', 'the network takes pixels, and normalizes them as for this data set').choices(
-        Object.keys(normalizations),
-      ),
+    .option(
+      '--normalize <how>',
+      `the network takes pixels, and normalizes them as for ${Object.keys(normalizations).join(', ')}, or as in mean=0.5,std=0.5 (of pixels from 0 to 1)`,
+      parsedBy(normalization),
     )
     .option(
       '--shape <name=sizes>',
@@ -171,10 +189,11 @@ async function run(path: string, options: Options, command: Command): Promise<vo
     throw new UserError(`--output is for cross-entropy: write --loss '${output}=${options.loss}', or leave it out`)
   const { loss = crossEntropy(output === undefined ? {} : { output }), ...rest } = step
   const chosen = { ...rest, loss, classes, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
-  const { pixels, augment = false } = normalize === undefined ? {} : normalizations[normalize]!
+  const { pixels, augment = false } = normalize ?? {}
   const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels, lora }
 
-  const file = readNetwork(await readInput(path), { shapes: Object.fromEntries(shape) })
+  const given = await readInput(path)
+  const file = readNetwork(given, { shapes: Object.fromEntries(shape) })
   const isFixed = shape.some(([, [batch]]) => typeof batch === 'number')
   const network = (isFixed ? undefined : withOpenBatch(file)) ?? file
   if (options.explain) {
@@ -188,6 +207,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
   const bytes = derive(network, {
     ...chosen,
     ...preparation,
+    metadata: metadataOf(given),
     recipe: { ...recipe, augment },
     seed,
     part,
@@ -252,7 +272,7 @@ async function written(bytes: Uint8Array, { out }: Options): Promise<void> {
   else await writeFileAtomic(out, Buffer.from(bytes))
 }
 
-function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }: Explanation): string {
+function described({ inputs, outputs, nodes, weights, obstacles, openInputs }: Explanation): string {
   const count = (chosen: Explanation['weights']) => grouped(chosen.reduce((sum, { count }) => sum + count, 0))
   const training = weights.filter(({ trains }) => trains)
   const rows = weights.map(({ name, shape, count, trains }) => [
@@ -270,8 +290,10 @@ function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }:
     ...(obstacles.length === 0
       ? ['It can be trained.']
       : ['It cannot be trained as it is:', ...obstacles.map((obstacle) => `- ${obstacle}`)]),
-    ...(obstacles.length > 0 && hasOpenSizes
-      ? ['Sizes that the file leaves open can be said, as in --shape image=batch,3,224,224.']
+    ...(obstacles.length > 0 && openInputs.length > 0
+      ? [
+          `Sizes that the file leaves open can be said, with numbers for names: --shape '${openInputs.join("' --shape '")}'.`,
+        ]
       : []),
     '',
   ].join('\n')

@@ -6,6 +6,7 @@ import { adaptersOf, merged, withoutUpdates } from '../core/derive/adapters.js'
 import { UserError } from '../core/errors.js'
 import type { Graph } from '../core/graph/graph.js'
 import type { Tensor } from '../core/graph/tensor.js'
+import { metadataOf } from '../core/model/metadata.js'
 import { readTrainableModel } from '../core/model/read.js'
 import { exportGraph } from '../core/model/write.js'
 import { readNetwork } from '../core/onnx/network.js'
@@ -32,7 +33,7 @@ const valuesOf = (network: Graph): ReadonlyMap<string, Tensor> => initialize([ne
 /** The bytes of the network with its adapters merged into its weights, a plain model. */
 export function mergedModel(bytes: Uint8Array, opset: number | undefined): Uint8Array {
   const network = merged(readNetwork(bytes))
-  return exportGraph(network, valuesOf(network), opset)
+  return exportGraph(network, valuesOf(network), opset, { metadata: metadataOf(bytes) })
 }
 
 /**
@@ -50,5 +51,5 @@ export async function writeAdapter(bytes: Uint8Array, file: string, opset: numbe
   const own = network.parameters.map(({ origin }) => origin.name).filter((name) => trained.has(name))
   await writeFileAtomic(file, Buffer.from(encodeAdapter(new Map(own.map((name) => [name, values.get(name)!])))))
   const plain = withoutUpdates(network)
-  return exportGraph(plain, valuesOf(plain), opset, own)
+  return exportGraph(plain, valuesOf(plain), opset, { overridable: own, metadata: metadataOf(bytes) })
 }

@@ -46,6 +46,7 @@ export {
 export * from './layers/index.js'
 export * from './losses/index.js'
 export { multiplyAdds, parameterCount } from './model/cost.js'
+export { metadataOf } from './model/metadata.js'
 export { readTrainableModel } from './model/read.js'
 export { photoAugmentation, type Recipe, recipeSchema } from './model/recipe.js'
 export type { EncodeOptions, TrainableModel } from './model/trainable.js'

@@ -8,7 +8,7 @@ import { tensor } from '../../src/core/graph/tensor.js'
 import { nameOf } from '../../src/core/graph/value.js'
 import { readTrainableModel } from '../../src/core/model/read.js'
 import { readNetwork } from '../../src/core/onnx/network.js'
-import { decodeModel } from '../../src/core/onnx/tensors.js'
+import { decodeModel, encodeModel } from '../../src/core/onnx/tensors.js'
 import { artifactFiles } from '../../src/driver/artifacts/index.js'
 import { encodeSafetensors } from '../../src/driver/run/safetensors.js'
 import { askOnnxPackage, hasOnnxPackage } from '../support/onnxPackage.js'
@@ -72,7 +72,9 @@ const table = (values: readonly number[], columns: number) =>
   Array.from({ length: values.length / columns }, (_, i) => values.slice(i * columns, (i + 1) * columns))
 
 test('adapters are trained, resumed, merged, and taken out for ONNX Runtime', async () => {
-  const file = network('bert.dynamo')
+  const file = join(root, 'bert.onnx')
+  const about = { key: 'author', value: 'somebody else' }
+  writeFileSync(file, encodeModel({ ...decodeModel(readFileSync(network('bert.dynamo'))), metadataProps: [about] }))
   const [data, model, straight, stopped, whole, open, adapter] = [
     ...['words.safetensors', 'lora.onnx', 'straight', 'stopped', 'merged.onnx', 'open.onnx', 'words.onnx_adapter'],
   ].map((name) => join(root, name)) as [string, string, string, string, string, string, string]
@@ -107,6 +109,7 @@ test('adapters are trained, resumed, merged, and taken out for ONNX Runtime', as
   })
   const names = (bytes: Uint8Array) => readNetwork(bytes).parameters.map(nameOf).toSorted()
   expect(names(readFileSync(whole))).toEqual(names(readFileSync(file)))
+  for (const path of [model, whole, open]) expect(decodeModel(readFileSync(path)).metadataProps).toContainEqual(about)
 
   const feeds = { input_ids: table(ids, 4), attention_mask: table(Array(96).fill(1), 4) }
   const whole64 = (rows: readonly (readonly number[])[]) =>

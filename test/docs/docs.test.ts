@@ -1,6 +1,7 @@
 // The programs and commands of README.md and docs/ really run, and print what the text says.
 import { execFile } from 'node:child_process'
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { access, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +12,8 @@ import { operators, primitives } from '../../src/core/ops/index.js'
 import { hasRedis, startRedis } from '../support/servers.js'
 
 const run = promisify(execFile)
+/** Columns that the regressor among the fixtures takes. */
+const FEATURES = 6
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Code blocks of one language, in order. */
@@ -104,6 +107,55 @@ describe('docs/model-file.md', () => {
       expect([...keys].sort(), part).toEqual([...said].sort())
     }
   })
+})
+
+describe('docs/finetune.md', () => {
+  const commands = (text: string) =>
+    text.replace(/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`)
+  const inShell = async (text: string) => (await run('bash', ['-euc', commands(text)], { cwd: folder })).stdout
+  const direction = join(root, '.venv/networks/rapidocr-onnxruntime/ch_ppocr_mobile_v2.0_cls_infer.onnx')
+
+  // The network comes out of a Python package (test/support/realModels.sh).
+  it.runIf(existsSync(direction) || process.env.CI !== undefined)(
+    'pictures in folders, with fewer of them',
+    async () => {
+      const [fetched, explain, train] = await blocks('docs/finetune.md', 'sh')
+      await copyFile(direction, join(folder, 'direction.onnx'))
+      const [draw] = fetched!.split('\n').filter((line) => line.startsWith('node '))
+      await inShell(draw!.replace('examples', `'${join(root, 'examples')}'`).replace(/60$/, '40'))
+      const told = await inShell(explain!)
+      const [said] = await blocks('docs/finetune.md', 'text')
+      for (const line of said!.split('\n').filter((each) => each !== '…')) expect(told).toContain(line)
+      const out = await inShell(train!.replace('--epochs 15', '--epochs 8'))
+      const [, error] = /finished after 48 steps: test error ([\d.]+) %/.exec(out)!
+      // Chance is 67 %.
+      expect(Number(error)).toBeLessThan(40)
+      expect(out.slice(out.indexOf('finished'))).toContain(`error ${error} %`)
+      const [source] = await blocks('docs/finetune.md', 'js')
+      expect(await runProgram(source!)).toMatch(/^(date|price|word)\n$/)
+    },
+    300_000,
+  )
+
+  it('a table, by the command line and by the library', async () => {
+    const train = (await blocks('docs/finetune.md', 'sh')).find((block) => block.includes('regressor.onnx'))!
+    const [, library] = await blocks('docs/finetune.md', 'js')
+    const fixture = join(root, 'test', 'fixtures', 'networks', 'sklearn_mlp_regressor.skl2onnx.onnx')
+    await copyFile(fixture, join(folder, 'regressor.onnx'))
+    const rows = Array.from({ length: 200 }, (_, i) => {
+      const values = Array.from({ length: FEATURES }, (_, k) => Math.sin(1.3 * i * (k + 1) + k))
+      return [...values, values[0]! - 2 * values[1]! + 0.5].map((value) => value.toFixed(4)).join()
+    })
+    const names = Array.from({ length: FEATURES }, (_, k) => `f${k}`)
+    await writeFile(join(folder, 'diabetes.csv'), `${[...names, 'progression'].join()}\n${rows.join('\n')}\n`)
+    const out = await inShell(train)
+    const fits = [...out.matchAll(/^epoch +\d+\/40, .* test loss .* r2 (-?[\d.]+);/gm)].map(([, r2]) => Number(r2))
+    expect(fits).toHaveLength(40)
+    expect(fits.at(-1)).toBeGreaterThan(Math.max(0.9, fits[0]!))
+    const losses = (await runProgram(library!)).match(/(?<=^epoch \d: )[\d.]+$/gm)!.map(Number)
+    expect(losses).toHaveLength(3)
+    expect(losses[2]).toBeLessThan(losses[0]!)
+  }, 120_000)
 })
 
 describe('README.md', () => {
@@ -224,7 +276,7 @@ describe('README.md', () => {
   }, 120_000)
 
   it('gives an example whose every command runs, at a smaller size', async () => {
-    const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-fit'))!
+    const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-data fetch cifar10'))!
     const small: readonly (readonly [string | RegExp, string])[] = [
       ['npx rdm-data fetch cifar10', 'npx rdm-data synth data/cifar-10-batches-bin --train 250 --test 50'],
       [/--epochs 5/, '--epochs 2'],

@@ -17,8 +17,8 @@ export interface Explanation {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly nodes: number
-  /** Whether inputs have sizes beside the batch that only the run knows. */
-  readonly hasOpenSizes: boolean
+  /** Inputs with sizes beside the batch that only the run knows: `image=batch,3,height,width`. */
+  readonly openInputs: readonly string[]
   /** Weights and running statistics, in the order of their use. */
   readonly weights: readonly Weight[]
   /** Why it cannot train as it is, node by node; none where it can. */
@@ -47,7 +47,9 @@ export const explained = (network: Graph, options: BackwardOptions): Explanation
   inputs: network.inputs.map((value) => `${nameOf(value)} ${formatType(value)}`),
   outputs: [...network.outputs].map(([name, value]) => `${name} ${formatType(value)}`),
   nodes: network.nodes.length,
-  hasOpenSizes: network.inputs.some(({ shape: [, ...sizes] }) => !isStatic(sizes)),
+  openInputs: network.inputs
+    .filter(({ shape: [, ...sizes] }) => !isStatic(sizes))
+    .map((value) => `${nameOf(value)}=${value.shape.join()}`),
   weights: network.parameters.map(described),
   obstacles: obstaclesOf(network, options),
 })

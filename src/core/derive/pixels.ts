@@ -3,11 +3,12 @@
 import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
+import type { Dim } from '../graph/shape.js'
 import { isFloat } from '../graph/tensor.js'
 import { constant, formatType, input, nameOf, scope, type Value } from '../graph/value.js'
 import { cast, div, mul, sub, transpose } from '../ops/index.js'
 
-/** Mean and standard deviation of each channel, of pixels in [0, 1]. */
+/** Mean and standard deviation of each channel, or one for all of them, of pixels in [0, 1]. */
 export interface PixelStatistics {
   readonly mean: readonly number[]
   readonly std: readonly number[]
@@ -26,14 +27,16 @@ export function withPixels(network: Graph, { mean, std }: PixelStatistics): Grap
   const taken = network.inputs.map((value) => `'${nameOf(value)}' ${formatType(value)}`).join(', ')
   if (!image) throw new UserError(`the network takes no images of floats to normalize; it takes ${taken}`)
   const { dtype, shape } = image
-  const channels = mean.length
-  const isLast = shape[1] !== channels && shape[3] === channels
-  if (shape[1] !== channels && !isLast)
-    throw new UserError(`the network takes ${taken}; to normalize, one of its axes has to be ${channels} channels`)
+  const fits = (size: Dim | undefined) => (mean.length === 1 ? size === 1 || size === 3 : size === mean.length)
+  const isLast = !fits(shape[1]) && fits(shape[3])
+  if (!fits(shape[1]) && !isLast)
+    throw new UserError(
+      `the network takes ${taken}; to normalize, one of its axes has to be ${mean.length === 1 ? '1 or 3' : mean.length} channels`,
+    )
   const [batch, ...sizes] = shape
   const place = isLast ? [batch!, sizes[2]!, sizes[0]!, sizes[1]!] : shape
   const pixels = input(nameOf(image), 'uint8', place)
-  const perChannel = (values: readonly number[]) => constant(dtype, values, [1, channels, 1, 1])
+  const perChannel = (values: readonly number[]) => constant(dtype, values, [1, values.length, 1, 1])
   const normalized = scope('normalize', () => {
     const parts = mul(cast(pixels, dtype), constant(dtype, 1 / 255))
     const standard = div(sub(parts, perChannel(mean)), perChannel(std))

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { describeIssues, messageOf, UserError } from '../errors.js'
 import { textOf } from '../graph/tensor.js'
 import type { StringStringEntryProto } from '../onnx/schema.js'
+import { decodeModel } from '../onnx/tensors.js'
 import { rolesSchema, type StepSignature } from '../training/signature.js'
 import { recipeSchema } from './recipe.js'
 import { namesOf, namesSchema } from './version1.js'
@@ -53,6 +54,14 @@ export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(tex
 
 /** What a file says of its metadata. */
 export type Properties = readonly StringStringEntryProto[]
+
+/** What a file says of itself that is not ours, but for the names of its classes. */
+export const metadataOf = (file: Uint8Array): Record<string, string> =>
+  Object.fromEntries(
+    decodeModel(file).metadataProps.flatMap(({ key, value }) =>
+      !key || (key.startsWith('rdm.') && key !== keys.classes) ? [] : [[key, value ?? '']],
+    ),
+  )
 
 const schemas = {
   [keys.recipe]: recipeSchema,

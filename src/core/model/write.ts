@@ -38,6 +38,8 @@ export interface ExportOptions extends StepOptions {
   readonly opset?: number | undefined
   /** What the file says that the classes are called, in the order of their labels. */
   readonly classes?: readonly string[] | undefined
+  /** What a file that the network came from says of itself, which is kept. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
   /** What the file says of where the network came from; any JSON. */
   readonly architecture?: unknown
 }
@@ -54,14 +56,14 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
  * Writes any graph as a plain ONNX model, primitives in place.
  * @param weights values of the graph's parameters, by name; those of a file carry theirs
  * @param opset the version of ONNX's operators, 13 to 21; 18 unless given
- * @param overridable names of parameters that can be fed as well
+ * @param options names of parameters that can be fed as well (`overridable`), and what the file says of itself (`metadata`)
  */
 export const exportGraph = (
   source: Graph,
   weights: ReadonlyMap<string, Tensor> = new Map(),
   opset?: number,
-  overridable: readonly string[] = [],
-): Uint8Array => encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights, opset, overridable }))
+  options: { readonly overridable?: readonly string[]; readonly metadata?: Readonly<Record<string, string>> } = {},
+): Uint8Array => encodeModel(writeModel({ graph: expandPrimitives(source, portable), weights, opset, ...options }))
 
 /** What an optimizer's hyperparameters are unless something else is fed, as tensors. */
 export const defaultsOf = ({ hyperparameters }: StepSignature): ReadonlyMap<string, Tensor> =>
@@ -99,6 +101,7 @@ export function exportModel(network: Graph, options: ExportOptions): Uint8Array 
   const step = trainingStep(network, { ...options, optimizer })
   const { signature } = step
   const metadata = {
+    ...options.metadata,
     ...(options.architecture === undefined ? {} : { [keys.architecture]: JSON.stringify(options.architecture) }),
     ...(options.classes === undefined ? {} : { [keys.classes]: JSON.stringify(options.classes) }),
     [keys.recipe]: JSON.stringify(recipe),
