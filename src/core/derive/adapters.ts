@@ -47,7 +47,7 @@ function layersOf({ nodes }: Graph): readonly Layer[] {
   const usersOf = (value: Value): readonly Node[] => users.get(value) ?? []
   const layers = nodes.flatMap((node): Layer[] => {
     const part = weightOf(node)
-    return part ? [{ node, ...part, name: layerName(node, usersOf(node.outputs[0]!)) }] : []
+    return part ? [{ node, ...part, name: layerName(node, usersOf) }] : []
   })
   const nodesOf = new Set(layers.map(({ node }) => node))
   /** Whether the weight is nothing but the second operand of layers. */

@@ -84,13 +84,14 @@ const prefixOf = (name: string): string | undefined => /^(.+)[./][^./]+$/.exec(n
 /**
  * What a layer is called: as its weight or its bias without the last part (`encoder.0.query.weight`), else as its node
  * (`/encoder/0/query/MatMul`), with dots between the parts.
- * @param users the nodes that take what the node gives
+ * @param usersOf the nodes that take a value
  */
-export function layerName(node: Node, users: readonly Node[]): string {
-  const weight = weightOf(node)!.weight.origin.name
-  const bias = [node, ...users].map(biasOf).find((part) => part)?.weight.origin.name
-  // Exporters number weights that they have transposed: onnx::MatMul_405, val_92.
-  const named = [weight, bias].find((name) => name !== undefined && !name.includes('::') && prefixOf(name))
+export function layerName(node: Node, usersOf: (value: Value) => readonly Node[]): string {
+  const { weight } = weightOf(node)!
+  const bias = [node, ...usersOf(node.outputs[0]!)].map(biasOf).find((part) => part)?.weight
+  // Exporters number weights that they have transposed (onnx::MatMul_405, val_92), and write equal ones once, under one name.
+  const own = [weight, bias].filter((value) => value && usersOf(value).length === 1)
+  const named = own.map((value) => value!.origin.name).find((name) => !name.includes('::') && prefixOf(name))
   const dotted = (named ?? node.scope).replace(/^\/+/, '').replaceAll('/', '.')
-  return prefixOf(dotted) ?? weight
+  return prefixOf(dotted) ?? weight.origin.name
 }

@@ -71,6 +71,18 @@ export interface ReaderOptions extends LeafOptions {
   readonly operators?: readonly Operator[] | undefined
 }
 
+/**
+ * PyTorch's exporter of today says in a node's metadata which module it is of, from the outermost to the operator itself:
+ * `['', 'encoder', 'encoder.layer.0', 'linear']`. A node is named after the module, `encoder.layer.0/node_linear`, as those of
+ * its exporter before were.
+ */
+function nameOfNode({ name, opType, metadataProps }: NodeProto): string {
+  const own = name || (opType ?? '')
+  const said = metadataProps?.find(({ key }) => key === 'pkg.torch.onnx.name_scopes')?.value
+  const module = [...(said ?? '').matchAll(/'([^']*)'/g)].at(-2)?.[1]
+  return module ? `${module}/${own}` : own
+}
+
 export class GraphReader {
   private readonly functions: ReadonlyMap<string, FunctionProto>
   private readonly version: number
@@ -251,7 +263,7 @@ export class GraphReader {
     if (frame.body && ++this.inlined > limits.inlined)
       throw new LimitError(`calls of functions come to more than ${limits.inlined} nodes; expected a smaller model`)
     const opType = node.opType ?? ''
-    const name = node.name || opType
+    const name = nameOfNode(node)
     const scope = frame.scope ? `${frame.scope}/${name}` : name
     const made = this.refusals.tried(scope, opType, () => {
       const inputs = (node.input ?? []).map((used) => {
