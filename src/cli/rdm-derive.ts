@@ -1,27 +1,23 @@
 // rdm-derive: from a network of an ONNX file to a file that trains it.
 
 import { Option } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
-import { z } from 'zod'
 import { pixelStatistics } from '../../graphs/pixels.js'
 import { withOpenBatch } from '../core/derive/batch.js'
 import { derive, fineTuning, prepared } from '../core/derive/derive.js'
 import { type Explanation, explained } from '../core/derive/explain.js'
 import { imagenetPixels, type PixelStatistics } from '../core/derive/pixels.js'
 import { UserError } from '../core/errors.js'
-import type { Dim } from '../core/graph/shape.js'
 import { crossEntropy } from '../core/losses/crossEntropy.js'
 import { photoAugmentation, type Recipe } from '../core/model/recipe.js'
 import { type Part, parts } from '../core/model/write.js'
 import { readNetwork } from '../core/onnx/network.js'
-import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
-import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { grouped, table } from '../driver/format/table.js'
 import { collectedBy, createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { addFileOptions, type FileFlags, nameList, requireDestination, writeOut } from './fileOptions.js'
 import { readInput } from './input.js'
 import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
 
-interface Options extends StepFlags {
+interface Options extends StepFlags, FileFlags {
   readonly explain?: true
   readonly train?: readonly (readonly string[])[]
   readonly freeze?: readonly (readonly string[])[]
@@ -30,13 +26,8 @@ interface Options extends StepFlags {
   readonly output?: string
   readonly batchNorm: 'train' | 'frozen'
   readonly normalize?: string
-  readonly shape?: readonly (readonly [string, readonly Dim[]])[]
   readonly seed?: number
   readonly part: Part
-  readonly inline?: true
-  readonly portableLevel?: PortableLevel
-  readonly opset?: number
-  readonly out?: string
 }
 
 /** What images of a data set are normalized by, and how they are augmented. */
@@ -45,24 +36,6 @@ const normalizations: Readonly<Record<string, { readonly pixels: PixelStatistics
   cifar10: { pixels: pixelStatistics.cifar10, augment: true },
   cifar100: { pixels: pixelStatistics.cifar100, augment: true },
 }
-
-/** Text like `fc.*,layer4.*`. */
-const patterns = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
-)
-
-/** Text like `image=batch,3,224,224`. */
-const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.string().transform((text, context) => {
-  const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
-  const dims = sizes?.split(',').map((size) => size.trim())
-  if (name !== undefined && dims?.every((size) => /^([1-9]\d*|[A-Za-z_]\w*)$/.test(size)))
-    return [name, dims.map((size) => (/^\d/.test(size) ? Number(size) : size))] as const
-  context.addIssue(`"${text}" is no shape of an input: write NAME=SIZE,SIZE,…, as in image=batch,3,224,224`)
-  return z.NEVER
-})
 
 export async function main(argv: string[]): Promise<void> {
   const program = createProgram('rdm-derive', 'Write a file that trains a network of another file.', [
@@ -77,9 +50,9 @@ export async function main(argv: string[]): Promise<void> {
     .option(
       '--train <patterns>',
       "names of the weights that train, such as 'fc.*,layer4.*' (default: all)",
-      collectedBy(patterns),
+      collectedBy(nameList),
     )
-    .option('--freeze <patterns>', 'names of weights that do not', collectedBy(patterns))
+    .option('--freeze <patterns>', 'names of weights that do not', collectedBy(nameList))
     .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
     .option('--head <classes>', 'a fresh last layer for so many classes', parsedBy(wholeNumber(1, 1_000_000)))
     .option('--output <name>', 'the output that the loss is for (default: logits, or the only one of floats)')
@@ -93,29 +66,16 @@ export async function main(argv: string[]): Promise<void> {
         Object.keys(normalizations),
       ),
     )
-    .option(
-      '--shape <name=sizes>',
-      'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
-      collectedBy(namedShape),
-    )
     .option('--seed <number>', 'draws the weights of a new head (default: 1)', parsedBy(seedNumber))
     .addOption(
       new Option('--part <part>', 'the whole file, or one part as a plain model').choices(parts).default('all'),
     )
-    .option('--inline', 'no local functions: their bodies in place')
-    .addOption(new Option('--portable-level <level>', 'which operators the step is written in').choices(levelNames))
-    .option(
-      '--opset <version>',
-      `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
-      parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
-    )
-    .option('--out <file>', 'write here instead of standard output')
-    .action(run)
+  addFileOptions(program, 'the step').action(run)
   await runProgram(program, argv)
 }
 
 async function run(path: string, options: Options): Promise<void> {
-  const { shape = [], train, freeze, trainLast, head, normalize, seed, output, out } = options
+  const { shape = [], train, freeze, trainLast, head, normalize, seed, output } = options
   if (seed !== undefined && head === undefined)
     throw new UserError('--seed draws the weights of a new head: add --head, or leave it out')
   const { step, recipe } = await stepFrom(options, fineTuning)
@@ -133,8 +93,7 @@ async function run(path: string, options: Options): Promise<void> {
     process.stdout.write(described(explained(prepared(network, preparation), chosen)))
     return
   }
-  if (!out && process.stdout.isTTY)
-    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
+  requireDestination(options)
   const { part, inline = false, opset, portableLevel: level } = options
   const bytes = derive(network, {
     ...chosen,
@@ -146,8 +105,7 @@ async function run(path: string, options: Options): Promise<void> {
     opset,
     level,
   })
-  if (out) await writeFileAtomic(out, Buffer.from(bytes))
-  else process.stdout.write(bytes)
+  await writeOut(bytes, options)
 }
 
 function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }: Explanation): string {
