@@ -55,12 +55,16 @@ export function chosen(network: Graph, { of, wrt }: Choice): Pick<Derivation, 'o
   )
   const xs = unique((named ?? floats(new Map(fed))).map((name) => found(name, values, 'input, weight or value')))
   const names = ys.map(({ name }) => `'${name}'`).join(', ')
-  for (const [what, some] of [
-    ['output', ys],
-    ['input', xs],
-  ] as const)
-    if (some.length === 0)
-      throw new UserError(`the network has no ${what} of floats; name what is to be differentiated`)
+  const given = (values: ReadonlyMap<string, Value>) =>
+    [...values].map(([name, value]) => `'${name}' ${formatType(value)}`).join(', ') || 'nothing'
+  if (ys.length === 0)
+    throw new UserError(
+      `the network gives ${given(network.outputs)}; only floats have derivatives: name an inner value`,
+    )
+  if (xs.length === 0)
+    throw new UserError(
+      `the network takes ${given(new Map(fed))}; only floats have derivatives: name weights or inner values (--wrt)`,
+    )
   const apart = wrt && xs.find(({ value }) => !reached.has(value))
   if (apart) throw new UserError(`'${apart.name}' does not lead to ${names}: there is nothing to differentiate`)
   return { of: ys, wrt: xs }

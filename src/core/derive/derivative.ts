@@ -4,7 +4,8 @@ import { type Seeds, vectorJacobian } from '../autodiff/gradients.js'
 import { hessianVector, jacobianVector } from '../autodiff/products.js'
 import { UserError } from '../errors.js'
 import { type Graph, graph } from '../graph/graph.js'
-import { type GraphError, input, type Value } from '../graph/value.js'
+import { isStatic } from '../graph/shape.js'
+import { formatType, type GraphError, input, nameOf, type Value } from '../graph/value.js'
 import { encodeModel } from '../onnx/tensors.js'
 import { writeModel } from '../onnx/write.js'
 import { fillAs } from '../ops/index.js'
@@ -49,7 +50,7 @@ export function derivativeGraph(network: Graph, options: DerivativeOptions = {})
   const obstacles = new Set<string>()
   const derivation = { network, of, wrt, product, refused: ({ message }: GraphError) => void obstacles.add(message) }
   const derived = layout === 'casadi' ? casadiGraph(derivation) : namedGraph(derivation, sum)
-  if (obstacles.size > 0) throw new UserError(told([...obstacles]))
+  if (obstacles.size > 0) throw new UserError(`${told([...obstacles])}${openSizes(network)}`)
   return derived
 }
 
@@ -80,13 +81,19 @@ export function exportDerivative(network: Graph, options: ExportDerivativeOption
 }
 
 /** Of several things in the way so many are told. */
-const MOST = 8
+const MOST = 4
 
 function told(obstacles: readonly string[]): string {
   if (obstacles.length === 1) return obstacles[0]!
   const rest = obstacles.length - MOST
   const more = rest > 0 ? `; and ${rest} more` : ''
   return `${obstacles.length} things stand in the way: ${obstacles.slice(0, MOST).join('; ')}${more}`
+}
+
+/** What may help where an operator needs sizes that only a run knows. */
+function openSizes({ inputs }: Graph): string {
+  const open = inputs.filter(({ shape }) => !isStatic(shape)).map((value) => `'${nameOf(value)}' ${formatType(value)}`)
+  return open.length === 0 ? '' : `; sizes left open by ${open.join(', ')} can be said (--shape NAME=SIZE,SIZE,…)`
 }
 
 function namedGraph({ network, of, wrt, product, refused }: Derivation, sum: boolean): Graph {
