@@ -213,24 +213,48 @@ describe('in the layout of CasADi', () => {
     },
   )
 
-  it('flattens more than two axes, and counts on where a file has derivatives already', () => {
-    const network = readNetwork(fileOf('networks/temporal_convolutions.script'), { shapes: { signal: [1, 2, 21] } })
-    const first = derivativeGraph(network, { layout: 'casadi' })
-    const types = (derived: Graph) => [...derived.inputs, ...derived.outputs.values()].map(({ shape }) => shape)
-    const y = network.outputs.get('y')!.shape
-    const flat = y.length > 2 ? [sizeOf(y as number[]), 'nadj'] : [y[0], y[1] === 1 ? 'nadj' : `${y[1]}*nadj`]
-    expect(types(first).slice(0, 2)).toEqual([[1, 2, 21], flat])
-    const x = readNetwork(exportDerivative(network, { layout: 'casadi' }), {
-      shapes: { adj_y: [Number(y[0]), sizeOf(y as number[]) / Number(y[0])] },
+  it('all numbers of more than two axes are one column, and each column is one direction', () => {
+    const shapes = { series: [2, 6, 12] }
+    const network = readNetwork(fileOf('networks/causal_attention.script'), { shapes })
+    const { along, seedsOf } = pointOf(network, shapes, {}, [])
+    const wide = numbers(
+      'float32',
+      [144, 2],
+      seedsOf(new Map([['x', numbers('float32', [144, 2], new Float64Array(288))]])).get('x')!.data,
+    )
+    const column = (k: number) =>
+      numbers(
+        'float32',
+        [2, 6, 12],
+        wide.data.filter((_, i) => i % 2 === k),
+      )
+    const run = (product: 'vjp' | 'jvp', layout: 'named' | 'casadi', name: string, value: Numbers) =>
+      evaluate(derivativeGraph(network, { product, layout }), new Map([...along(0), [name, value]]))
+    for (const [product, casadi, seed, result] of [
+      ['vjp', ['adj_y', 'adj_series'], 'seed.y', 'grad.series'],
+      ['jvp', ['fwd_series', 'fwd_y'], 'tangent.series', 'tangent.y'],
+    ] as const) {
+      const found = run(product, 'casadi', casadi[0], wide).get(casadi[1])!
+      expect(found.shape).toEqual([144, 2])
+      for (const k of [0, 1]) {
+        const expected = run(product, 'named', seed, column(k)).get(result)!
+        const own = { ...expected, data: found.data.filter((_, i) => i % 2 === k) }
+        expectClose(own, expected, `${product}, direction ${k}`, 1e-12)
+      }
+    }
+  })
+
+  it('counts on where a file has derivatives already', () => {
+    const first = exportDerivative(readNetwork(fileOf('derivatives/casadi')), {
+      of: ['y'],
+      wrt: ['x'],
+      layout: 'casadi',
     })
-    expect(x.inputs.map(nameOf)).toEqual(['signal', 'adj_y'])
-    const again = derivativeGraph(x, { layout: 'casadi', wrt: ['signal'] })
-    expect([...again.inputs.map(nameOf), ...again.outputs.keys()]).toEqual([
-      'signal',
-      'adj_y',
-      'adj2_adj_signal',
-      'adj2_signal',
-    ])
+    const network = readNetwork(first, { shapes: { adj_y: [2, 4] } })
+    const again = derivativeGraph(network, { layout: 'casadi', wrt: ['x'] })
+    const names = ['x', 'b', 't', 'adj_y', 'adj2_adj_x', 'adj2_x']
+    expect([...again.inputs.map(nameOf), ...again.outputs.keys()]).toEqual(names)
+    expect(again.inputs.at(-1)!.shape).toEqual([2, '3*nadj2'])
   })
 
   it('needs all sizes', () => {
