@@ -7,11 +7,12 @@ import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { ancestors, type Graph, graph } from '../../../src/core/graph/graph.js'
 import { rewriteOutputs } from '../../../src/core/graph/rewrite.js'
 import { isFloat, type Numbers, numbers, tensor, widen } from '../../../src/core/graph/tensor.js'
-import { input, nameOf, parameter, type Value } from '../../../src/core/graph/value.js'
+import { constant, input, nameOf, parameter, type Value } from '../../../src/core/graph/value.js'
 import { type NetworkOptions, readNetwork } from '../../../src/core/onnx/network.js'
 import type { GraphProto } from '../../../src/core/onnx/schema.js'
 import { encodeModel, tensorToProto } from '../../../src/core/onnx/tensors.js'
 import { exp, matmul, mul, reduceSum, relu, tanh } from '../../../src/core/ops/index.js'
+import { loop } from '../../../src/core/ops/loop.js'
 import { randomStream } from '../../../src/core/random.js'
 import { expectClose, openModel, type Tensors } from '../../support/runtime.js'
 
@@ -141,6 +142,30 @@ describe('products are those of central differences', () => {
     },
     120_000,
   )
+})
+
+it('second derivatives go through a loop that stacks what it does not carry', () => {
+  const [x, scale] = [input('x', 'float32', [3]), input('scale', 'float32', [])]
+  const { carried, stacked } = loop(constant('int64', 4), { h: x }, (_, { h }) => ({
+    carried: { h: tanh(mul(h, h)) },
+    stacked: { row: mul(h, mul(scale, scale)) },
+  }))
+  const network = graph('loop', [x, scale], { rows: stacked.row!, h: carried.h })
+  const { along, directions, seedsOf } = pointOf(network, { x: [3], scale: [] }, {}, ['x', 'scale'])
+  const seeds = seedsOf(evaluate(network, along(0)))
+  const run = (product: 'vjp' | 'hvp', step: number) =>
+    evaluate(
+      derivativeGraph(network, { product }),
+      new Map([...along(step), ...prefixed('seed', seeds), ...prefixed('tangent', directions)]),
+    )
+  const [after, before, found] = [run('vjp', STEP), run('vjp', -STEP), run('hvp', 0)]
+  for (const name of ['x', 'scale'])
+    expectClose(
+      found.get(`hvp.${name}`)!,
+      difference(after.get(`grad.${name}`)!, before.get(`grad.${name}`)!),
+      name,
+      1e-6,
+    )
 })
 
 describe('in ONNX Runtime they are PyTorch’s numbers', () => {
