@@ -1,8 +1,8 @@
 // The network that a user describes: one of the zoo by name, or any other by its parts. And how its functions are written.
 
-import leven from 'leven'
 import type { z } from 'zod'
 import { UserError } from '../src/core/errors.js'
+import { nearest } from '../src/core/near.js'
 import { AIRBENCH } from './airbench.js'
 import { base } from './entry.js'
 import { pixelStatistics } from './pixels.js'
@@ -32,12 +32,6 @@ export const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => 
 
 type Spelled = (key: keyof NetworkOptions) => string
 const asOption: Spelled = (key) => `--${kebab(key)}`
-
-/** The names most like a wrong one. */
-export function nearest(name: string, names: readonly string[], count = 3): string[] {
-  const distance = new Map(names.map((candidate) => [candidate, leven(name.toLowerCase(), candidate)]))
-  return [...names].sort((a, b) => distance.get(a)! - distance.get(b)!).slice(0, count)
-}
 
 /** Blocks of each stage for a depth of 6n + 2 or 9n + 2 layers. */
 function blocksForDepth(depth: number, block: Architecture['block'], stages: number, spelled: Spelled): number[] {

@@ -1,7 +1,6 @@
 // rdm-derive: from a network of an ONNX file to a file that trains it.
 
 import { type Command, Option } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { pixelStatistics } from '../../graphs/pixels.js'
 import type { AdapterOptions } from '../core/derive/adapters.js'
@@ -10,23 +9,21 @@ import { derive, fineTuning, prepared } from '../core/derive/derive.js'
 import { type Explanation, explained } from '../core/derive/explain.js'
 import { imagenetPixels, type PixelStatistics } from '../core/derive/pixels.js'
 import { UserError } from '../core/errors.js'
-import type { Dim } from '../core/graph/shape.js'
 import { crossEntropy } from '../core/losses/crossEntropy.js'
 import { metadataOf } from '../core/model/metadata.js'
 import { photoAugmentation, type Recipe } from '../core/model/recipe.js'
 import { type Part, parts } from '../core/model/write.js'
 import { readNetwork } from '../core/onnx/network.js'
-import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
-import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { readDataset } from '../driver/data/readers.js'
 import { grouped, table } from '../driver/format/table.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { collectedBy, createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { addFileOptions, type FileFlags, nameList, requireDestination, writeOut } from './fileOptions.js'
 import { readInput } from './input.js'
 import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
 import { checkAlone, mergedModel, writeAdapter } from './trainedAdapters.js'
 
-interface Options extends StepFlags, ArtifactsOptions {
+interface Options extends StepFlags, FileFlags, ArtifactsOptions {
   readonly explain?: true
   readonly train?: readonly (readonly string[])[]
   readonly freeze?: readonly (readonly string[])[]
@@ -41,13 +38,8 @@ interface Options extends StepFlags, ArtifactsOptions {
   readonly output?: string
   readonly batchNorm: 'train' | 'frozen'
   readonly normalize?: Normalization
-  readonly shape?: readonly (readonly [string, readonly Dim[]])[]
   readonly seed?: number
   readonly part: Part
-  readonly inline?: true
-  readonly portableLevel?: PortableLevel
-  readonly opset?: number
-  readonly out?: string
 }
 
 /** What images of a data set are normalized by, and how they are augmented. */
@@ -59,14 +51,6 @@ const normalizations: Readonly<Record<string, Normalization>> = {
   cifar10: { pixels: pixelStatistics.cifar10, augment: true },
   cifar100: { pixels: pixelStatistics.cifar100, augment: true },
 }
-
-/** Text like `fc.*,layer4.*`. */
-const patterns = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
-)
 
 /** `imagenet`, or a mean and a deviation, of each channel or of all: `mean=0.5,std=0.5`, `mean=0.49;0.48;0.45,std=0.2;0.2;0.3`. */
 const normalization: z.ZodType<Normalization, string> = z.string().transform((text, context) => {
@@ -94,16 +78,6 @@ const headClasses: z.ZodType<number | readonly string[], string> = z.string().tr
   return z.NEVER
 })
 
-/** Text like `image=batch,3,224,224`. */
-const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.string().transform((text, context) => {
-  const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
-  const dims = sizes?.split(',').map((size) => size.trim())
-  if (name !== undefined && dims?.every((size) => /^([1-9]\d*|[A-Za-z_]\w*)$/.test(size)))
-    return [name, dims.map((size) => (/^\d/.test(size) ? Number(size) : size))] as const
-  context.addIssue(`"${text}" is no shape of an input: write NAME=SIZE,SIZE,…, as in image=batch,3,224,224`)
-  return z.NEVER
-})
-
 export async function main(argv: string[]): Promise<void> {
   const program = createProgram('rdm-derive', 'Write a file that trains a network of another file.', [
     'rdm-derive resnet18.onnx --explain',
@@ -119,9 +93,9 @@ export async function main(argv: string[]): Promise<void> {
     .option(
       '--train <patterns>',
       "names of the weights that train, such as 'fc.*,layer4.*' (default: all)",
-      collectedBy(patterns),
+      collectedBy(nameList),
     )
-    .option('--freeze <patterns>', 'names of weights that do not', collectedBy(patterns))
+    .option('--freeze <patterns>', 'names of weights that do not', collectedBy(nameList))
     .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
     .option(
       '--head <classes>',
@@ -137,7 +111,7 @@ export async function main(argv: string[]): Promise<void> {
     .option(
       '--lora-on <patterns>',
       "layers that have them, such as '*.query,*.value' (default: all linear ones and convolutions but the last)",
-      collectedBy(patterns),
+      collectedBy(nameList),
     )
     .option('--lora-alpha <factor>', 'they count factor/rank (default: the rank)', parsedBy(decimalNumber(1e-6, 1e6)))
     .option('--merge', 'of a trained network with adapters: the network with them in its weights')
@@ -156,24 +130,12 @@ export async function main(argv: string[]): Promise<void> {
       `the network takes pixels, and normalizes them as for ${Object.keys(normalizations).join(', ')}, or as in mean=0.5,std=0.5 (of pixels from 0 to 1)`,
       parsedBy(normalization),
     )
-    .option(
-      '--shape <name=sizes>',
-      'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
-      collectedBy(namedShape),
-    )
     .option('--seed <number>', 'draws the weights of a new head and of adapters (default: 1)', parsedBy(seedNumber))
     .addOption(
       new Option('--part <part>', 'the whole file, or one part as a plain model').choices(parts).default('all'),
     )
-    .option('--inline', 'no local functions: their bodies in place')
-    .addOption(new Option('--portable-level <level>', 'which operators the step is written in').choices(levelNames))
-    .option(
-      '--opset <version>',
-      `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
-      parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
-    )
-    .option('--out <file>', 'write here instead of standard output')
-  await runProgram(addArtifactsOptions(program).action(run), argv)
+  addArtifactsOptions(addFileOptions(program, 'the step')).action(run)
+  await runProgram(program, argv)
 }
 
 async function run(path: string, options: Options, command: Command): Promise<void> {
@@ -202,7 +164,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
   }
   if (options.artifacts !== undefined)
     return writeArtifacts(prepared(network, preparation), options.artifacts, options, { seed: seed ?? 1, ...chosen })
-  requireFile(options)
+  requireDestination(options)
   const { part, inline = false, opset, portableLevel: level } = options
   const bytes = derive(network, {
     ...chosen,
@@ -215,7 +177,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
     opset,
     level,
   })
-  await written(bytes, options)
+  await writeOut(bytes, options)
 }
 
 /** How many classes a new head has, and their names where they are known. */
@@ -257,19 +219,9 @@ async function ofTrained(path: string, options: Options, command: Command): Prom
   if (merge && adapter !== undefined)
     throw new UserError('--merge puts the adapters into the weights, and --adapter into a file: give one of them')
   checkAlone(merge ? '--merge' : '--adapter', command)
-  requireFile(options)
+  requireDestination(options)
   const bytes = await readInput(path)
-  await written(adapter === undefined ? mergedModel(bytes, opset) : await writeAdapter(bytes, adapter, opset), options)
-}
-
-function requireFile({ out }: Options): void {
-  if (out === undefined && process.stdout.isTTY)
-    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
-}
-
-async function written(bytes: Uint8Array, { out }: Options): Promise<void> {
-  if (out === undefined) process.stdout.write(bytes)
-  else await writeFileAtomic(out, Buffer.from(bytes))
+  await writeOut(adapter === undefined ? mergedModel(bytes, opset) : await writeAdapter(bytes, adapter, opset), options)
 }
 
 function described({ inputs, outputs, nodes, weights, obstacles, openInputs }: Explanation): string {

@@ -5,9 +5,18 @@
 // values; `graph` collects them. `gradients` derives a backward pass, `trainingStep` a whole step, `exportModel` writes the
 // file.
 
-export { type GradientOptions, gradients } from './autodiff/gradients.js'
+export { type GradientOptions, gradients, type Seeds, vectorJacobian } from './autodiff/gradients.js'
+export { hessianVector, jacobianVector, type SecondOrder } from './autodiff/products.js'
 export { type AdapterOptions, adaptersOf, merged, withAdapters, withoutUpdates } from './derive/adapters.js'
 export { withOpenBatch } from './derive/batch.js'
+export type { Product } from './derive/derivation.js'
+export {
+  type DerivativeOptions,
+  derivativeGraph,
+  type ExportDerivativeOptions,
+  exportDerivative,
+  type Layout,
+} from './derive/derivative.js'
 export { type DeriveOptions, derive, fineTuning, type Preparation, prepared } from './derive/derive.js'
 export { withHead } from './derive/head.js'
 export { imagenetPixels, type PixelStatistics, withPixels } from './derive/pixels.js'

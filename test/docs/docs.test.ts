@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeModel } from '../../src/core/onnx/tensors.js'
 import { operators, primitives } from '../../src/core/ops/index.js'
+import { blocks, runProgram as runIn } from '../support/docs.js'
 import { hasRedis, startRedis } from '../support/servers.js'
 
 const run = promisify(execFile)
@@ -16,30 +17,16 @@ const run = promisify(execFile)
 const FEATURES = 6
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Code blocks of one language, in order. */
-async function blocks(file: string, language: string): Promise<string[]> {
-  const text = await readFile(join(root, file), 'utf8')
-  return [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map((match) => match[1]!)
-}
-
 let folder: string
-// Programs lie inside the package, so that they can import it by its name; they work in a folder of their own.
-const program = join(root, 'dist', `docs-test-${process.pid}.mjs`)
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rdm-docs-'))
 })
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
-  await rm(program, { force: true })
 })
 
-async function runProgram(source: string): Promise<string> {
-  await writeFile(program, source)
-  const { stdout, stderr } = await run(process.execPath, [program], { cwd: folder })
-  expect(stderr).toBe('')
-  return stdout
-}
+const runProgram = (source: string) => runIn(folder, source)
 
 describe('docs/dsl.md', () => {
   it('builds an architecture of its own and trains it', async () => {

@@ -134,10 +134,27 @@ export function gradients(
   if (!seed && y.shape.length > 0) {
     throw new GraphError(`gradients: needs a scalar, got ${formatType(y)}; sum it, or give the gradient at y as seed`)
   }
-  if (seed && (seed.dtype !== y.dtype || !unifyShapes(seed.shape, y.shape))) {
-    throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
-  }
-  const found = backward(ancestors([y]), [[y, seed ?? constant(y.dtype, 1)]], wrt, options)
+  return vectorJacobian([[y, seed ?? constant(y.dtype, 1)]], wrt, options)
+}
+
+/** Values, and at each the gradient (or the tangent) that is given there, of its type. */
+export type Seeds = readonly (readonly [Value, Value])[]
+
+/**
+ * The vector-Jacobian product of several values: the sum of seedᵀ · d(y)/d(x) over all y, for each x of `wrt`.
+ * @returns one gradient for each of `wrt`, with its type; zeros where no y depends on it
+ * @throws GraphError when a forbidden operator lies on the way, or a seed has not the type of its y
+ */
+export function vectorJacobian(
+  seeds: Seeds,
+  wrt: readonly Value[],
+  options: Omit<GradientOptions, 'seed'> = {},
+): readonly Value[] {
+  for (const [y, seed] of seeds)
+    if (seed.dtype !== y.dtype || !unifyShapes(seed.shape, y.shape)) {
+      throw new GraphError(`gradients: the seed is ${formatType(seed)}, y is ${formatType(y)}; give the gradient at y`)
+    }
+  const found = backward(ancestors(seeds.map(([y]) => y)), seeds, wrt, options)
   return wrt.map((x) => found.get(x) ?? fillAs(0, x))
 }
 
@@ -149,7 +166,7 @@ export function gradients(
  */
 function backward(
   nodes: readonly Node[],
-  seeds: readonly (readonly [Value, Value])[],
+  seeds: Seeds,
   wrt: readonly Value[],
   {
     recompute = () => undefined,

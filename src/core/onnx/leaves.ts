@@ -24,6 +24,8 @@ export interface LeafOptions {
   readonly constants?: ReadonlySet<string> | undefined
   /** Names of initializers that are inputs: their values are what is taken unless something else is fed. */
   readonly defaults?: ReadonlySet<string> | undefined
+  /** Names of values that are asked for: initializers among them are parameters, single numbers too, where `parameters` is not given. */
+  readonly inner?: ReadonlySet<string> | undefined
   /** Reads data that are in other files. */
   readonly external?: ExternalData | undefined
 }
@@ -83,7 +85,7 @@ export class Leaves {
       const value = constantOf(attribute, this.options.external)
       if (this.options.parameters || name === undefined || value.origin.kind !== 'constant') return value
       const { tensor } = value.origin
-      if (!this.isWeight(name, tensor) || isUniform(tensor)) return value
+      if (!this.isWeight(name, tensor) || (isUniform(tensor) && !this.options.inner?.has(name))) return value
       return this.weight(name, narrow(tensor), scope)
     }
     return attribute ? this.once(attribute, read) : read()
@@ -112,7 +114,9 @@ export class Leaves {
 
   /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
   private isWeight(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): boolean {
-    return isFloat(dtype) && shape.length > 0 && !this.settings.has(name) && !this.options.constants?.has(name)
+    const { constants, inner } = this.options
+    if (!isFloat(dtype) || constants?.has(name)) return false
+    return inner?.has(name) || (shape.length > 0 && !this.settings.has(name))
   }
 
   /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */

@@ -19,6 +19,11 @@ export interface NetworkOptions {
    * an If, how many iterations) is then decided.
    */
   readonly values?: Tensors
+  /**
+   * Names of values inside, as the file calls them (`/layer4/Relu_output_0`): they become outputs, after the file's own. A single
+   * number among the initializers that is named here is a weight. Inputs, outputs and weights may be named as well and stay.
+   */
+  readonly inner?: readonly string[]
   /** Reads the data of tensors that stand in other files; unless given, a node that needs such data is refused. */
   readonly external?: ExternalData | undefined
 }
@@ -32,8 +37,9 @@ export interface NetworkOptions {
  */
 export const readNetwork = (bytes: Uint8Array, options: NetworkOptions = {}): Graph =>
   naming(undefined, () => {
-    const { shapes = {}, values = {}, external } = options
+    const { shapes = {}, values = {}, inner = [], external } = options
     const model = decodeModel(bytes)
     const graph = withValues(withShapes(model.graph!, shapes), values)
-    return readModel({ ...model, graph }, { constants: new Set(Object.keys(values)), external }).inference
+    const constants = new Set(Object.keys(values))
+    return readModel({ ...model, graph }, { constants, inner: new Set(inner), external }).inference
   })

@@ -16,6 +16,7 @@ import {
 } from '../graph/operator.js'
 import type { Tensor } from '../graph/tensor.js'
 import { apply, rootScope, type Value, withDefaults } from '../graph/value.js'
+import { meant } from '../near.js'
 import { dtypeOf } from '../ops/elementwise.js'
 import { findOperator, safeSoftmax } from '../ops/index.js'
 import { type Held, readAttributes } from './attributes.js'
@@ -33,7 +34,7 @@ import {
   type ValueInfo,
 } from './protos.js'
 import { LimitError, Refusals, Skipped } from './refusals.js'
-import { isSequence, type Named, readSequence, requireValue, valuesOf } from './sequences.js'
+import { isSequence, type Named, ownValue, readSequence, requireValue, valuesOf } from './sequences.js'
 import { fromVersion } from './versions.js'
 
 /**
@@ -127,6 +128,12 @@ export class GraphReader {
     this.leaves.enter(proto)
     const { inputs, outputs } = this.readGraph(proto, frame)
     this.refusals.throwAny()
+    for (const name of this.options.inner ?? []) {
+      const named = values.get(name)
+      if (!named) throw new UserError(`the model has no value '${name}'; ${meant(name, [...values.keys()])}`)
+      const value = requireValue(named, name)
+      if (value.origin.kind !== 'input' && value.origin.kind !== 'parameter') outputs.set(name, value)
+    }
     return graph(proto.name ?? '', [...outer, ...inputs], outputs)
   }
 
@@ -276,8 +283,9 @@ export class GraphReader {
       const outputs = rootScope(scope, () => this.call(node, inputs, frame, scope))
       ;(node.output ?? []).forEach((output, i) => {
         if (output === '') return
-        if (!outputs[i]) throw new UserError(`has an output ${i} ('${output}') that ${opType} does not make`)
-        this.define(frame, output, outputs[i], 'output')
+        const made = outputs[i]
+        if (!made) throw new UserError(`has an output ${i} ('${output}') that ${opType} does not make`)
+        this.define(frame, output, this.options.inner?.has(output) ? ownValue(made, frame.values) : made, 'output')
       })
       return true
     })

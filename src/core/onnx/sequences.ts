@@ -6,7 +6,7 @@ import { knownIn } from '../graph/dims.js'
 import { type AttributeSpecs, type AttributesOf, int, optional, required } from '../graph/operator.js'
 import { isKnown } from '../graph/shape.js'
 import { apply, constant, type Value, withDefaults } from '../graph/value.js'
-import { concat, requireAxes, Split, split, squeeze, unsqueeze } from '../ops/index.js'
+import { concat, identity, requireAxes, Split, split, squeeze, unsqueeze } from '../ops/index.js'
 import { readAttributes } from './attributes.js'
 import type { AttributeProto } from './protos.js'
 
@@ -29,6 +29,10 @@ export function requireValue(named: Named, name: string | undefined): Value {
   if (!isSequence(named)) return named
   throw new UserError(`'${name}' is a sequence or an optional; expected a tensor`)
 }
+
+/** The value, or, where it has a name already (a Dropout gives what it gets), the same numbers as a value of their own. */
+export const ownValue = (made: Named, names: ReadonlyMap<string, Named>): Named =>
+  !isSequence(made) && [...names.values()].includes(made) ? identity(made) : made
 
 /** Files of longer sequences would fill our memory: each operator makes a list of its own. */
 const MOST = 4096

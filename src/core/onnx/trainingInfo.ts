@@ -82,7 +82,7 @@ function checkBindings(
  */
 export function readModel(
   model: ModelProto,
-  options: Pick<ReaderOptions, 'parameters' | 'constants' | 'external'> = {},
+  options: Pick<ReaderOptions, 'parameters' | 'constants' | 'inner' | 'external'> = {},
 ): ReadModel {
   const version = checkOpsets(model.opsetImport, 'the model')
   const reader = new GraphReader(model.functions ?? [], { ...options, version })

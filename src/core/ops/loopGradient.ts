@@ -18,15 +18,23 @@ import { concat, flip } from './slice.js'
 const takesRow = ({ operator, inputs, attributes }: Node, value: Value, iteration: Value): boolean =>
   operator.name === 'Gather' && inputs[0] === value && inputs[1] === iteration && attributes.axis === 0
 
-/** The captured values of which each iteration takes its row, and nothing else: the gradient is a row an iteration too. */
-function rowsOf({ graph }: Body, captured: readonly Value[]): ReadonlySet<Value> {
+interface Captured {
+  /** Used, but not only by the row of the iteration. */
+  readonly whole: ReadonlySet<Value>
+  /** Of which each iteration takes its row, and nothing else: the gradient is a row an iteration too. */
+  readonly rows: ReadonlySet<Value>
+}
+
+/** The captured values by how the body uses them; what it does not use is in neither. */
+function usesOf({ graph }: Body, captured: readonly Value[]): Captured {
   const [iteration] = graph.inputs
-  const others = captured.filter(
+  const users = (value: Value) => graph.nodes.filter((node) => node.inputs.includes(value))
+  const whole = captured.filter(
     (value) =>
-      [...graph.outputs.values()].includes(value) ||
-      graph.nodes.some((node) => node.inputs.includes(value) && !takesRow(node, value, iteration!)),
+      [...graph.outputs.values()].includes(value) || users(value).some((node) => !takesRow(node, value, iteration!)),
   )
-  return new Set(captured.filter((value) => !others.includes(value)))
+  const rows = captured.filter((value) => !whole.includes(value) && users(value).length > 0)
+  return { whole: new Set(whole), rows: new Set(rows) }
 }
 
 interface Run {
@@ -67,13 +75,13 @@ export function loopGradient(context: GradientContext<{ readonly body: Body }>):
       )
   })
   const around = operands.slice(carried)
-  const rows = rowsOf(body, captured)
+  const uses = usesOf(body, captured)
   const run = runAgain([count, condition], operands, body)
   const floats = <T extends { readonly dtype: Value['dtype'] }>(values: readonly T[]) =>
     values.flatMap(({ dtype }, i) => (isFloat(dtype) ? [i] : []))
   const moving = floats(taken)
-  const whole = floats(captured).filter((i) => !rows.has(captured[i]!))
-  const byRow = floats(captured).filter((i) => rows.has(captured[i]!))
+  const whole = floats(captured).filter((i) => uses.whole.has(captured[i]!))
+  const byRow = floats(captured).filter((i) => uses.rows.has(captured[i]!))
   const initial = Object.fromEntries([
     ...moving.map((i) => [`carried${i}`, grads[i] ?? fillAs(0, operands[i]!)]),
     ...whole.map((i) => [`around${i}`, fillAs(0, around[i]!)]),

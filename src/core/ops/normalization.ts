@@ -318,8 +318,8 @@ export const BatchNormGrad = composite({
     checkChannels(x!, vectors)
     if (dy!.shape.join() !== x!.shape.join()) throw new GraphError('dy and x need the same shape')
   },
-  // The mean and the deviation follow from x, which this does not know of.
-  gradient: { forbidden: 'build batch normalization from reduceMean, sub and mul if you need second derivatives' },
+  // The mean and the deviation follow from x by nodes of their own, through which their gradients go on.
+  gradient: 'body',
   body([dy, x, scale, mean, inverse]) {
     const xHat = mul(centred(x!, mean!), overChannels(inverse!, x!))
     const over = (vector: Value) => overChannels(vector, x!)

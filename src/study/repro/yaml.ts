@@ -2,8 +2,8 @@
 
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
-import { nearest } from '../../../graphs/describe.js'
 import { UserError } from '../../core/errors.js'
+import { nearest } from '../../core/near.js'
 
 export interface ParsedYaml<T> {
   readonly value: T

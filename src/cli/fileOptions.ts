@@ -1,0 +1,64 @@
+// The options of commands that read an ONNX file and write another: sizes that the first leaves open, and how the second is written.
+
+import { type Command, Option } from 'commander'
+import writeFileAtomic from 'write-file-atomic'
+import { z } from 'zod'
+import { UserError } from '../core/errors.js'
+import type { Dim } from '../core/graph/shape.js'
+import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
+import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
+import { collectedBy, parsedBy, wholeNumber } from './command.js'
+
+export interface FileFlags {
+  readonly shape?: readonly (readonly [string, readonly Dim[]])[]
+  readonly inline?: true
+  readonly portableLevel?: PortableLevel
+  readonly opset?: number
+  readonly out?: string
+}
+
+/** Text like `fc.*,layer4.*`. */
+export const nameList = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+)
+
+/** Text like `image=batch,3,224,224`. */
+const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.string().transform((text, context) => {
+  const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
+  const dims = sizes?.split(',').map((size) => size.trim())
+  if (name !== undefined && dims?.every((size) => /^([1-9]\d*|[A-Za-z_]\w*)$/.test(size)))
+    return [name, dims.map((size) => (/^\d/.test(size) ? Number(size) : size))] as const
+  context.addIssue(`"${text}" is no shape of an input: write NAME=SIZE,SIZE,…, as in image=batch,3,224,224`)
+  return z.NEVER
+})
+
+/** @param what is written: the step, the graph */
+export const addFileOptions = (program: Command, what: string): Command =>
+  program
+    .option(
+      '--shape <name=sizes>',
+      'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
+      collectedBy(namedShape),
+    )
+    .option('--inline', 'no local functions: their bodies in place')
+    .addOption(new Option('--portable-level <level>', `which operators ${what} is written in`).choices(levelNames))
+    .option(
+      '--opset <version>',
+      `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,
+      parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
+    )
+    .option('--out <file>', 'write here instead of standard output')
+
+/** @throws UserError where a file would go to a terminal */
+export function requireDestination({ out }: Pick<FileFlags, 'out'>): void {
+  if (!out && process.stdout.isTTY)
+    throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
+}
+
+export async function writeOut(bytes: Uint8Array, { out }: Pick<FileFlags, 'out'>): Promise<void> {
+  if (out) await writeFileAtomic(out, Buffer.from(bytes))
+  else process.stdout.write(bytes)
+}
