@@ -160,6 +160,17 @@ test('a new head has the classes of the data, which are not to be taken for othe
   })
 })
 
+test('a batch that is fixed trains as it is, the last examples of an epoch left out', () => {
+  const [data, model] = [join(root, 'fixed-data'), join(root, 'fixed.onnx')]
+  expect(run('rdm-data', ['synth', data, '--train', '50', '--test', '10']).code).toBe(0)
+  const fixed = ['--shape', 'image=8,3,32,32', '--normalize', 'cifar10', '--train', 'fc.*', '--out', model]
+  expect(run('rdm-derive', [network('resnet18.dynamo'), ...fixed])).toMatchObject({ code: 0, err: '' })
+  const fit = run('rdm-fit', [model, '--data', data, '--out', `${model}.run`, '--epochs', '1', '--threads', '1'])
+  expect(fit).toMatchObject({ code: 0 })
+  // 50 examples are six batches of 8; all ten of the test are evaluated.
+  expect(fit.out).toContain('finished after 6 steps: test error ')
+})
+
 test("--artifacts writes the four files of ONNX Runtime's training API", () => {
   const folder = join(root, 'artifacts')
   const given = ['--freeze', 'layer1.*', '--artifacts', folder]

@@ -1,6 +1,7 @@
 // From a network that others wrote to a model file that trains it.
 
 import type { Graph } from '../graph/graph.js'
+import { isKnown } from '../graph/shape.js'
 import { nameOf } from '../graph/value.js'
 import type { Recipe } from '../model/recipe.js'
 import { type ExportOptions, exportModel } from '../model/write.js'
@@ -57,5 +58,11 @@ export function prepared(network: Graph, { head, pixels, lora, ...selection }: P
 export function derive(network: Graph, options: DeriveOptions = {}): Uint8Array {
   const { train, freeze, trainLast, head, pixels, lora, recipe = fineTuning, seed = 1, ...rest } = options
   const ready = prepared(network, { train, freeze, trainLast, head, pixels, lora })
-  return exportModel(ready, { batchNorm: 'running', ...rest, recipe, seed })
+  return exportModel(ready, { batchNorm: 'running', ...rest, recipe: withFixedBatch(ready, recipe), seed })
+}
+
+/** A network that takes so many examples at a time trains on whole batches of them; which are left out changes with the epoch. */
+function withFixedBatch({ inputs }: Graph, recipe: Recipe): Recipe {
+  const [batch] = inputs[0]?.shape ?? []
+  return batch !== undefined && isKnown(batch) ? { ...recipe, batchSize: batch, dropLast: true } : recipe
 }
