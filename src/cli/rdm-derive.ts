@@ -9,12 +9,15 @@ import { derive, fineTuning, prepared } from '../core/derive/derive.js'
 import { type Explanation, explained } from '../core/derive/explain.js'
 import { imagenetPixels, type PixelStatistics } from '../core/derive/pixels.js'
 import { UserError } from '../core/errors.js'
+import type { Graph } from '../core/graph/graph.js'
 import type { Dim } from '../core/graph/shape.js'
+import { lossFor } from '../core/losses/combined.js'
 import { crossEntropy } from '../core/losses/crossEntropy.js'
 import { photoAugmentation, type Recipe } from '../core/model/recipe.js'
 import { type Part, parts } from '../core/model/write.js'
-import { readNetwork } from '../core/onnx/network.js'
+import { type NetworkOptions, readNetwork } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
+import { ModelError } from '../core/onnx/refusals.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { grouped, table } from '../driver/format/table.js'
 import { collectedBy, createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
@@ -31,6 +34,7 @@ interface Options extends StepFlags {
   readonly batchNorm: 'train' | 'frozen'
   readonly normalize?: string
   readonly shape?: readonly (readonly [string, readonly Dim[]])[]
+  readonly value?: readonly (readonly [string, number])[]
   readonly seed?: number
   readonly part: Part
   readonly inline?: true
@@ -64,12 +68,21 @@ const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.strin
   return z.NEVER
 })
 
+/** Text like `rate=16000`; names of inputs may have any sign in them. */
+const namedValue: z.ZodType<readonly [string, number], string> = z.string().transform((text, context) => {
+  const [, name, value] = /^(.+)=\s*(-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*$/i.exec(text) ?? []
+  if (name !== undefined && value !== undefined) return [name, Number(value)] as const
+  context.addIssue(`"${text}" gives an input no value: write NAME=NUMBER, as in rate=16000`)
+  return z.NEVER
+})
+
 export async function main(argv: string[]): Promise<void> {
   const program = createProgram('rdm-derive', 'Write a file that trains a network of another file.', [
     'rdm-derive resnet18.onnx --explain',
     "rdm-derive resnet18.onnx --head 5 --train 'fc.*' --normalize imagenet > pets.onnx",
     'rdm-derive resnet18.onnx --train-last 3 --shape image=batch,3,224,224 > tuned.onnx',
     'rdm-derive mlp.onnx --loss mse --optimizer adamw > fit.onnx',
+    'rdm-derive gpt2.onnx --loss cross-entropy:axis=-1 > next-token.onnx',
   ])
   addStepOptions(program)
     .argument('<model>', 'the ONNX file; - for standard input')
@@ -82,7 +95,11 @@ export async function main(argv: string[]): Promise<void> {
     .option('--freeze <patterns>', 'names of weights that do not', collectedBy(patterns))
     .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
     .option('--head <classes>', 'a fresh last layer for so many classes', parsedBy(wholeNumber(1, 1_000_000)))
-    .option('--output <name>', 'the output that the loss is for (default: logits, or the only one of floats)')
+    .option(
+      '--output <name>',
+      'what the loss is for: an output (default: logits, or the only one of floats), or a value that a node makes, at which ' +
+        'the network then ends',
+    )
     .addOption(
       new Option('--batch-norm <how>', 'train: by the statistics of the batch; frozen: by those of the file')
         .choices(['train', 'frozen'])
@@ -97,6 +114,11 @@ export async function main(argv: string[]): Promise<void> {
       '--shape <name=sizes>',
       'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
       collectedBy(namedShape),
+    )
+    .option(
+      '--value <name=number>',
+      'an input of which every number is always this one, such as rate=16000; repeatable',
+      collectedBy(namedValue),
     )
     .option('--seed <number>', 'draws the weights of a new head (default: 1)', parsedBy(seedNumber))
     .addOption(
@@ -114,23 +136,53 @@ export async function main(argv: string[]): Promise<void> {
   await runProgram(program, argv)
 }
 
+interface ReadFile {
+  readonly file: Graph
+  /** Operators behind the value that the network ends at. */
+  readonly leftOut: readonly string[]
+}
+
+/** The network of a file; where it has no such output, or others than that cannot be read, it ends at the value of that name. */
+function readUpTo(bytes: Uint8Array, output: string | undefined, options: NetworkOptions): ReadFile {
+  try {
+    const file = readNetwork(bytes, options)
+    if (output === undefined || file.outputs.has(output)) return { file, leftOut: [] }
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error
+    if (output === undefined)
+      throw new UserError(`${error.message}; --output NAME ends the network at a value before it`)
+  }
+  let leftOut: readonly string[] = []
+  const file = readNetwork(bytes, {
+    ...options,
+    outputs: [output],
+    leftOut(operators) {
+      leftOut = operators
+    },
+  })
+  return { file, leftOut }
+}
+
 async function run(path: string, options: Options): Promise<void> {
-  const { shape = [], train, freeze, trainLast, head, normalize, seed, output, out } = options
+  const { shape = [], value = [], train, freeze, trainLast, head, normalize, seed, output, out } = options
   if (seed !== undefined && head === undefined)
     throw new UserError('--seed draws the weights of a new head: add --head, or leave it out')
   const { step, recipe } = await stepFrom(options, fineTuning)
-  if (output !== undefined && step.loss)
-    throw new UserError(`--output is for cross-entropy: write --loss '${output}=${options.loss}', or leave it out`)
-  const { loss = crossEntropy(output === undefined ? {} : { output }), ...rest } = step
+  const { loss: chosenLoss = crossEntropy(), ...rest } = step
+  const loss = output === undefined ? chosenLoss : lossFor(output, chosenLoss)
   const chosen = { ...rest, loss, batchNorm: options.batchNorm === 'train' ? 'batch' : 'running' } as const
   const { pixels, augment = false } = normalize === undefined ? {} : normalizations[normalize]!
   const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels }
 
-  const file = readNetwork(await readInput(path), { shapes: Object.fromEntries(shape) })
+  const { file, leftOut } = readUpTo(await readInput(path), output, {
+    shapes: Object.fromEntries(shape),
+    fills: Object.fromEntries(value),
+  })
   const isFixed = shape.some(([, [batch]]) => typeof batch === 'number')
   const network = (isFixed ? undefined : withOpenBatch(file)) ?? file
   if (options.explain) {
-    process.stdout.write(described(explained(prepared(network, preparation), chosen)))
+    const hasWeights = network.parameters.some(({ origin }) => origin.trainable)
+    process.stdout.write(described(explained(hasWeights ? prepared(network, preparation) : network, chosen), leftOut))
     return
   }
   if (!out && process.stdout.isTTY)
@@ -150,7 +202,8 @@ async function run(path: string, options: Options): Promise<void> {
   else process.stdout.write(bytes)
 }
 
-function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }: Explanation): string {
+function described(explanation: Explanation, leftOut: readonly string[]): string {
+  const { inputs, outputs, compared, nodes, weights, obstacles, hasOpenSizes } = explanation
   const count = (chosen: Explanation['weights']) => grouped(chosen.reduce((sum, { count }) => sum + count, 0))
   const training = weights.filter(({ trains }) => trains)
   const rows = weights.map(({ name, shape, count, trains }) => [
@@ -162,13 +215,14 @@ function described({ inputs, outputs, nodes, weights, obstacles, hasOpenSizes }:
   return [
     `takes ${inputs.join(', ')}`,
     `gives ${outputs.join(', ')}`,
+    ...(leftOut.length === 0 ? [] : [`what follows is left out: ${leftOut.join(', ')}`]),
+    ...(compared.length === 0 ? [] : [`its loss compares ${compared.join(' and ')}`]),
     `${nodes} nodes, ${weights.length} weights of ${count(weights)} numbers, of which ${count(training)} train`,
-    '',
-    table([['weight', 'shape', 'numbers', 'trains'], ...rows]),
+    ...(weights.length === 0 ? [] : ['', table([['weight', 'shape', 'numbers', 'trains'], ...rows])]),
     ...(obstacles.length === 0
       ? ['It can be trained.']
       : ['It cannot be trained as it is:', ...obstacles.map((obstacle) => `- ${obstacle}`)]),
-    ...(obstacles.length > 0 && hasOpenSizes
+    ...(hasOpenSizes && obstacles.some((obstacle) => /needs known|known before/.test(obstacle))
       ? ['Sizes that the file leaves open can be said, as in --shape image=batch,3,224,224.']
       : []),
     '',

@@ -1,6 +1,6 @@
 // Softmax cross-entropy against class labels, as torch.nn.CrossEntropyLoss means it.
 
-import { isKnown } from '../graph/shape.js'
+import { type Dim, formatShape, isKnown } from '../graph/shape.js'
 import { constant, GraphError, scope, type Value } from '../graph/value.js'
 import {
   add,
@@ -20,6 +20,7 @@ import {
   softmaxCrossEntropy,
   squeeze,
   sub,
+  transpose,
   unsqueeze,
   where,
 } from '../ops/index.js'
@@ -28,6 +29,8 @@ import type { Loss, LossValues, Metric } from './loss.js'
 export interface CrossEntropyOptions {
   /** The output with the logits, [batch, classes] or [batch, classes, …]. */
   readonly output?: string
+  /** The axis of the classes, 1 unless given; -1 is the last, as in [batch, places, classes]. */
+  readonly axis?: number
   /** The output holds probabilities; unless given, where the network ends in a softmax. */
   readonly probabilities?: boolean
   /** The target with the labels, int64 [batch] or [batch, …]; `labels` unless given. */
@@ -51,17 +54,17 @@ const total = (x: Value): Value => reduceSum(x, [...x.shape.keys()], { keepdims:
  * `error`: the part that was classified wrong.
  */
 export const crossEntropy =
-  ({ output, probabilities, labels = 'labels', ...options }: CrossEntropyOptions = {}): Loss =>
+  ({ output, axis = 1, probabilities, labels = 'labels', ...options }: CrossEntropyOptions = {}): Loss =>
   ({ output: outputOf, activation, target }) => {
     const given = outputOf(output)
-    const isProbabilities = probabilities ?? activation(given) === 'softmax'
+    const over = axis < 0 ? axis + given.shape.length : axis
+    const count = given.shape[over]
+    if (over < 1 || count === undefined || !isKnown(count) || count < 2) throw unfit(given, axis)
+    const isProbabilities = probabilities ?? activation(given, over) === 'softmax'
+    const second = scope('loss.classes', () => withClassesSecond(given, over))
     // The softmax of their logarithm is what they are; below the smallest number of the type it has none.
-    const logits = isProbabilities ? scope('loss.log', () => log(max(given, SMALLEST))) : given
-    const [batch, classes, ...places] = logits.shape
-    if (batch === undefined || classes === undefined || !isKnown(classes))
-      throw new GraphError(
-        `cross-entropy needs logits [batch, classes] of a known number of classes, got [${logits.shape}]`,
-      )
+    const logits = isProbabilities ? scope('loss.log', () => log(max(second, SMALLEST))) : second
+    const [batch, classes, ...places] = logits.shape as readonly [Dim, number, ...Dim[]]
     const { labelSmoothing = 0, classWeights, ignoreIndex } = options
     const answers = target(labels, 'int64', [batch, ...places], classes, ignoreIndex)
     const isPlain = labelSmoothing === 0 && classWeights === undefined && ignoreIndex === undefined
@@ -71,6 +74,29 @@ export const crossEntropy =
     }
     return general(logits, answers, classes, { labelSmoothing, classWeights, ignoreIndex })
   }
+
+/** [batch, …, classes, …] as [batch, classes, …]. */
+function withClassesSecond(x: Value, axis: number): Value {
+  if (axis === 1) return x
+  const others = [...x.shape.keys()].filter((i) => i !== 0 && i !== axis)
+  return transpose(x, [0, axis, ...others])
+}
+
+/** Why an output holds no logits, and which loss or axis may be meant. */
+function unfit({ shape }: Value, axis: number): GraphError {
+  const isNumber = shape[axis] === 1 && shape.length <= 2
+  const last = shape.at(-1)!
+  const isLast = shape.length > 2 && axis === 1 && isKnown(last) && last > 1
+  const expected = axis === 1 ? '[batch, classes]' : `[batch, …] with the classes along axis ${axis}`
+  const advice = isNumber
+    ? ': for a number take mse, for yes or no binary-cross-entropy'
+    : isLast
+      ? `: if the ${last} along the last axis are the classes, write cross-entropy:axis=-1`
+      : ''
+  return new GraphError(
+    `cross-entropy needs logits ${expected} of a known number of classes, at least 2, got ${formatShape(shape)}${advice}`,
+  )
+}
 
 const errorOf = (correct: Value): Metric => ({ name: 'error', kind: 'right', output: 'correct', value: correct })
 

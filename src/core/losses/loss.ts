@@ -19,8 +19,8 @@ export interface LossContext {
   readonly outputs: ReadonlyMap<string, Value>
   /** An output of the network; unless named the one called `logits`, or the only floating-point one. */
   output(name?: string): Value
-  /** What an output ends with: a softmax over the classes, its second axis, or a sigmoid; none where the network does not show it. */
-  activation(output: Value): Activation | undefined
+  /** What an output ends with: a softmax over the axis of the classes, or a sigmoid; none where the network does not show it. */
+  activation(output: Value, axis?: number): Activation | undefined
   /**
    * A target: an input of the step, fed from a column of the data set. Asked for twice, it is the same.
    * @param classes for whole numbers from 0, below it
@@ -31,6 +31,12 @@ export interface LossContext {
 
 /** What makes probabilities of logits. */
 export type Activation = 'softmax' | 'sigmoid'
+
+/** What an output ends with; a softmax with its axis, counted from the first. */
+export interface FoundActivation {
+  readonly kind: Activation
+  readonly axis?: number
+}
 
 /** Differentiable in the outputs. */
 export type Loss = (context: LossContext) => LossValues
@@ -48,13 +54,16 @@ export interface AppliedLoss extends LossValues {
 export function applyLoss(
   loss: Loss,
   outputs: ReadonlyMap<string, Value>,
-  activations: ReadonlyMap<Value, Activation> = new Map(),
+  activations: ReadonlyMap<Value, FoundActivation> = new Map(),
 ): AppliedLoss {
   const targets = new Map<string, { readonly value: Value; readonly info: TargetInfo }>()
   const { metrics = [], ...values } = loss({
     outputs,
     output: (name) => (name === undefined ? usualOutput(outputs) : namedOutput(outputs, name)),
-    activation: (output) => activations.get(output),
+    activation(output, axis = 1) {
+      const found = activations.get(output)
+      return found?.axis === undefined || found.axis === axis ? found?.kind : undefined
+    },
     target(name, dtype, shape, classes, ignored) {
       const known = targets.get(name)
       const value = known?.value ?? input(name, dtype, shape)

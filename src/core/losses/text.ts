@@ -17,7 +17,7 @@ interface Known {
 }
 
 export const losses: Readonly<Record<string, Known>> = {
-  'cross-entropy': { make: crossEntropy, options: ['label-smoothing', 'ignore-index', 'class-weights'] },
+  'cross-entropy': { make: crossEntropy, options: ['label-smoothing', 'ignore-index', 'class-weights', 'axis'] },
   'binary-cross-entropy': {
     make: binaryCrossEntropy satisfies (options: BinaryCrossEntropyOptions) => Loss,
     options: ['positive-weight'],
