@@ -84,15 +84,14 @@ function withClassesSecond(x: Value, axis: number): Value {
 
 /** Why an output holds no logits, and which loss or axis may be meant. */
 function unfit({ shape }: Value, axis: number): GraphError {
-  const isNumber = shape[axis] === 1 && shape.length <= 2
   const last = shape.at(-1)!
   const isLast = shape.length > 2 && axis === 1 && isKnown(last) && last > 1
-  const expected = axis === 1 ? '[batch, classes]' : `[batch, …] with the classes along axis ${axis}`
-  const advice = isNumber
-    ? ': for a number take mse, for yes or no binary-cross-entropy'
-    : isLast
-      ? `: if the ${last} along the last axis are the classes, write cross-entropy:axis=-1`
+  const advice = isLast
+    ? `: if the ${last} along the last axis are the classes, write cross-entropy:axis=-1`
+    : shape[axis] === 1
+      ? ': for a number take mse, for yes or no binary-cross-entropy'
       : ''
+  const expected = axis === 1 ? '[batch, classes]' : `[batch, …] with the classes along axis ${axis}`
   return new GraphError(
     `cross-entropy needs logits ${expected} of a known number of classes, at least 2, got ${formatShape(shape)}${advice}`,
   )
