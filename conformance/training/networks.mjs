@@ -98,7 +98,7 @@ const taken = [
     'rapidocr_cls',
     'rapidocr-onnxruntime/ch_ppocr_mobile_v2.0_cls_infer.onnx',
     ['--shape', 'x=batch,3,48,96'],
-    { task: 'lines' },
+    { task: 'lines', epochs: 4, rate: 0.0005 },
   ],
   ['magika', 'magika/model.onnx', ['--output', logits], { task: 'bytes', epochs: 2, rate: 0.001 }],
   [

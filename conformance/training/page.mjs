@@ -37,7 +37,7 @@ Runtime, in float32). **weights**: those of the file that the library has too, o
 parameter (relative positions, weight norm) or constants of its own. **loss**: the largest difference, as a part of the first loss. **way**: the largest
 difference of a weight's length and direction of travel in three steps, as a part of that way; a weight that stays is held to 1e-8 of itself. Batch norms have their statistics frozen
 and folded as exporters have it, but for batch_norm_training. scikit-learn's penalty is a weight decay of alpha / n on coefficients alone; its squared loss is half of ours (\`mse*0.5\`).
-PyTorch and scikit-learn and Keras trained in float64. Of the published files there is no source: PyTorch ran them operator by operator.
+PyTorch, Keras and scikit-learn trained in float64. The published files have no source here: PyTorch ran them operator by operator.
 
 | network | exporter | rdm-derive | weights | loss | way |
 | --- | --- | --- | --- | --- | --- |
@@ -47,7 +47,7 @@ keras_text is not among them: its file has two biases for each LSTM gate where K
 
 ## Fine-tuning
 
-256 made examples, 64 to test, 16 in a batch, Adam, 8 epochs (magika 2): \`rdm-derive\`, \`rdm-fit\`, \`rdm-eval\`, one thread. The tasks are in
+256 made examples, 64 to test, 16 in a batch, Adam at 0.005, 8 epochs (magika and silero_vad at 0.001, rapidocr_cls at 0.0005; magika 2 epochs, rapidocr_cls 4): \`rdm-derive\`, \`rdm-fit\`, \`rdm-eval\`, one thread. The tasks are in
 conformance/training/data.mjs: where a bright spot lies, which pixels are in a disc, which part of the vocabulary tokens are from, the next of tokens that count by three,
 numbers of numbers, voices against noise, bytes of three formats, lines of letters upright or turned. Test loss, and error where the loss has one.
 
