@@ -1,5 +1,5 @@
 """Writes small networks as others' exporters write them: test/fixtures/networks/NAME.onnx, and networks.json beside them,
-which says what conformance/networks.mjs feeds each; and NAME.training.json, what training makes of PyTorch's.
+which says what conformance/networks.mjs feeds each; and NAME.training.json, what three steps of training make of it in its own library.
 
     pip install torch==2.15.0 torchvision==0.29.2 timm==1.0.31 segmentation-models-pytorch==0.6.0 monai==1.6.1 \\
         transformers==5.24.0 onnx==1.23.2 onnxscript==0.7.2 onnx-ir==1.1.0 keras==3.15.1 tensorflow-cpu==2.21.0 \\
@@ -22,7 +22,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent.parent / "test" / "fixtures" / "networks"
 # WRITERS of each: by the name of a file what writes it, given the path, and returns the options of conformance/networks.mjs.
 # TRAININGS: by the name of a network what trains it and returns what came of it.
-FAMILIES = ("pytorch", "pytorch_training", "keras_tf", "scikit")
+FAMILIES = ("pytorch", "pytorch_training", "keras_tf", "scikit", "published")
 
 
 def lines(entries, indent="  "):

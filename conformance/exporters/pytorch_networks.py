@@ -1,6 +1,5 @@
 """PyTorch's networks for exports.py: narrow ones of the libraries that people use, and some for what exporters do with one module."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +22,8 @@ from torchvision.models import (
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.efficientnet import MBConvConfig
 from torchvision.models.mobilenetv3 import InvertedResidualConfig
+
+from .formulas import wave
 
 CLASSES, VOCABULARY = 10, 64
 
@@ -48,12 +49,7 @@ class Input:
 
     def wave(self, start=0.0, more=0):
         """sin(0.37 i + start), brought into the range."""
-        sizes = self.sizes(more)
-        values = [math.sin(0.37 * i + start) for i in range(math.prod(sizes))]
-        if self.range is None:
-            return torch.tensor(values).reshape(sizes)
-        low, high = self.range
-        return torch.tensor([low + math.floor((high - low) * (value + 1) / 2) for value in values]).reshape(sizes)
+        return torch.tensor(wave(self.sizes(more), start, self.range))
 
 
 @dataclass(frozen=True)

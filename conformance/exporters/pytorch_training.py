@@ -4,22 +4,13 @@ A file trains alike if what its exporter made of other things than parameters st
 weights, frequencies of positions, 1/sqrt(d) of attention as a vector of one.
 """
 
-import math
-
 import torch
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional as F
 
+from .formulas import FORMULAS, SGD, STEPS, class_targets, digests, number_targets
 from .pytorch import built
 from .pytorch_networks import NETWORKS
-
-STEPS = 3
-SGD = {"lr": 0.01, "momentum": 0.9}
-FORMULAS = {
-    "inputs": "element i of the flat input is w = sin(0.37 i + start) in float32, or low + floor((high - low) (w + 1) / 2) with a range",
-    "cross-entropy": "element i of the flat targets is the class (5 i + 2) mod classes; the mean over all targets",
-    "mse": "element i of the flat targets is sin(0.53 i + 2); the mean over all elements",
-}
 
 
 def folded(network):
@@ -33,10 +24,9 @@ def folded(network):
 
 def targets(network, scores):
     if network.loss == "mse":
-        return torch.tensor([math.sin(0.53 * i + 2) for i in range(scores.numel())]).double().reshape(scores.shape)
+        return torch.tensor(number_targets(scores.shape))
     places = [size for axis, size in enumerate(scores.shape) if axis != network.classes % scores.dim()]
-    classes = scores.shape[network.classes]
-    return torch.tensor([(5 * i + 2) % classes for i in range(math.prod(places))]).reshape(places)
+    return torch.tensor(class_targets(places, scores.shape[network.classes]))
 
 
 def loss(network, scores, wanted):
@@ -45,13 +35,8 @@ def loss(network, scores, wanted):
     return F.cross_entropy(scores.movedim(network.classes, 1), wanted)
 
 
-def digest(weight):
-    numbers = weight.detach().flatten()
-    return {
-        "sum": numbers.sum().item(),
-        "squares": numbers.square().sum().item(),
-        "first": numbers[:4].tolist(),
-    }
+def weights(model):
+    return {name: weight.detach().numpy().copy() for name, weight in model.named_parameters()}
 
 
 def train(network):
@@ -59,9 +44,7 @@ def train(network):
     given = [spec.wave(k, more=1) for k, spec in enumerate(network.inputs.values())]
     given = [value.double() if value.is_floating_point() else value for value in given]
     optimizer = torch.optim.SGD(model.parameters(), **SGD)
-    weights = {
-        name: {"shape": list(weight.shape), "initial": digest(weight)} for name, weight in model.named_parameters()
-    }
+    initial = weights(model)
     losses = []
     for _ in range(STEPS):
         scores = model(*given)
@@ -70,25 +53,20 @@ def train(network):
         value.backward()
         optimizer.step()
         losses.append(value.item())
-    for name, weight in model.named_parameters():
-        weights[name]["final"] = digest(weight)
-    kind = {"loss": network.loss}
-    if network.loss == "cross-entropy":
-        kind["classAxis"] = network.classes % scores.dim()
     inputs = {
         name: {"shape": list(value.shape), "start": k, **({"range": list(spec.range)} if spec.range else {})}
         for k, ((name, spec), value) in enumerate(zip(network.inputs.items(), given))
     }
-    formulas = {"inputs": FORMULAS["inputs"], "targets": FORMULAS[network.loss]}
+    is_last = network.loss == "cross-entropy" and network.classes % scores.dim() != 1
     return {
-        "torch": torch.__version__.split("+")[0],
-        "formulas": formulas,
+        "by": f"PyTorch {torch.__version__.split('+')[0]}, float64",
+        "formulas": {"inputs": FORMULAS["inputs"], "targets": FORMULAS["numbers" if network.loss == "mse" else "classes"]},
         "inputs": inputs,
-        **kind,
+        "loss": "cross-entropy:axis=-1" if is_last else network.loss,
         "batchStatistics": network.training,
         "sgd": SGD,
         "losses": losses,
-        "weights": weights,
+        "weights": digests(initial, weights(model)),
     }
 
 

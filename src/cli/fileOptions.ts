@@ -5,12 +5,14 @@ import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { UserError } from '../core/errors.js'
 import type { Dim } from '../core/graph/shape.js'
+import type { NetworkOptions } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import { collectedBy, parsedBy, wholeNumber } from './command.js'
 
 export interface FileFlags {
   readonly shape?: readonly (readonly [string, readonly Dim[]])[]
+  readonly value?: readonly (readonly [string, number])[]
   readonly inline?: true
   readonly portableLevel?: PortableLevel
   readonly opset?: number
@@ -35,6 +37,14 @@ const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.strin
   return z.NEVER
 })
 
+/** Text like `rate=16000`; names of inputs may have any sign in them. */
+const namedValue: z.ZodType<readonly [string, number], string> = z.string().transform((text, context) => {
+  const [, name, value] = /^(.+)=\s*(-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*$/i.exec(text) ?? []
+  if (name !== undefined && value !== undefined) return [name, Number(value)] as const
+  context.addIssue(`"${text}" gives an input no value: write NAME=NUMBER, as in rate=16000`)
+  return z.NEVER
+})
+
 /** @param what is written: the step, the graph */
 export const addFileOptions = (program: Command, what: string): Command =>
   program
@@ -42,6 +52,11 @@ export const addFileOptions = (program: Command, what: string): Command =>
       '--shape <name=sizes>',
       'sizes that the file leaves open, such as image=batch,3,224,224; repeatable',
       collectedBy(namedShape),
+    )
+    .option(
+      '--value <name=number>',
+      'an input of which every number is always this one, such as rate=16000; repeatable',
+      collectedBy(namedValue),
     )
     .option('--inline', 'no local functions: their bodies in place')
     .addOption(new Option('--portable-level <level>', `which operators ${what} is written in`).choices(levelNames))
@@ -51,6 +66,12 @@ export const addFileOptions = (program: Command, what: string): Command =>
       parsedBy(wholeNumber(writableOpsets.from, writableOpsets.to)),
     )
     .option('--out <file>', 'write here instead of standard output')
+
+/** How the file is to be read. */
+export const readingOf = ({ shape = [], value = [] }: FileFlags): NetworkOptions => ({
+  shapes: Object.fromEntries(shape),
+  fills: Object.fromEntries(value),
+})
 
 /** @throws UserError where a file would go to a terminal */
 export function requireDestination({ out }: Pick<FileFlags, 'out'>): void {

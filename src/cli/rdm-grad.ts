@@ -5,7 +5,7 @@ import type { Product } from '../core/derive/derivation.js'
 import { exportDerivative, type Layout, layouts } from '../core/derive/derivative.js'
 import { readNetwork } from '../core/onnx/network.js'
 import { collectedBy, createProgram, runProgram } from './command.js'
-import { addFileOptions, type FileFlags, nameList, requireDestination, writeOut } from './fileOptions.js'
+import { addFileOptions, type FileFlags, nameList, readingOf, requireDestination, writeOut } from './fileOptions.js'
 import { readInput } from './input.js'
 
 interface Options extends FileFlags {
@@ -50,12 +50,12 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(path: string, options: Options): Promise<void> {
-  const { sum, layout, forward, hessian, shape = [], inline, opset, portableLevel: level } = options
+  const { sum, layout, forward, hessian, inline, opset, portableLevel: level } = options
   const [of, wrt] = [options.of?.flat(), options.wrt?.flat()]
   const product: Product = forward ? 'jvp' : hessian ? 'hvp' : 'vjp'
   const bytes = await readInput(path)
   const inner = [...(of ?? []), ...(wrt ?? [])].filter((name) => !name.includes('*'))
-  const network = readNetwork(bytes, { shapes: Object.fromEntries(shape), inner })
+  const network = readNetwork(bytes, { ...readingOf(options), inner })
   requireDestination(options)
   await writeOut(exportDerivative(network, { of, wrt, product, sum, layout, inline, level, opset }), options)
 }

@@ -183,10 +183,34 @@ test("--artifacts writes the four files of ONNX Runtime's training API", () => {
   expect(inputs).not.toContain('layer1.0.conv1.weight_grad.accumulation.buffer')
 })
 
+test('--explain says where the network ends, what its loss compares, and all that stands in the way', () => {
+  const explain = (name: string, ...options: string[]) =>
+    run('rdm-derive', [network(name), '--explain', ...options]).out
+  const cut = explain('sklearn_mlp_classifier.skl2onnx', '--output', 'add_result2', '--loss', 'mse')
+  expect(cut).toContain(
+    'gives add_result2 float32[batch, 3]\n' +
+      'what follows is left out: Softmax, Identity, ArgMax, ai.onnx.ml.ArrayFeatureExtractor, Reshape, Cast\n' +
+      'its loss compares add_result2 float32[batch, 3] and targets float32[batch, 3]\n',
+  )
+  expect(cut).toMatch(/It can be trained\.\n$/)
+  const masked = explain('bert.dynamo', '--value', 'attention_mask=1')
+  expect(masked).toMatch(/^takes input_ids int64\[batch, length\]\n/)
+  const open = explain('temporal_convolutions.script', '--loss', 'z=mse')
+  expect(open).toMatch(
+    /It cannot be trained as it is:\n- the network has no output 'z'.*\n- gradient of Conv in 4 nodes .*\nSizes that the file leaves open can be said/,
+  )
+  expect(explain('sklearn_logistic.skl2onnx')).toMatch(/- the network has no weights that could train\n$/)
+})
+
 test.each<[string, string[], string]>([
   ['no weight', ['--train', 'nothing.*'], "no weight is named like 'nothing.*'; there are "],
   ['none left', ['--freeze', '*'], 'no weight is left to train; take fewer patterns to freeze, or more to train'],
-  ['an output', ['--output', 'z'], "the network has no output 'z' for a loss; it has 'y'"],
+  [
+    'an output',
+    ['--output', 'z'],
+    "the network has no value 'z' to end at; it has the outputs 'y', and what its nodes make",
+  ],
+  ['a value', ['--value', 'rate'], '"rate" gives an input no value: write NAME=NUMBER, as in rate=16000'],
   [
     'a shape',
     ['--shape', 'image=batch,1,32,32'],
@@ -208,7 +232,6 @@ test.each<[string, string[], string]>([
     ['--merge'],
     '--merge takes a trained network as it is, and --part is for making one that trains',
   ],
-  ['an output beside a loss', ['--output', 'y', '--loss', 'mse'], "write --loss 'y=mse', or leave it out"],
   ['a rank', ['--shape', 'image=3'], "the input 'image' is [batch, 3, 32, 32] in the file; the shape [3] does not fit"],
 ])('bad input is one line: %s', (_, options, message) => {
   const { code, out, err } = run('rdm-derive', [

@@ -116,7 +116,7 @@ export interface GradientOptions {
    */
   readonly recompute?: (value: Value, after: Value) => Value | undefined
   /** Is told of each node that no gradient passes, instead of the last of them being thrown. Zeros go on behind it. */
-  readonly refused?: (error: GraphError) => void
+  readonly refused?: (error: GraphError, node: Node, reason: string) => void
 }
 
 /**
@@ -217,7 +217,8 @@ function backward(
       if (!(error instanceof GraphError)) throw error
       const where = node.scope === '' ? '' : ` in ${node.scope}`
       const call = describeCall(node.inputs, node.attributes)
-      refused(new GraphError(`gradient of ${node.operator.name}${where}: ${error.message} (${call})`))
+      const whole = `gradient of ${node.operator.name}${where}: ${error.message} (${call})`
+      refused(new GraphError(whole), node, error.message)
       for (const value of node.inputs) if (value && active.has(value) && carries(value)) arrive(value, fillAs(0, value))
     }
   }

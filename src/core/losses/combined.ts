@@ -11,6 +11,12 @@ export const outputLoss =
   (name: string): Loss =>
   ({ output }) => ({ loss: output(name) })
 
+/** A loss for an output: for this one where the loss names none. */
+export const lossFor =
+  (name: string, loss: Loss): Loss =>
+  (context) =>
+    loss({ ...context, output: (named = name) => context.output(named) })
+
 /** Σ weight · loss, its terms named; the metrics of a term are called `TERM.METRIC`. */
 export const weightedSum =
   (terms: Readonly<Record<string, { readonly loss: Loss; readonly weight?: number }>>): Loss =>

@@ -61,10 +61,7 @@ export const crossEntropy =
     // The softmax of their logarithm is what they are; below the smallest number of the type it has none.
     const logits = isProbabilities ? scope('loss.log', () => log(max(given, SMALLEST))) : given
     const classes = logits.shape[axis]
-    if (axis === 0 || classes === undefined || !isKnown(classes))
-      throw new GraphError(
-        `cross-entropy needs logits [batch, classes] of a known number of classes, got ${formatShape(given.shape)}`,
-      )
+    if (classes === undefined || !isKnown(classes) || classes < 2) throw unfit(given, axis)
     const { labelSmoothing = 0, classWeights, ignoreIndex } = options
     const answers = target(labels, 'int64', logits.shape.toSpliced(axis, 1), classes, ignoreIndex)
     const isPlain = labelSmoothing === 0 && classWeights === undefined && ignoreIndex === undefined
@@ -74,6 +71,21 @@ export const crossEntropy =
     }
     return general(logits, answers, { axis, classes, labelSmoothing, classWeights, ignoreIndex })
   }
+
+/** Why an output holds no logits, and which loss or axis may be meant. */
+function unfit({ shape }: Value, axis: number): GraphError {
+  const last = shape.at(-1)
+  const isLast = shape.length > 2 && axis === 1 && last !== undefined && isKnown(last) && last > 1
+  const advice = isLast
+    ? `: if the ${last} along the last axis are the classes, write cross-entropy:axis=-1`
+    : shape[axis] === 1
+      ? ': for a number take mse, for yes or no binary-cross-entropy'
+      : ''
+  const expected = axis === 1 ? '[batch, classes]' : `[batch, …] with the classes along axis ${axis}`
+  return new GraphError(
+    `cross-entropy needs logits ${expected} of a known number of classes, at least 2, got ${formatShape(shape)}${advice}`,
+  )
+}
 
 function axisOf({ shape }: Value, given: number | undefined): number {
   const last = shape.length - 1

@@ -19,7 +19,7 @@ export interface LossContext {
   readonly outputs: ReadonlyMap<string, Value>
   /** An output of the network; unless named the one called `logits`, or the only floating-point one. */
   output(name?: string): Value
-  /** What an output ends with: a softmax over the axis of the classes, 1 unless given, or a sigmoid; none where the network does not show it. */
+  /** What an output ends with: a softmax over the axis of the classes, or a sigmoid; none where the network does not show it. */
   activation(output: Value, axis?: number): Activation | undefined
   /**
    * A target: an input of the step, fed from a column of the data set. Asked for twice, it is the same.
@@ -32,8 +32,8 @@ export interface LossContext {
 /** What makes probabilities of logits. */
 export type Activation = 'softmax' | 'sigmoid'
 
-/** An activation that an output ends with; a softmax has an axis, from 0. */
-export interface FinalActivation {
+/** What an output ends with; a softmax with its axis, counted from the first. */
+export interface FoundActivation {
   readonly kind: Activation
   readonly axis?: number
 }
@@ -54,7 +54,7 @@ export interface AppliedLoss extends LossValues {
 export function applyLoss(
   loss: Loss,
   outputs: ReadonlyMap<string, Value>,
-  activations: ReadonlyMap<Value, FinalActivation> = new Map(),
+  activations: ReadonlyMap<Value, FoundActivation> = new Map(),
 ): AppliedLoss {
   const targets = new Map<string, { readonly value: Value; readonly info: TargetInfo }>()
   const { metrics = [], ...values } = loss({
@@ -62,7 +62,7 @@ export function applyLoss(
     output: (name) => (name === undefined ? usualOutput(outputs) : namedOutput(outputs, name)),
     activation(output, axis = 1) {
       const found = activations.get(output)
-      return found?.kind === 'softmax' && found.axis !== axis ? undefined : found?.kind
+      return found?.axis === undefined || found.axis === axis ? found?.kind : undefined
     },
     target(name, dtype, shape, classes, ignored) {
       const known = targets.get(name)

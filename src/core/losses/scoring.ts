@@ -2,11 +2,22 @@
 // a copy of it behind its forward pass; evaluation runs it behind the network that predicts.
 
 import { type Graph, graph } from '../graph/graph.js'
-import { isKnown, isUnknown, type Shape } from '../graph/shape.js'
+import type { Operator } from '../graph/operator.js'
+import { isKnown, isUnknown, type Shape, sizeOf } from '../graph/shape.js'
 import { GraphError, input, nameOf, nodeOf, type Value } from '../graph/value.js'
-import { Identity, Sigmoid, Softmax } from '../ops/index.js'
+import {
+  Flatten,
+  Identity,
+  ReduceMean,
+  Reshape,
+  Sigmoid,
+  Softmax,
+  Squeeze,
+  Transpose,
+  Unsqueeze,
+} from '../ops/index.js'
 import type { MetricInfo, TargetInfo } from '../training/signature.js'
-import { applyLoss, type FinalActivation, type Loss } from './loss.js'
+import { applyLoss, type FoundActivation, type Loss } from './loss.js'
 
 export interface Scoring {
   /**
@@ -20,14 +31,28 @@ export interface Scoring {
   readonly metrics: readonly MetricInfo[]
 }
 
+/** Nodes that give the numbers they take, in another shape. */
+const moves: ReadonlySet<Operator> = new Set([Flatten, Reshape, Squeeze, Transpose, Unsqueeze])
+
+/** A sigmoid before nodes that only move numbers. */
+function isSigmoid(value: Value): boolean {
+  const node = nodeOf(value)
+  const [x] = node?.inputs ?? []
+  if (node?.operator === Sigmoid) return true
+  // The mean of one number each is that number.
+  const isMean = node?.operator === ReduceMean && sizeOf(x!.shape) === sizeOf(value.shape)
+  return node !== undefined && (node.operator === Identity || isMean || moves.has(node.operator)) && isSigmoid(x!)
+}
+
 /** What an output ends with, through nodes that change nothing. */
-function activationOf(value: Value): FinalActivation | undefined {
+export function activationOf(value: Value): FoundActivation | undefined {
   const node = nodeOf(value)
   if (node?.operator === Identity) return activationOf(node.inputs[0]!)
-  if (node?.operator === Sigmoid) return { kind: 'sigmoid' }
-  if (node?.operator !== Softmax) return undefined
-  const axis = node.attributes.axis as number
-  return { kind: 'softmax', axis: axis < 0 ? axis + value.shape.length : axis }
+  if (node?.operator === Softmax) {
+    const axis = node.attributes.axis as number
+    return { kind: 'softmax', axis: axis < 0 ? axis + value.shape.length : axis }
+  }
+  return isSigmoid(value) ? { kind: 'sigmoid' } : undefined
 }
 
 export interface ScoringOptions {
@@ -53,7 +78,7 @@ export function scoringOf(
     [...network.outputs].map(([name, { dtype, shape }]) => [name, input(name, dtype, opened(shape))] as const),
   )
   const activations = new Map(
-    [...network.outputs].flatMap(([name, value]): [Value, FinalActivation][] => {
+    [...network.outputs].flatMap(([name, value]): [Value, FoundActivation][] => {
       const activation = activationOf(value)
       return activation ? [[given.get(name)!, activation]] : []
     }),

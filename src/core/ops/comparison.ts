@@ -2,14 +2,32 @@
 
 import { int, ONNX_DOMAIN, type Operator, operator, required } from '../graph/operator.js'
 import { booleans, fixed, type SampleInput } from '../graph/sample.js'
+import { type Dim, isKnown } from '../graph/shape.js'
 import { bitsOf, type DType, isInteger } from '../graph/tensor.js'
 import { GraphError, type Value } from '../graph/value.js'
 import { binary, call, call1, type None, none, unary } from './pointwise.js'
 
-const comparison = (name: string, f: (a: number, b: number) => boolean, since = 13): Operator<None> =>
-  binary(name, (a, b) => Number(f(a, b)), 'zero', { dtype: 'bool', since })
+const comparison = (
+  name: string,
+  f: (a: number, b: number) => boolean,
+  since = 13,
+  dims?: (a: Dim, b: Dim) => Dim | undefined,
+): Operator<None> =>
+  binary(name, (a, b) => Number(f(a, b)), 'zero', { dtype: 'bool', since, ...(dims ? { dims } : {}) })
 
-export const Equal = comparison('Equal', (a, b) => a === b)
+/** A size is no negative number; a difference may be, and what only the data tell. */
+const isSize = (dim: Dim): boolean => typeof dim === 'string' && !/[?-]/.test(dim)
+
+export const Equal = comparison(
+  'Equal',
+  (a, b) => a === b,
+  13,
+  (a, b) => {
+    if (a === b) return 1
+    if (isKnown(a) && isKnown(b)) return 0
+    return [a, b].some((dim) => isKnown(dim) && dim < 0) && [a, b].some(isSize) ? 0 : undefined
+  },
+)
 export const equal = call(Equal)
 export const Greater = comparison('Greater', (a, b) => a > b)
 export const greater = call(Greater)

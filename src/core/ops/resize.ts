@@ -100,7 +100,9 @@ function stretches(
 ): ReadonlyMap<number, Stretch> {
   const { roi, scales, sizes } = operands
   const crops = coordinate_transformation_mode === 'tf_crop_and_resize'
-  if ((!scales && !(sizes && isStatic(sizes))) || (crops && !roi))
+  // An axis that stays as long as it is may be a symbol, such as the batch.
+  const isSaid = scales || (sizes && (policy === 'stretch' || isStatic(sizes)))
+  if (!isSaid || (crops && !roi))
     throw new GraphError('needs scales or sizes, and the region of interest, that are known before anything runs')
   const shape = resizedShape(x, axes, operands, policy)
   const found = new Map<number, Stretch>()
@@ -108,7 +110,7 @@ function stretches(
     if (x[axis] === shape[axis] && (scales?.[i] ?? 1) === 1 && !crops) return
     const [from, to] = [x[axis]!, shape[axis]!]
     if (!isKnown(from) || !isKnown(to))
-      throw new GraphError(`needs known sizes along the axes that are resized, got '${from}'`)
+      throw new GraphError(`needs known sizes along the axes that are resized, got '${isKnown(from) ? to : from}'`)
     const shared = sizes && isStatic(sizes) ? sharedScale(x, axes, sizes, policy) : undefined
     const part = crops ? ([roi![i]!, roi![i + axes.length]!] as const) : undefined
     if (part?.[0] === 0 && part[1] === 1 && from === to && (scales?.[i] ?? 1) === 1) return

@@ -34,7 +34,7 @@ export function sliceAxis(dim: Dim, start: number, end: number, step: number): A
     const last = step > 0 ? clamp(to, 0, dim) : clamp(to, -1, dim - 1)
     return { start: first, step, count: Math.max(0, Math.ceil((last - first) / step)), less: 0 }
   }
-  const toEnd = end >= WHOLE
+  const toEnd = end >= BEYOND
   if (step === 1 && start >= 0 && (toEnd || end < 0))
     return { start, step, count: undefined, less: start - (toEnd ? 0 : end) }
   return step === -1 && start === -1 && end <= -WHOLE ? { ...whole, step } : undefined
@@ -42,6 +42,8 @@ export function sliceAxis(dim: Dim, start: number, end: number, step: number): A
 
 /** "To the end of the axis" for Slice's ends, and its mirror for negative steps. */
 export const WHOLE = 2 ** 31 - 1
+/** What ends no axis before its end: tf2onnx writes a thousand million for it. */
+const BEYOND = 1e9
 
 /** The places at which each axis is sliced, undefined where it is not. */
 export function sliceAxes<T>(
@@ -62,7 +64,7 @@ function slicedLength(dim: Dim, start: Dim, end: Dim, step: Dim): Dim {
     const exact = sliceAxis(dim, start, end, step)
     if (exact) return exact.count ?? addDims(dim, -exact.less)
     // An axis has one element at least.
-    return step === 1 && ((start === -1 && end >= WHOLE) || (start === 0 && end === 1)) ? 1 : unknownDim()
+    return step === 1 && ((start === -1 && end >= BEYOND) || (start === 0 && end === 1)) ? 1 : unknownDim()
   }
   if (start !== 0 || step !== 1 || isKnown(end)) return unknownDim()
   return end === dim || (isKnown(dim) && dim > 1 && !isUnknown(end)) ? end : unknownDim()

@@ -13,7 +13,7 @@ export const EVALUATION_BATCH = 200
 
 export interface EvaluateOptions {
   readonly predictor: Pick<Predictor, 'batches' | 'predict'>
-  readonly scorer: Pick<Scorer, 'add' | 'take'>
+  readonly scorer: Pick<Scorer, 'add' | 'inputs' | 'take'>
   /** In the order of the set. */
   readonly source: BatchSource
   /** The inputs of the network; the other columns of a batch are targets. */
@@ -42,7 +42,9 @@ export async function evaluateSplit(options: EvaluateOptions): Promise<Score | u
     const fed = Object.fromEntries(inputs.map((name) => [name, rows[name]!]))
     const feeds =
       fixedBatch === undefined || size === fixedBatch ? fed : mapped(fed, (value) => padded(value, fixedBatch))
-    const outputs = await predictVariants((given) => predictor.predict(given), feeds, testAugment)
+    const predicted = await predictVariants((given) => predictor.predict(given), feeds, testAugment)
+    // Others may have no row for each example, such as the state of a recurrent network.
+    const outputs = Object.fromEntries(Object.entries(predicted).filter(([name]) => scorer.inputs.includes(name)))
     const values = {
       ...mapped(outputs, (value, name) => ofExamples(value, name, examples, steps, fixedBatch)),
       ...mapped(rows, (value) => (steps === undefined ? value : flat(value))),

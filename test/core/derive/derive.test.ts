@@ -128,20 +128,54 @@ describe('which weights train', () => {
   })
 })
 
-it('every obstacle is told, those behind another too', () => {
-  expect(explained(read('mobilenet_v3_small.dynamo'), { loss: crossEntropy() }).obstacles).toEqual([])
-  const x = input('x', 'float32', ['batch', 1, 'rows', 'columns'])
-  const w = parameter('w', [2, 1, 3, 3], { kind: 'constant', value: 1 })
-  const pool = (value: Value) => maxPool(value, { kernel_shape: [2, 2], strides: [2, 2] })
-  const y = globalAveragePool(pool(relu(pool(conv(x, w)))))
-  const { obstacles, openInputs } = explained(graph('open', [x], { y }), { loss: meanSquaredError() })
-  expect(openInputs).toEqual(['x=batch,1,rows,columns'])
-  // The pools and the convolution, whose sizes only the run knows.
-  expect(obstacles.map((text) => text.split(':')[0]!.replace(/ in .*/, ''))).toEqual([
-    'gradient of MaxPool',
-    'gradient of MaxPool',
-    'gradient of Conv',
-  ])
+describe('what is said of a network', () => {
+  it('every obstacle is told, those behind another too; nodes with the same one together', () => {
+    expect(explained(read('mobilenet_v3_small.dynamo'), { loss: crossEntropy() }).obstacles).toEqual([])
+    const x = input('x', 'float32', ['batch', 1, 'rows', 'columns'])
+    const w = parameter('w', [2, 1, 3, 3], { kind: 'constant', value: 1 })
+    const pool = (value: Value) => maxPool(value, { kernel_shape: [2, 2], strides: [2, 2] })
+    const y = globalAveragePool(pool(relu(pool(conv(x, w)))))
+    const { obstacles, openInputs } = explained(graph('open', [x], { y }), { loss: meanSquaredError() })
+    expect(openInputs).toEqual(['x=batch,1,rows,columns'])
+    expect(obstacles).toHaveLength(2)
+    expect(obstacles[0]).toMatch(/^gradient of MaxPool in 2 nodes: needs known height and width$/)
+    expect(obstacles[1]).toMatch(/^gradient of Conv: needs known height and width, got 'rows' \(inputs /)
+  })
+
+  it('a loss that does not fit hides nothing of what else stands in the way', () => {
+    const { compared, obstacles } = explained(read('temporal_convolutions.script'), {
+      loss: crossEntropy({ output: 'z' }),
+    })
+    expect(compared).toEqual([])
+    expect(obstacles).toEqual([
+      "the network has no output 'z' for a loss; it has 'y'",
+      'gradient of Conv in 4 nodes (/out/Conv, /layers.2/Conv, /layers.1/Conv and 1 more): needs known height and width',
+    ])
+  })
+
+  it.each<[string, readonly string[]]>([
+    ['resnet18.dynamo', ['y float32[batch, 10]', 'labels int64[batch], classes 0 to 9']],
+    [
+      'sklearn_mlp_classifier.skl2onnx',
+      ['probabilities float32[batch, 3], a softmax', 'labels int64[batch], classes 0 to 2'],
+    ],
+    // Its upsampling is to sizes of which one is the batch.
+    ['unet_smp.dynamo', ['y float32[batch, 3, 32, 32]', 'labels int64[batch, 32, 32], classes 0 to 2']],
+    ['unet_smp.script', ['y float32[batch, 3, 32, 32]', 'labels int64[batch, 32, 32], classes 0 to 2']],
+  ])('%s: what its loss compares', (name, expected) => {
+    const { compared, obstacles } = explained(read(name), { loss: crossEntropy() })
+    expect(compared).toEqual(expected)
+    expect(obstacles).toEqual([])
+  })
+
+  it.each([
+    ['sklearn_logistic.skl2onnx', 'the network has no weights that could train'],
+    ['keras_text.tf2onnx', 'for a number take mse, for yes or no binary-cross-entropy'],
+  ])('%s cannot train as it is', (name, reason) => {
+    const { obstacles } = explained(read(name), { loss: crossEntropy() })
+    expect(obstacles).toHaveLength(1)
+    expect(obstacles[0]).toContain(reason)
+  })
 })
 
 describe('a batch of any size', () => {
@@ -165,6 +199,23 @@ describe('a batch of any size', () => {
     found.data.forEach((value, i) => {
       expect(value).toBeCloseTo(expected.data[i]!, 9)
     })
+  })
+
+  it.each([
+    // Its shape arithmetic compares sizes with -1, and its pooling counts tokens that only the run knows.
+    ['bert.script', crossEntropy()],
+    ['gpt2.script', crossEntropy({ axis: -1 })],
+    ['embedding_bag.script', crossEntropy()],
+  ])('is known at the end of %s, which trains with a label for each example', (name, loss) => {
+    const opened = withOpenBatch(read(name))!
+    const [y] = opened.outputs.values()
+    expect(y!.shape[0]).toBe('batch')
+    const { signature } = readTrainableModel(derive(opened, { loss }))
+    expect(signature.targets[0]!.shape[0]).toBe('batch')
+    const feeds = new Map(
+      opened.inputs.map((value) => [nameOf(value), numbers('int64', [3, 6], new Array(18).fill(1))]),
+    )
+    expect(evaluate(opened, feeds).get('y')!.data).toEqual(evaluate(read(name), feeds).get('y')!.data)
   })
 
   it('is not made of a network that holds for one size alone', () => {

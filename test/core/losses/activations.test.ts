@@ -13,7 +13,16 @@ import {
   outputLoss,
 } from '../../../src/core/losses/index.js'
 import { lossText } from '../../../src/core/losses/text.js'
-import { Identity, matmul, sigmoid, softmax, transpose } from '../../../src/core/ops/index.js'
+import {
+  Identity,
+  matmul,
+  reduceMean,
+  sigmoid,
+  softmax,
+  squeeze,
+  transpose,
+  unsqueeze,
+} from '../../../src/core/ops/index.js'
 import { scored } from '../../../src/core/training/backward.js'
 
 const x = input('x', 'float32', ['batch', 3])
@@ -62,6 +71,43 @@ it.each<[string, Loss]>([
   expectSame(
     lossOf(sigmoid, loss),
     lossOf((logits) => logits, loss),
+  )
+})
+
+it('a sigmoid is seen behind nodes that move its numbers, and the mean of one each; not behind what mixes them', () => {
+  const loss = binaryCrossEntropy()
+  const expected = lossOf((logits) => logits, loss)
+  const moved = (logits: Value) =>
+    squeeze(reduceMean(unsqueeze(transpose(sigmoid(transpose(logits, [1, 0])), [1, 0]), 2), [2]), 2)
+  expectSame(lossOf(moved, loss), expected)
+  const mixed = (logits: Value) => softmax(sigmoid(logits), 1)
+  expect(lossOf(mixed, loss)[0]).not.toBeCloseTo(expected[0]!, 3)
+})
+
+it('a softmax over the last axis is seen where the classes are there', () => {
+  const places = (end: (x: Value) => Value) => (logits: Value) => end(unsqueeze(logits, 0))
+  const one =
+    (loss: Loss): Loss =>
+    (context) =>
+      loss({
+        ...context,
+        target: (name, dtype, shape, classes) => unsqueeze(context.target(name, dtype, shape.slice(1), classes), 0),
+      })
+  const loss = one(crossEntropy({ axis: -1 }))
+  const expected = lossOf((logits) => logits, crossEntropy())
+  expectSame(
+    lossOf(
+      places((x) => x),
+      loss,
+    ),
+    expected,
+  )
+  expectSame(
+    lossOf(
+      places((x) => softmax(x, -1)),
+      loss,
+    ),
+    expected,
   )
 })
 

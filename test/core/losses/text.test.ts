@@ -11,12 +11,16 @@ const outputs = new Map([
   ['logits', input('logits', 'float32', ['batch', 3])],
   ['box', input('box', 'float32', ['batch', 2])],
   ['energy', input('energy', 'float32', [])],
+  // The same logits, as a place each of one example.
+  ['places', input('places', 'float32', ['one', 'batch', 3])],
 ])
 const targets = [1, -1, 0, 1]
 const given = new Map([
   ['logits', numbers('float32', [batch, 3], logits)],
   ['box', numbers('float32', [batch, 2], box)],
   ['energy', numbers('float32', [], [7])],
+  ['places', numbers('float32', [1, batch, 3], logits)],
+  ['places.labels', numbers('int64', [1, batch], [2, 1])],
   ...['labels', 'logits.labels'].map((name) => [name, numbers('int64', [batch], [2, 1])] as const),
   ['box.targets', numbers('float32', [batch, 2], targets)],
 ])
@@ -52,6 +56,8 @@ describe('a loss', () => {
     ['cross-entropy:class-weights=1;2;0.5', (0.5 * first + 2 * second) / 2.5],
     ['cross-entropy:ignore-index=1', first],
     ['cross-entropy*0.25', cross / 4],
+    ['places=cross-entropy:axis=-1', cross],
+    ['places=cross-entropy:axis=2,class-weights=1;2;0.5', (0.5 * first + 2 * second) / 2.5],
     ['output:energy', 7],
     ['output:energy*-0.5', -3.5],
     ['box=mse', square],

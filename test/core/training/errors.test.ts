@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { graph } from '../../../src/core/graph/graph.js'
 import { GraphError, input, parameter, type Value } from '../../../src/core/graph/value.js'
 import { linear } from '../../../src/core/layers/index.js'
-import { meanSquaredError } from '../../../src/core/losses/index.js'
+import { crossEntropy, meanSquaredError } from '../../../src/core/losses/index.js'
 import { argMax, batchNormalization, cast, mul, unsqueeze } from '../../../src/core/ops/index.js'
 import { trainingStep } from '../../../src/core/training/step.js'
 
@@ -21,8 +21,16 @@ const rows: readonly (readonly [message: string, call: () => unknown])[] = [
     () => trainingStep(graph('net', [x], { z: linear(x, 'out', 2) }), { loss: meanSquaredError({ output: 'y' }) }),
   ],
   [
-    'cross-entropy needs logits [batch, classes] of a known number of classes, got [1,batch,2]',
+    'cross-entropy needs logits [batch, classes] of a known number of classes, at least 2, got [1, batch, 2]: if the 2 along the last axis are the classes, write cross-entropy:axis=-1',
     () => step({ logits: unsqueeze(linear(x, 'out', 2), 0) }),
+  ],
+  [
+    'cross-entropy needs logits [batch, classes] of a known number of classes, at least 2, got [batch, 1]: for a number take mse, for yes or no binary-cross-entropy',
+    () => step({ logits: linear(x, 'out', 1) }),
+  ],
+  [
+    'cross-entropy needs logits [batch, …] with the classes along axis 2 of a known number of classes, at least 2, got [batch, 2]',
+    () => trainingStep(graph('net', [x], { y: linear(x, 'out', 2) }), { loss: crossEntropy({ axis: 2 }) }),
   ],
   [
     "two batch norms share 'bn.running_mean'; give each its own running statistics",

@@ -2,16 +2,16 @@
 
 import type { Command } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
-import { adaptersOf, merged, withoutUpdates } from '../core/derive/adapters.js'
-import { UserError } from '../core/errors.js'
-import type { Graph } from '../core/graph/graph.js'
-import type { Tensor } from '../core/graph/tensor.js'
-import { metadataOf } from '../core/model/metadata.js'
-import { readTrainableModel } from '../core/model/read.js'
-import { exportGraph } from '../core/model/write.js'
-import { readNetwork } from '../core/onnx/network.js'
-import { initialize } from '../core/training/initialize.js'
-import { encodeAdapter } from '../driver/artifacts/adapter.js'
+import { adaptersOf, merged, withoutUpdates } from '../../core/derive/adapters.js'
+import { UserError } from '../../core/errors.js'
+import type { Graph } from '../../core/graph/graph.js'
+import type { Tensor } from '../../core/graph/tensor.js'
+import { metadataOf } from '../../core/model/metadata.js'
+import { readTrainableModel } from '../../core/model/read.js'
+import { exportGraph } from '../../core/model/write.js'
+import { readNetwork } from '../../core/onnx/network.js'
+import { initialize } from '../../core/training/initialize.js'
+import { encodeAdapter } from '../../driver/artifacts/adapter.js'
 
 /** Options that say how a file is written, and so go with every mode. */
 const common: readonly string[] = ['merge', 'adapter', 'out', 'opset', 'verbose']
