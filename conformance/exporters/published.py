@@ -253,4 +253,5 @@ def silero():
     return train("silero-vad/silero_vad.onnx", inputs, "output", "binary-cross-entropy", fixed, is_weight, 0.01)
 
 
-TRAININGS = {"rapidocr_cls": rapidocr, "magika": magika, "silero_vad": silero}
+# Those that were not fetched keep their numbers.
+TRAININGS = {"rapidocr_cls": rapidocr, "magika": magika, "silero_vad": silero} if FOLDER.exists() else {}
