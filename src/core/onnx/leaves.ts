@@ -5,6 +5,7 @@ import { isFloat, isSmall, type Numbers, narrow, type Tensor } from '../graph/te
 import { constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf } from './attributes.js'
+import { isConstantName } from './names.js'
 import { domainOf } from './opsets.js'
 import type { AttributeProto, GraphProto } from './protos.js'
 import type { Refusals } from './refusals.js'
@@ -112,7 +113,8 @@ export class Leaves {
 
   /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
   private isWeight(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): boolean {
-    return isFloat(dtype) && shape.length > 0 && !this.settings.has(name) && !this.options.constants?.has(name)
+    const isGiven = this.settings.has(name) || this.options.constants?.has(name) || isConstantName(name, dtype)
+    return isFloat(dtype) && shape.length > 0 && !isGiven
   }
 
   /** A parameter that carries a value. Graphs inside nodes may call theirs alike. */
