@@ -2,6 +2,7 @@
 
 import { int, ONNX_DOMAIN, type Operator, operator, required } from '../graph/operator.js'
 import { booleans, fixed, type SampleInput } from '../graph/sample.js'
+import { type Dim, isKnown } from '../graph/shape.js'
 import { bitsOf, type DType, isInteger } from '../graph/tensor.js'
 import { GraphError, type Value } from '../graph/value.js'
 import { binary, call, call1, type None, none, unary } from './pointwise.js'
@@ -9,7 +10,15 @@ import { binary, call, call1, type None, none, unary } from './pointwise.js'
 const comparison = (name: string, f: (a: number, b: number) => boolean, since = 13): Operator<None> =>
   binary(name, (a, b) => Number(f(a, b)), 'zero', { dtype: 'bool', since })
 
-export const Equal = comparison('Equal', (a, b) => a === b)
+/** A size that an input has is no negative number: exporters ask whether a size to expand to is −1. */
+function equalDims(a: Dim, b: Dim): Dim | undefined {
+  if (a === b) return 1
+  const isNegative = (dim: Dim) => isKnown(dim) && dim < 0
+  const isSize = (dim: Dim) => !isKnown(dim) && /^\w+$/.test(dim)
+  return (isKnown(a) && isKnown(b)) || (isNegative(a) && isSize(b)) || (isSize(a) && isNegative(b)) ? 0 : undefined
+}
+
+export const Equal = binary('Equal', (a, b) => Number(a === b), 'zero', { dtype: 'bool', dims: equalDims })
 export const equal = call(Equal)
 export const Greater = comparison('Greater', (a, b) => a > b)
 export const greater = call(Greater)
