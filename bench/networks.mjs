@@ -48,13 +48,14 @@ function readOptions() {
       out: option('networks.json'),
     },
   })
+  const subjects = chosen(values.networks, networks, 'network')
   const names = chosen(values.contestants, networkContestants, 'contestant')
   const missing = [exporter, ...names.map((name) => networkContestants[name])].find(
     ({ command }) => !existsSync(command),
   )
   if (missing) fail('PyTorch or onnxsim is not installed: run bench/peers/setup.sh, or leave it out')
   const [batch, threads, rounds] = ['batch', 'threads', 'rounds'].map((name) => countOf(values, name))
-  return { subjects: chosen(values.networks, networks, 'network'), names, batch, threads, rounds, out: values.out }
+  return { subjects, names, batch, threads, rounds, out: values.out }
 }
 
 /** What every contestant is given: the file that PyTorch wrote, the batch, and the model file that we derive. */
