@@ -47,11 +47,11 @@ export function networkOf(values) {
 export const dataOf = async (folder, counts) =>
   folder === undefined ? synthesize({ ...counts, seed: 1 }) : readDataset(folder)
 
-/** What a step of a classifier of images is fed with: the batch, and its hyperparameters as the file has them. */
-export function feedsOf({ inputs: [input], targets: [target], hyperparameters }, { images, labels }, learningRate) {
+/** What a step is fed with: the batch by the names of inputs and targets, and its hyperparameters as the file has them. */
+export function feedsOf({ inputs, targets, hyperparameters }, batch, learningRate) {
   const scalar = (value) => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) })
   const values = Object.entries(hyperparameters).map(([name, value]) => [name, scalar(value ?? learningRate)])
-  return { [input.name]: images, [target.name]: labels, ...Object.fromEntries(values) }
+  return Object.fromEntries([...[...inputs, ...targets].map(({ name }) => [name, batch[name]]), ...values])
 }
 
 export const quantile = (values, q) => {

@@ -30,10 +30,39 @@ export const contestants = {
 }
 export const sgemm = node('sgemm.mjs')
 
+/** The same for networks of others (bench/networks.mjs), which lie in the folder as PyTorch exported them. */
+export const networkContestants = {
+  ...Object.fromEntries(['portable', 'ort-cpu'].map((target) => [oursBy(target), contestants[oursBy(target)]])),
+  ...Object.fromEntries(
+    ['contiguous', 'channels_last'].map((layout) => [
+      `torch ${layout}`,
+      python('networks', 'torch_networks.py', 'step', '--memory-format', layout),
+    ]),
+  ),
+  onnxsim: python('onnxsim', 'onnxsim_step.py'),
+}
+export const exporter = python('networks', 'torch_networks.py', 'export')
+
 /** Those of a CPU: target ort-cuda runs there too, if asked for by name, but is made for a GPU. */
 export const usual = Object.keys(contestants).filter((name) => name !== oursBy('ort-cuda'))
 
 export const isInstalled = (name) => existsSync(contestants[name].command)
+
+/** Largest relative difference of losses. */
+export const lossDifference = (losses, expected) =>
+  Math.max(...losses.map((loss, i) => Math.abs(loss - expected[i]) / Math.abs(expected[i])))
+
+/** Gives each contestant a step a round, whose time is added to its `ms`; `after` comes at the end of a round. */
+export async function takeTurns(running, rounds, after = async () => {}) {
+  for (let round = 0; round < rounds; round++) {
+    // Each round begins with another one, so that none always follows the same.
+    for (let i = 0; i < running.length; i++) {
+      const { contestant, ms } = running[(round + i) % running.length]
+      ms.push(...(await contestant.steps(1)).ms)
+    }
+    await after()
+  }
+}
 
 // A stopped process would outlive a benchmark that is interrupted.
 const running = new Set()

@@ -8,7 +8,16 @@ import { parseArgs } from 'node:util'
 import { synthesize } from 'rdm-onnx'
 import { writeCase, writeTensors } from './case.mjs'
 import { countOf, fail, median, networkOf, option, quartiles, temporaryFolder, writeReport } from './common.mjs'
-import { Contestant, contestants, isInstalled, oursBy, sgemm, usual } from './contestants.mjs'
+import {
+  Contestant,
+  contestants,
+  isInstalled,
+  lossDifference,
+  oursBy,
+  sgemm,
+  takeTurns,
+  usual,
+} from './contestants.mjs'
 import { stepFlops } from './flops.mjs'
 import { verdicts } from './verdicts.mjs'
 
@@ -59,17 +68,13 @@ function writeStep(folder, { architecture, recipe, batch, threads }) {
   return stepFlops(network, batch)
 }
 
-/** Largest relative difference to the losses of the first. */
-const difference = (losses, [first]) =>
-  Math.max(...losses.map((loss, i) => Math.abs(loss - first.losses[i]) / Math.abs(first.losses[i])))
-
 async function startAll(names, folder) {
   const started = []
   for (const name of names) {
     const contestant = await Contestant.start(name, contestants[name], folder)
     const { loss: losses } = await contestant.steps(CHECKED)
     started.push({ name, contestant, losses, ms: [] })
-    const off = difference(losses, started)
+    const off = lossDifference(losses, started[0].losses)
     console.log(
       `${name.padEnd(20)} losses ${losses.map((loss) => loss.toFixed(6)).join(' ')}, off by ${off.toExponential(1)}`,
     )
@@ -106,14 +111,7 @@ async function measure(options, folder) {
   const peak = await Contestant.start('sgemm', sgemm, folder)
   await peak.steps(1)
   const gflops = []
-  for (let round = 0; round < rounds; round++) {
-    // Each round begins with another one, so that none always follows the same.
-    for (let i = 0; i < running.length; i++) {
-      const { contestant, ms } = running[(round + i) % running.length]
-      ms.push(...(await contestant.steps(1)).ms)
-    }
-    gflops.push(...(await peak.steps(1)).loss)
-  }
+  await takeTurns(running, rounds, async () => gflops.push(...(await peak.steps(1)).loss))
   peak.end()
   const results = running.map(({ name, contestant, losses, ms }) => ({
     name,
@@ -124,7 +122,7 @@ async function measure(options, folder) {
     // What the libraries hold before there is a network; reported where it is not ours to count against.
     libraryBytes: contestant.ready.libraryBytes ?? 0,
     losses,
-    difference: difference(losses, running),
+    difference: lossDifference(losses, running[0].losses),
     ms,
   }))
   for (const { contestant } of running) contestant.end()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createProgram, runProgram } from '../dist/src/cli/command.js'
 import { messageOf, UserError } from '../dist/src/core/errors.js'
 import { folderOf, root } from './install.mjs'
-import { COMPARED, documentOf, measure, tableOf, timed } from './matrix.mjs'
+import { COMPARED, documentOf, foreignTableOf, measure, measureForeign, tableOf, timed } from './matrix.mjs'
 import { reference, writeNets } from './nets.mjs'
 import { runtimes } from './runtimes.mjs'
 
@@ -48,18 +48,22 @@ const program = createProgram('interop', 'Train and predict in other runtimes, a
     const folder = folderOf('models')
     await writeNets(folder)
     const expected = await reference(folder, COMPARED)
+    const expectedForeign = await reference(folder, COMPARED, 'resnet18')
     const results = []
     for (const runtime of some) {
       try {
         if (missing.has(runtime)) throw new Error(missing.get(runtime))
-        results.push({ runtime, measured: await measure(runtime, folder, expected) })
+        const measured = await measure(runtime, folder, expected)
+        results.push({ runtime, measured, foreign: await measureForeign(runtime, folder, expectedForeign) })
       } catch (error) {
         results.push({ runtime, error: messageOf(error).split('\n').at(-1) })
         say(messageOf(error))
       }
       say(tableOf(results).split('\n').at(-1))
+      say(foreignTableOf(results).split('\n').at(-1))
     }
-    if (some.length < runtimes.length) return void process.stdout.write(`${tableOf(results)}\n`)
+    if (some.length < runtimes.length)
+      return void process.stdout.write(`${tableOf(results)}\n\n${foreignTableOf(results)}\n`)
     const [node] = runtimes
     const levels = { inline: await timed(node, folder, 'inline'), basic: await timed(node, folder, 'basic') }
     const text = documentOf(results, levels)

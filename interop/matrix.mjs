@@ -13,15 +13,19 @@ const secondsOf = ({ steps }) => Math.min(...steps.map(({ seconds }) => seconds)
 export const timed = async (runtime, folder, form) =>
   secondsOf(await attempt(runtime, folder, 'rdm8', form, runtime.steps ?? TIMED))
 
-/** Why a runtime does not take a form of the training step, in its own words where it has any; undefined where it takes it. */
-async function obstacle(runtime, folder, form, expected) {
+/**
+ * Why a runtime does not take a form of the training step, in its own words where it has any; undefined where it takes it.
+ * @param names of networks: one that it has to run, where another than the last, whose numbers are compared
+ */
+async function obstacle(runtime, folder, form, expected, names) {
   try {
     if (runtime.refuses) {
-      await runtime.refuses(modelsOf(folder, 'rdm8', form))
+      await runtime.refuses(modelsOf(folder, names[0], form))
       return undefined
     }
-    await attempt(runtime, folder, 'rdm8', form, 1)
-    const difference = trainingDifference(await attempt(runtime, folder, 'tiny', form, COMPARED), expected)
+    if (names.length > 1) await attempt(runtime, folder, names[0], form, 1)
+    const result = await attempt(runtime, folder, names.at(-1), form, COMPARED)
+    const difference = trainingDifference(result, expected)
     return difference <= TOLERANCE ? undefined : `its numbers are wrong (${formatNumber(difference)})`
   } catch ({ message }) {
     const said = runtime.complaint?.exec(message)?.[0] ?? message.split('\n').findLast((line) => line.trim())
@@ -40,13 +44,36 @@ export async function measure(runtime, folder, expected) {
   const result = await attempt(runtime, folder, 'tiny', runtime.form ?? 'inline', COMPARED)
   await runtime.check?.(standardFiles(folder))
   const obstacles = []
-  for (const form of harder(runtime)) obstacles.push([form, await obstacle(runtime, folder, form, expected)])
+  for (const form of harder(runtime))
+    obstacles.push([form, await obstacle(runtime, folder, form, expected, ['rdm8', 'tiny'])])
   const trains = runtime.form !== undefined
   return {
     inference: inferenceDifference(result, expected),
     training: trains ? trainingDifference(result, expected) : undefined,
     seconds: trains && runtime.steps !== 0 ? await timed(runtime, folder, runtime.form) : undefined,
     obstacles: obstacles.filter(([, message]) => message !== undefined),
+  }
+}
+
+/**
+ * What a runtime makes of the network that is not ours: in the first form that it takes, which need not be that of our networks;
+ * in the last of all, where it takes none.
+ */
+export async function measureForeign(runtime, folder, expected) {
+  const tried = runtime.form === undefined || runtime.form in forms ? Object.keys(forms) : [runtime.form]
+  const obstacles = []
+  for (const form of tried) {
+    const message = await obstacle(runtime, folder, form, expected, ['resnet18'])
+    if (message === undefined) break
+    obstacles.push([form, message])
+  }
+  const taken = tried[obstacles.length]
+  const result = await attempt(runtime, folder, 'resnet18', taken ?? tried.at(-1), COMPARED)
+  return {
+    inference: inferenceDifference(result, expected),
+    training: taken && trainingDifference(result, expected),
+    form: taken,
+    obstacles,
   }
 }
 
@@ -74,11 +101,22 @@ const line = (cells) => `| ${cells.join(' | ')} |`
 export const tableOf = (results) =>
   [line(header), line(header.map(() => '---')), ...results.map((result) => line(rowOf(result)))].join('\n')
 
-function obstaclesOf({ runtime, measured }) {
+function foreignRowOf({ runtime, foreign }) {
+  const { inference, training, form } = foreign
+  const trains = training === undefined ? 'no' : formatDifference(training)
+  return [`${runtime.title} ${runtime.version}`, formatDifference(inference), trains, form ?? '']
+}
+
+/** The same of the network that is not ours. */
+export const foreignTableOf = (results) => {
+  const measured = results.filter(({ foreign }) => foreign)
+  const head = ['runtime', 'inference', 'training step', 'form']
+  return [line(head), line(head.map(() => '---')), ...measured.map((result) => line(foreignRowOf(result)))].join('\n')
+}
+
+function obstaclesOf({ title, version }, obstacles = []) {
   const what = { functions: 'local functions', inline: 'level standard', basic: 'level basic' }
-  return (measured?.obstacles ?? []).map(
-    ([form, message]) => `- ${runtime.title} ${runtime.version}, ${what[form]}: ${message}`,
-  )
+  return obstacles.map(([form, message]) => `- ${title} ${version}, ${what[form] ?? form}: ${message}`)
 }
 
 /** docs/runtimes.md. `levels`: seconds a step in ONNX Runtime for Node at each level. */
@@ -107,11 +145,29 @@ Level basic takes ${levels.basic.toPrecision(2)} s a step in ONNX Runtime for No
 Each sample is the same program: it draws first weights, takes ten steps with images of a CIFAR-10 file, feeding back what comes
 out, and prints the loss of each; then it predicts.
 
+## A network of someone else
+
+torchvision's resnet18 with few channels, as PyTorch exported it ([file](../test/fixtures/networks/resnet18.script.onnx)): derived as by
+\`rdm-derive --normalize cifar10\` (cross-entropy, SGD with momentum; the exporter has folded its batch norms), trained five steps by
+\`rdm-fit\`, and the parts of the trained file, \`rdm-derive --part init\`, \`train\` and \`infer\`, given to the same programs: three further
+steps from the trained weights, compared as above. **form** is the first that the runtime takes.
+
+${foreignTableOf(results)}
+
+So nothing but a form is needed: no size of the batch is fixed, and no opset is asked for but by ONNX Runtime 1.6. Of forms that are not
+taken:
+
+${results.flatMap(({ runtime, foreign }) => obstaclesOf(runtime, foreign?.obstacles)).join('\n')}
+
+On WebGPU, in software here, the network that predicts is wrong already, in the file of the exporter's own operators: no step could be
+right. The places of a maximum (\`Indices\`) are what the standard level asks of rten, TVM and WebGPU in vain; level basic finds them by
+comparisons.
+
 ## What stands in the way
 
 Of forms that a runtime does not take, in its own words:
 
-${results.flatMap(obstaclesOf).join('\n')}
+${results.flatMap(({ runtime, measured }) => obstaclesOf(runtime, measured?.obstacles)).join('\n')}
 
 WebGPU runs here on an adapter in software (SwiftShader), so its time would say nothing. ONNX's own library also checks all parts
 in all forms: its checker with all checks, strict shape inference, and that it would write the same bytes.

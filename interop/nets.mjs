@@ -1,4 +1,4 @@
-// What the runtimes are given, the parts of two networks and a file of images; and what they have to make of it, in float64.
+// What the runtimes are given, the parts of networks and a file of images; and what they have to make of it, in float64.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,12 +22,26 @@ import {
   trainingStep,
   withDefaults,
 } from '../dist/src/index.js'
+import { trainedForeign, trainForeign } from './foreign.mjs'
 
+/** A network of ours: itself, its training step, and how a part of its file is written. */
+function ours(widths) {
+  const network = residualNetwork(architectureFrom({ depth: 8, functions: ['11', '01'], ...widths }).architecture)
+  return {
+    network,
+    step: trainingStep(network, { optimizer: sgd(recipes.paper) }),
+    write: (how) => exportModel(network, { recipe: recipes.paper, seed: SEED, ...how }),
+  }
+}
+
+const runOf = (folder) => join(folder, 'resnet18-run')
 const networks = {
   /** Whose numbers are compared: small enough for the reference. */
-  tiny: residualNetwork(architectureFrom({ depth: 8, functions: ['11', '01'], widths: [2, 2, 4] }).architecture),
+  tiny: () => ours({ widths: [2, 2, 4] }),
   /** Whose steps are timed: 8 layers, r = 2, widths 16, 32, 64. */
-  rdm8: residualNetwork(architectureFrom({ depth: 8, functions: ['11', '01'] }).architecture),
+  rdm8: () => ours(),
+  /** Not ours, and its numbers are compared. */
+  resnet18: (folder) => trainedForeign(runOf(folder)),
 }
 
 /** How the training step is written, from what asks most of a runtime to what asks least. */
@@ -54,11 +68,12 @@ const IMAGES = 25
 const COPIES = 4
 export const modelsOf = (folder, network, form) => join(folder, `${network}-${form.replace(' ', '-')}`)
 const parts = ['init', 'train', 'infer']
-/** The parts of the tiny network in all forms that are ONNX's own operators. */
+/** The parts of the small networks in all forms that are ONNX's own operators. */
 export const standardFiles = (folder) =>
   Object.entries(allForms)
     .filter(([, { target }]) => target === undefined)
-    .flatMap(([form]) => parts.map((part) => join(modelsOf(folder, 'tiny', form), `${part}.onnx`)))
+    .flatMap(([form]) => ['tiny', 'resnet18'].map((name) => modelsOf(folder, name, form)))
+    .flatMap((models) => parts.map((part) => join(models, `${part}.onnx`)))
 export const imagesIn = (folder) => join(folder, 'data_batch_1.bin')
 
 /** Writes images and the parts of the networks in all forms into a folder, in place of what is there. */
@@ -66,26 +81,28 @@ export async function writeNets(folder, names = Object.keys(networks)) {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   await writeFile(imagesIn(folder), imageRecords())
-  for (const name of names)
+  if (names.includes('resnet18')) await trainForeign(dataset(), runOf(folder))
+  for (const name of names) {
+    const { write } = await networks[name](folder)
     for (const [form, { target, ...how }] of Object.entries(allForms)) {
       const models = modelsOf(folder, name, form)
       await mkdir(models, { recursive: true })
       for (const part of parts) {
-        const options = { recipe: recipes.paper, seed: SEED, ...how }
         const model =
-          target && part === 'train'
-            ? stepBy(target, readTrainableModel(exportModel(networks[name], options)))
-            : exportModel(networks[name], { ...options, part })
+          target && part === 'train' ? stepBy(target, readTrainableModel(write(how))) : write({ ...how, part })
         await writeFile(join(models, `${part}.onnx`), model)
       }
-      // The tiny one begins with the same state in every runtime.
+      // The tiny one begins with the same state in every runtime; what is trained already does anyway.
       if (name === 'tiny') await writeFile(join(models, 'init.onnx'), exportGraph(givenState(), new Map(), how.opset))
     }
+  }
 }
+
+const dataset = () => synthesize({ classes: 10, train: IMAGES, test: 10, seed: SEED })
 
 /** Records of CIFAR-10: a label and the pixels. */
 function imageRecords() {
-  const { images, labels } = synthesize({ classes: 10, train: IMAGES, test: 10, seed: SEED }).train
+  const { images, labels } = dataset().train
   const size = images.length / IMAGES
   const records = Array.from(labels, (label, i) => Buffer.from([label, ...images.subarray(i * size, (i + 1) * size)]))
   return Buffer.concat(records.flatMap((record) => Array(COPIES).fill(record)))
@@ -98,7 +115,7 @@ const stepBy = (target, model) => withDefaults(model.step(target), model.signatu
  * is all that there is to compare.
  */
 function givenState() {
-  const step = trainingStep(networks.tiny, recipes.paper)
+  const { step } = networks.tiny()
   const outputs = [...initialize([step.graph], SEED)].map(([name, { dtype, shape, data }]) => {
     const random = randomStream(SEED, 'state', name)
     const moved = data.map((value) => {
@@ -116,12 +133,12 @@ const ending = (suffix, tensors) =>
   [...tensors].flatMap(([name, value]) => (name.endsWith(suffix) ? [[name.slice(0, -suffix.length), value]] : []))
 
 /**
- * What the examples have to print and to write after so many steps of the tiny network with the images in a folder: losses and right answers of each step,
- * the state after the last, and the probabilities of the first batch by the weights in infer.onnx.
+ * What the examples have to print and to write after so many steps of a network with the images in a folder, `tiny` or `resnet18`:
+ * losses and right answers of each step, the state after the last, and the probabilities of the first batch by the weights in
+ * infer.onnx.
  */
-export async function reference(folder, steps) {
-  const network = networks.tiny
-  const step = trainingStep(network, { optimizer: sgd(recipes.paper) })
+export async function reference(folder, steps, name = 'tiny') {
+  const { network, step } = await networks[name](folder)
   const records = await readFile(imagesIn(folder))
   const size = 1 + 3 * 32 * 32
   const batchOf = (index) => {
@@ -142,7 +159,8 @@ export async function reference(folder, steps) {
       ],
     ])
   }
-  let state = new Map(ending('.initial', evaluateGraph(givenState(), new Map())))
+  const drawn = (source) => new Map([...initialize([source], SEED)].map(([name, value]) => [name, rounded(value)]))
+  let state = name === 'tiny' ? new Map(ending('.initial', evaluateGraph(givenState(), new Map()))) : drawn(step.graph)
   const rate = tensor('float32', [], [RATE])
   const losses = []
   const correct = []
@@ -155,7 +173,6 @@ export async function reference(folder, steps) {
     correct.push(outputs.get('correct').data[0])
     state = new Map(ending('.next', outputs))
   }
-  const weights = new Map([...initialize([network], SEED)].map(([name, value]) => [name, rounded(value)]))
-  const probabilities = evaluateGraph(network, new Map([...weights, ...batchOf(0)])).get('probabilities')
+  const probabilities = evaluateGraph(network, new Map([...drawn(network), ...batchOf(0)])).get('probabilities')
   return { losses, correct, state, probabilities }
 }

@@ -64,6 +64,8 @@ export const runtimes = [
     language: 'Python',
     sample: 'train-onnxruntime.py',
     form: 'inline',
+    // Not the path before it.
+    complaint: /ONNX Schema .*/,
     quick: true,
     installation: oldOrt,
     ...program(oldOrt.command, example('train-onnxruntime.py')),
@@ -193,7 +195,7 @@ export const runtimes = [
     language: 'Python',
     sample: 'train-tvm.py',
     form: 'basic',
-    complaint: /^\w*Error: Binary operators.*?\.|not supported for frontend ONNX: \w+/m,
+    complaint: /^\w*Error: (?:Binary operators|Missing outputs).*?\.(?= |$).*|not supported for frontend ONNX: \w+/m,
     quick: true,
     installation: tvm,
     ...program(tvm.command, example('train-tvm.py')),

@@ -17,8 +17,8 @@ const model = readTrainableModel(file('model.onnx'))
 const { models, optimize, signature, added, inLoop } = await planStep({ model, batch, threads, wanted: values.target })
 const state = { ...model.state, ...added }
 const session = await openTrainingSession({ models, batch, state, carried: signature.updates, threads, optimize })
-const { images, labels } = decodeSafetensors(file('batch.safetensors'), 'batch.safetensors').tensors
-const one = feedsOf(signature, { images, labels }, learningRate)
+const { tensors } = decodeSafetensors(file('batch.safetensors'), 'batch.safetensors')
+const one = feedsOf(signature, tensors, learningRate)
 // A run of one step.
 const stacked = ({ dtype, shape, data }) => ({ dtype, shape: [1, ...shape], data })
 const feeds = inLoop ? Object.fromEntries(Object.entries(one).map(([name, value]) => [name, stacked(value)])) : one

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the step benchmark compares with, each peer into a virtual environment of its own beside this file:
-# PyTorch (5.4 GB on disk: the wheel of PyPI does not load without its CUDA libraries, though only its CPU side is used)
-# and the last training build of ONNX Runtime for CPUs (0.3 GB). Needs Python 3.11, the newest that both support;
+# PyTorch (5.4 GB on disk: the wheel of PyPI does not load without its CUDA libraries, though only its CPU side is used),
+# the last training build of ONNX Runtime for CPUs (0.3 GB), and, for bench/networks.mjs, PyTorch with networks that others
+# wrote, and onnxsim. Needs Python 3.11, the newest that both support;
 # PYTHON names another interpreter. Running it again changes nothing.
 set -eu
 
@@ -28,5 +29,7 @@ install() {
 }
 
 install torch torch==2.15.0 numpy==2.4.6
+install networks torch==2.15.0 torchvision==0.29.2 transformers==5.24.0 safetensors==0.8.0 onnx==1.23.2 onnxscript==0.7.2 numpy==2.4.6
+install onnxsim onnxsim==0.8.1 onnxruntime==1.32.0 numpy==2.4.6
 # The last training release predates NumPy 2, and its gradient builder predates later versions of onnx.
 install ort-training onnxruntime-training-cpu==1.19.2 onnx==1.16.2 numpy==1.26.4 protobuf==5.29.5

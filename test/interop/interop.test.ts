@@ -24,10 +24,16 @@ const folder = mkdtempSync(join(tmpdir(), 'rdm-interop-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const COMPARED = 3
-let expected: { readonly losses: readonly number[]; readonly correct: readonly number[] }
+interface Expected {
+  readonly losses: readonly number[]
+  readonly correct: readonly number[]
+}
+let expected: Expected
+let expectedForeign: Expected
 beforeAll(async () => {
-  await writeNets(folder, ['tiny'])
+  await writeNets(folder, ['tiny', 'resnet18'])
   expected = await reference(folder, COMPARED)
+  expectedForeign = await reference(folder, COMPARED, 'resnet18')
 }, 240_000)
 
 const quick = (runtimes as readonly Runtime[]).filter((runtime) => runtime.quick)
@@ -40,6 +46,14 @@ describe.each(here.map((runtime) => [runtime.name, runtime] as const))('%s', (_,
     expect(trainingDifference(result, expected)).toBeLessThanOrEqual(TOLERANCE)
     expect(inferenceDifference(result, expected)).toBeLessThanOrEqual(TOLERANCE)
     expect(Number(result.predicted)).toBeLessThanOrEqual(32)
+  }, 240_000)
+
+  it('three further steps of a trained network of someone else are those of the reference', async () => {
+    // rten has no places of a maximum.
+    const form = runtime.name === 'rten' ? 'basic' : runtime.form
+    const result = await attempt(runtime, folder, 'resnet18', form, COMPARED)
+    expect(trainingDifference(result, expectedForeign)).toBeLessThanOrEqual(TOLERANCE)
+    expect(inferenceDifference(result, expectedForeign)).toBeLessThanOrEqual(TOLERANCE)
   }, 240_000)
 
   // ONNX's own evaluator takes seconds a step.

@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 const root = join(import.meta.dirname, '..', '..')
 const piece = (name: string) => import(/* @vite-ignore */ join(root, 'interop', `${name}.mjs`))
 const { difference, inferenceDifference, parse, trainingDifference } = await piece('trial')
-const { documentOf, measure, tableOf } = await piece('matrix')
+const { documentOf, foreignTableOf, measure, measureForeign, tableOf } = await piece('matrix')
 const {
   runtimes,
 }: { runtimes: readonly Record<'name' | 'title' | 'version' | 'language' | 'sample' | 'form', string>[] } =
@@ -120,6 +120,40 @@ describe('a runtime', () => {
     )
   })
 
+  it('takes another network in another form, and none at all where none is right', async () => {
+    const runtime = fake('inline', (form) => {
+      if (form === 'functions') return new Error('no rule')
+      return form === 'inline' ? `${lines} ` : lines
+    })
+    const foreign = await measureForeign(runtime, folder, expected)
+    expect(foreign).toMatchObject({ inference: 0, training: expect.closeTo(0, 7), form: 'basic' })
+    expect(foreign.obstacles).toEqual([
+      ['functions', '`no rule`'],
+      ['inline', 'its numbers are wrong (5e-1)'],
+    ])
+    const wrong = await measureForeign(
+      fake('functions', () => `${lines} `),
+      folder,
+      expected,
+    )
+    expect(wrong).toMatchObject({ inference: 0, training: undefined, form: undefined })
+    expect(wrong.obstacles).toHaveLength(3)
+    const table = foreignTableOf([
+      { runtime, foreign },
+      { runtime, foreign: wrong },
+    ])
+    expect(table).toContain('| Fake 1 | 0e+0 | ')
+    expect(table).toContain(' | basic |\n| Fake 1 | 0e+0 | no |  |')
+    // An older build has a form of its own.
+    expect(
+      await measureForeign(
+        fake('opset 13', () => lines),
+        folder,
+        expected,
+      ),
+    ).toMatchObject({ form: 'opset 13' })
+  })
+
   it('that only predicts says why', async () => {
     const runtime = fake(undefined, () => lines, { refuses: async () => Promise.reject(new Error('no Size')) })
     const measured = await measure(runtime, folder, expected)
@@ -151,6 +185,12 @@ describe('docs/runtimes.md and README.md', () => {
     expect(row).not.toMatch(/wrong|fails/)
     expect(existsSync(join(root, 'examples', sample))).toBe(true)
     expect(readme).toContain(`(examples/${sample})`)
+    // The table of the network that is not ours comes after, without the samples.
+    const foreign = document.split('\n').findLast((line) => line.startsWith(`| ${title} ${version} | `))
+    expect(foreign).toMatch(
+      /^\|[^|]+\| (\d+e-\d+ \| (\d+e-\d+ \| \w[\w -]*|no \| )|\*\*wrong\*\* \(2e-1\) \| no \| ) \|$/,
+    )
+    expect(foreign).not.toContain('examples')
   })
 })
 

@@ -5,6 +5,7 @@ import { isFloat, isSmall, type Numbers, narrow, type Tensor } from '../graph/te
 import { constantTensor, input, parameter, rootScope, type Value } from '../graph/value.js'
 import { findOperator } from '../ops/index.js'
 import { constantOf } from './attributes.js'
+import { isConstantName } from './names.js'
 import { domainOf } from './opsets.js'
 import type { AttributeProto, GraphProto } from './protos.js'
 import type { Refusals } from './refusals.js'
@@ -115,7 +116,7 @@ export class Leaves {
   /** What a file means to be learned, where it does not say it. Numbers by themselves (½, ε, exponents) are part of formulas. */
   private isWeight(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): boolean {
     const { constants, inner } = this.options
-    if (!isFloat(dtype) || constants?.has(name)) return false
+    if (!isFloat(dtype) || constants?.has(name) || isConstantName(name, dtype)) return false
     return inner?.has(name) || (shape.length > 0 && !this.settings.has(name))
   }
 

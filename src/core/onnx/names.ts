@@ -1,11 +1,14 @@
 // The one namer: values get names when a graph is written, from their scope and operator, the same every time.
 
-import { isInteger, type Numbers, narrow, type Tensor, widen } from '../graph/tensor.js'
+import { type DType, isInteger, type Numbers, narrow, type Tensor, widen } from '../graph/tensor.js'
 import type { Node } from '../graph/value.js'
 import { shortestFloat } from './tensors.js'
 
 /** Longer numbers than these say less than a shape. */
 const LONGEST_NUMBERS = 24
+
+/** Whether an initializer is called as files of ours call their constants: who derives such a file again does not train them. */
+export const isConstantName = (name: string, dtype: DType): boolean => name.startsWith(`${dtype}/`)
 
 export class Namer {
   private readonly taken = new Set<string>()

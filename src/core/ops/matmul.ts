@@ -2,13 +2,13 @@
 
 import { float, int, ONNX_DOMAIN, operator } from '../graph/operator.js'
 import { fixed, normal } from '../graph/sample.js'
-import { broadcastShapes, type Shape, sizeOf, unifyDims, unifyShapes } from '../graph/shape.js'
+import { broadcastShapes, isKnown, type Shape, sizeOf, unifyDims, unifyShapes } from '../graph/shape.js'
 import { type Numbers, numbers } from '../graph/tensor.js'
 import { apply1, GraphError, type Value } from '../graph/value.js'
 import { mul } from './elementwise.js'
 import { roundedTo } from './pointwise.js'
 import { indices, map, positionOf } from './reference.js'
-import { squeeze, transpose, unsqueeze } from './shape.js'
+import { reshape, squeeze, transpose, unsqueeze } from './shape.js'
 
 /** numpy's rule: the last two axes multiply, those before broadcast, one-dimensional operands gain an axis and lose it. */
 function matmulShape(a: Shape, b: Shape): { left: Shape; right: Shape; batch: Shape; result: Shape } {
@@ -29,6 +29,14 @@ const transposeLast = (x: Value): Value => {
   return transpose(x, [...Array.from({ length: rank - 2 }, (_, i) => i), rank - 1, rank - 2])
 }
 
+/** Aᵀ dC. Where B is a matrix and A many, all their rows are those of one product: nothing is left to sum over the batch. */
+function weightGradient(a: Value, grad: Value, b: Value): Value {
+  const [inner, columns] = [a.shape.at(-1)!, grad.shape.at(-1)!]
+  if (b.shape.length !== 2 || a.shape.length === 2 || !isKnown(inner) || !isKnown(columns))
+    return matmul(transposeLast(a), grad)
+  return matmul(transposeLast(reshape(a, [-1, inner])), reshape(grad, [-1, columns]))
+}
+
 /** C = A B over the last two axes. dA = dC Bᵀ, dB = Aᵀ dC, each summed over the axes it was broadcast along. */
 export const MatMul = operator({
   name: 'MatMul',
@@ -47,7 +55,7 @@ export const MatMul = operator({
       const tall = isColumn ? unsqueeze(grad, -1) : grad
       const full = isRow ? unsqueeze(tall, -2) : tall
       const da = matmul(full, transposeLast(isColumn ? unsqueeze(b!, -1) : b!))
-      const db = matmul(transposeLast(isRow ? unsqueeze(a!, 0) : a!), full)
+      const db = weightGradient(isRow ? unsqueeze(a!, 0) : a!, full, b!)
       return [isRow ? squeeze(da, -2) : da, isColumn ? squeeze(db, -1) : db]
     },
   },
@@ -72,6 +80,7 @@ export const MatMul = operator({
   samples: [
     { inputs: [normal(2, 3), normal(3, 4)] },
     { inputs: [normal(2, 1, 2, 3), normal(3, 3, 2)] },
+    { inputs: [normal(2, 2, 3), normal(3, 4)] },
     { inputs: [normal(3), normal(2, 3, 2)] },
     { inputs: [normal(2, 3), normal(3)] },
     { inputs: [normal(3), normal(3)] },

@@ -103,14 +103,23 @@ function drawnBy(initializer: Initializer, shape: readonly number[], dtype: DTyp
   }
 }
 
-/** The same distributions as a graph of ONNX's random operators: what the file's `initialization` holds. */
-export function initializationGraph(name: string, graphs: readonly Graph[], seed: number): InitializationGraph {
+/**
+ * The same distributions as a graph of ONNX's random operators: what the file's `initialization` holds.
+ * @param givenToo whether the values of parameters that a file gave come out as well; else they are left out, since nothing draws them
+ */
+export function initializationGraph(
+  name: string,
+  graphs: readonly Graph[],
+  seed: number,
+  givenToo = false,
+): InitializationGraph {
   const parameters = new Map(graphs.flatMap((source) => source.parameters.map((value) => [value.origin.name, value])))
   const drawn = new Map<string, Value>()
   const drawing = (parameter: Parameter): Value | undefined => {
     const { dtype, shape, origin } = parameter
     const { name, initializer } = origin
     if (initializer.kind === 'copy') return drawnOnce(initializer.of)
+    if (initializer.kind === 'given') return givenToo ? parameter : undefined
     // Each draw has a seed of its own, below 2^24 so that a float holds it exactly.
     const own = (seed * 65_537 + drawn.size) % 2 ** 24
     return rootScope(`initial/${name}`, () => drawnBy(initializer, shape as readonly number[], dtype, own))

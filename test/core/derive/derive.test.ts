@@ -10,12 +10,13 @@ import { withPixels } from '../../../src/core/derive/pixels.js'
 import { layersOf, select } from '../../../src/core/derive/selection.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { type Graph, graph } from '../../../src/core/graph/graph.js'
-import { type Numbers, numbers } from '../../../src/core/graph/tensor.js'
+import { type Numbers, numbers, widen } from '../../../src/core/graph/tensor.js'
 import { input, nameOf, type Parameter, parameter, type Value } from '../../../src/core/graph/value.js'
 import { crossEntropy, meanSquaredError } from '../../../src/core/losses/index.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import { type NetworkOptions, readNetwork } from '../../../src/core/onnx/network.js'
 import { conv, globalAveragePool, matmul, maxPool, relu } from '../../../src/core/ops/index.js'
+import { initialize } from '../../../src/core/training/initialize.js'
 import { trainingStep } from '../../../src/core/training/step.js'
 
 const root = join(import.meta.dirname, '..', '..', '..')
@@ -224,5 +225,31 @@ describe('a batch of any size', () => {
     // Its class token is expanded to the batch.
     expect(withOpenBatch(read('vit_tiny.script', { shapes: { image: [1, 3, 16, 16] } })) === undefined).toBe(true)
     expect(withOpenBatch(graph('mixing', [x], { y: matmul(w, x) })) === undefined).toBe(true)
+  })
+})
+
+describe('a file of ours, derived again', () => {
+  const pixels = { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] }
+  const network = read('resnet18.dynamo')
+  const parametersOf = ({ parameters }: Graph) => parameters.map(nameOf).toSorted()
+
+  it('has the same weights: the mean and deviation of pixels do not train', () => {
+    const again = readNetwork(derive(network, { pixels }))
+    expect(parametersOf(again)).toEqual(parametersOf(network))
+  })
+
+  it('its initialization by itself gives every first value of the state', () => {
+    const options = { pixels, average: { decay: 0.9 } }
+    const { state } = readTrainableModel(derive(network, options))
+    const alone = readNetwork(derive(network, { ...options, part: 'init' }))
+    const held = [...initialize([alone], 1)].map(([name, value]) => [name, widen(value)] as const)
+    const given = evaluate(alone, new Map(held))
+    expect([...given.keys()].toSorted()).toEqual(
+      Object.keys(state)
+        .map((name) => `${name}.initial`)
+        .toSorted(),
+    )
+    for (const [name, { data }] of Object.entries(state))
+      expect([...given.get(`${name}.initial`)!.data]).toEqual(Array.from(data, Number))
   })
 })

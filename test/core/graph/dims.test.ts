@@ -30,6 +30,13 @@ describe('dimensions in values', () => {
     ['Sub of the same', ops.sub(at(2), at(2)), [0]],
     ['Cast', ops.cast(at(0), 'int32'), ['batch']],
     ['Slice', ops.slice(shape, [0], [1], [3]), [3, 'height']],
+    ['Equal to a negative number, which no size is', ops.equal(shape, ops.int64([-1, 3, -1, 4])), [0, 1, 0, 0]],
+    ['Equal to itself', ops.equal(at(0), at(0)), [1]],
+    [
+      'Where, as exporters write a size to expand to',
+      ops.where(ops.equal(shape, ops.int64([-1, -1, -1, -1])), ops.int64([1, 1, 1, 1]), shape),
+      ['batch', 3, 'height', 5],
+    ],
     ['numbers, evaluated', ops.cast(ops.floor(ops.div(ops.cast(at(3), 'float32'), 2)), 'int64'), [2]],
   ])('%s', (_, value, expected) => {
     expect(dimsIn(value)).toEqual(expected)
@@ -39,6 +46,9 @@ describe('dimensions in values', () => {
     expect(dimsIn(flowing)).toBeUndefined()
     expect(knownIn(at(0))).toBeUndefined()
     expect(isUnknown(dimsIn(ops.div(at(0), 2))![0]!)).toBe(true)
+    // A size may be 2, and a difference of sizes may be negative.
+    expect(isUnknown(dimsIn(ops.equal(at(0), 2))![0]!)).toBe(true)
+    expect(isUnknown(dimsIn(ops.equal(ops.sub(at(0), 2), -1))![0]!)).toBe(true)
     expect(() => requireKnown(flowing, 'axes')).toThrow(GraphError)
   })
 })

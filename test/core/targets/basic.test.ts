@@ -1,15 +1,16 @@
 // Level `basic` in whole files: what is not in them, and that they are trained as those of the standard level are.
 import { describe, expect, it } from 'vitest'
+import { gradients } from '../../../src/core/autodiff/gradients.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
 import { ancestors, graph } from '../../../src/core/graph/graph.js'
-import { ONNX_DOMAIN, TRAINING_DOMAIN } from '../../../src/core/graph/operator.js'
+import { type Attributes, ONNX_DOMAIN, TRAINING_DOMAIN } from '../../../src/core/graph/operator.js'
 import { widen } from '../../../src/core/graph/tensor.js'
-import { constantOf, input } from '../../../src/core/graph/value.js'
+import { apply, constantOf, input, nodeOf, type Value } from '../../../src/core/graph/value.js'
 import { keys } from '../../../src/core/model/metadata.js'
 import { readTrainableModel } from '../../../src/core/model/read.js'
 import type { Part } from '../../../src/core/model/write.js'
 import { decodeModel } from '../../../src/core/onnx/tensors.js'
-import { findOperator, reduceMean, reduceSum } from '../../../src/core/ops/index.js'
+import { findOperator, MaxPool, mul, reduceMean, reduceSum } from '../../../src/core/ops/index.js'
 import { basic } from '../../../src/core/targets/portable/basic.js'
 import { expandPrimitives, expandStandard, isPrimitive } from '../../../src/core/targets/target.js'
 import { initializationGraph } from '../../../src/core/training/initialize.js'
@@ -133,4 +134,37 @@ it('says the same of itself', () => {
     )
   expect(propertiesOf('basic')).toEqual(propertiesOf('standard'))
   expect(Object.keys(propertiesOf('basic'))).toContain(keys.carried)
+})
+
+describe('the gradient of max pooling', () => {
+  it.each<[string, Attributes, number[]]>([
+    ['overlapping, padded', { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }, [7, 8]],
+    ['of another size on each axis', { kernel_shape: [3, 2], strides: [1, 1], pads: [0, 1, 2, 0] }, [5, 6]],
+    ['dilated, over the edge', { kernel_shape: [2, 3], strides: [3, 2], dilations: [2, 1], ceil_mode: 1 }, [7, 6]],
+    ['of one axis', { kernel_shape: [4], strides: [2], pads: [2, 1] }, [9]],
+  ])('%s: no places, no scatter that adds, the same numbers', (_, options, sizes) => {
+    const batches = (batch: string | number) => {
+      const x = input('x', 'float32', [batch, 3, ...sizes])
+      const [y] = apply(MaxPool, [x], options) as [Value]
+      return { x, y, weight: input('weight', 'float32', y.shape) }
+    }
+    const { x, y, weight } = batches('batch')
+    const [dx] = gradients(reduceSum(mul(y, weight), undefined, { keepdims: 0 }), [x])
+    const before = graph('g', [x, weight], new Map([['dx', dx!]]))
+    const after = expandPrimitives(before, basic)
+    const using = (name: string, index: number) =>
+      after.nodes.filter(({ inputs }) =>
+        inputs.some((value) => nodeOf(value)?.operator.name === name && nodeOf(value)?.outputs[index] === value),
+      )
+    expect(using('MaxPool', 1)).toEqual([])
+    const scatters = after.nodes.filter(({ operator }) => operator.name === 'ScatterElements')
+    expect(new Set(scatters.map(({ attributes }) => attributes.reduction ?? 'none'))).toEqual(new Set(['none']))
+    const known = batches(2)
+    const feeds = byName(drawnFor([known.x, known.weight], 'pool'))
+    // As after a ReLU: of several zeros in a window the first has the gradient, and none of the padding.
+    const { data, ...rest } = feeds.get('x')!
+    feeds.set('x', { ...rest, data: data.map((value) => Math.max(0, value)) })
+    const [want, got] = [before, after].map((one) => evaluate(one, feeds).get('dx')!)
+    expectClose(got!, want!, 'dx', 1e-12)
+  })
 })

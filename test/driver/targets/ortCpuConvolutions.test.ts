@@ -68,6 +68,17 @@ const apart: readonly Convolution[] = [
   { ...window([4, 6], [1, 1], [2, 2]), group: 2 },
 ]
 
+/** A channel a group: its windows, then how many results of each channel. */
+const depthwise: readonly (readonly [Omit<Convolution, 'group'>, number])[] = [
+  [window([4, 4], [3, 3], [1, 1], [1, 1, 1, 1]), 1],
+  [window([2, 2], [5, 5], [1, 1], [2, 2, 2, 2]), 1],
+  [window([8, 7], [3, 3], [2, 2], [1, 1, 1, 1]), 1],
+  [window([9, 8], [5, 3], [2, 3], [2, 0, 1, 1]), 1],
+  [{ ...window([7, 6], [3, 3], [1, 1], [2, 2, 2, 2]), dilations: [2, 2] }, 1],
+  [window([5, 6], [3, 3], [1, 1], [2, 0, 1, 1]), 1],
+  [window([6, 6], [3, 3], [2, 1], [1, 1, 1, 1]), 2],
+]
+
 interface Case {
   readonly convolution: Convolution
   readonly sizes: Required<TrialSizes>
@@ -94,6 +105,12 @@ function casesFor(block: number, others: readonly Convolution[], drawn: readonly
     ...usual.flatMap((convolution) => channels.map((_, i) => pick(convolution, i, batches[i % 2]!))),
     ...others.map((convolution, i) => pick(convolution, i % 3, batches[i % 2]!)),
     ...apart.map((convolution) => pick(convolution, 0, block)),
+    ...depthwise.flatMap(([convolution, outputs], i) =>
+      [2 * block, 12].map((group) => ({
+        convolution: { ...convolution, group },
+        sizes: { inputs: 1, outputs, batch: batches[i % 4]! },
+      })),
+    ),
     // Some keep their groups.
     ...drawn.map((convolution, i) => pick(i % 4 ? { ...convolution, group: 1 } : convolution, i, batches[i % 5]!)),
   ]

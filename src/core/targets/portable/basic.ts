@@ -33,6 +33,7 @@ import { batchNormBy } from '../batchNorm.js'
 import { type Expander, type Expansion, expandPrimitives, type Target } from '../target.js'
 import { forms, overChannels } from './batchNorm.js'
 import { portable } from './index.js'
+import { maxPoolScatter } from './maxPool.js'
 
 /** a·x + b with vectors [C]. */
 const affine = (x: Value, a: Value, b: Value): Value => add(mul(x, overChannels(a, x)), overChannels(b, x))
@@ -89,6 +90,7 @@ export const basic: Target & Expander = {
     BatchNormalization([x, scale, shift, mean, variance], { epsilon }) {
       return [normalized(x!, scale!, shift!, mean!, reciprocal(sqrt(add(variance!, epsilon))))]
     },
+    MaxPoolScatter: maxPoolScatter,
     // Numbers for 0 and −1: OpenCV folds a Reshape into the one before it, with the zeros of the wrong one.
     Reshape: ([x, shape]) => [reshapeTo(x!, apply1(Reshape, [x, shape]).shape)],
     ReduceMean: inTwo(ReduceMean),

@@ -3,18 +3,7 @@
 
 import { scope, type Value } from '../../graph/value.js'
 import type { ConvAttributes } from '../../ops/convSum.js'
-import {
-  concat,
-  matmul,
-  pad,
-  reduceSum,
-  reshape,
-  slice,
-  squeeze,
-  transpose,
-  unsqueeze,
-  WHOLE,
-} from '../../ops/index.js'
+import { concat, matmul, pad, reduceSum, reshape, slice, squeeze, transpose, WHOLE } from '../../ops/index.js'
 import { indices } from '../../ops/reference.js'
 import { areaOf, spanOf, type Window } from '../../ops/window.js'
 import type { Expansions } from '../target.js'
@@ -94,17 +83,19 @@ function byTaps(x: Value, dy: Value, kernel: readonly number[], window: Window):
   return reshape(transpose(flat, [0, 2, 1]), [0, 0, ...kernel])
 }
 
-/** Groups: as byTaps, with the group as one more batch axis of the product. */
+/**
+ * Groups: a product a group over the places of all images, whose axis is brought behind the channels before there are copies.
+ * [N, G·C, H, W] → [G, taps·C, N·P], and dy [N, G·O, P] → [G, N·P, O].
+ */
 function grouped(x: Value, dy: Value, kernel: readonly number[], { group, ...window }: ConvAttributes): Value {
-  const area = areaOf(dy.shape.slice(2) as readonly number[])
-  const stacked = scope('taps', () =>
-    concat(
-      taps(x, dy, kernel, window).map((copy) => unsqueeze(places(copy), 2)),
-      2,
-    ),
-  )
-  const outputs = reshape(places(dy), [0, group, -1, area])
-  const inputs = reshape(stacked, [0, group, -1, area])
-  const sums = reduceSum(matmul(outputs, transpose(inputs, [0, 1, 3, 2])), [0], { keepdims: 0 })
-  return reshape(sums, [dy.shape[1] as number, (x.shape[1] as number) / group, ...kernel])
+  const inputs = (x.shape[1] as number) / group
+  const outputs = (dy.shape[1] as number) / group
+  const batchBehind = (value: Value) => transpose(value, [1, 0, ...value.shape.slice(2).map((_, axis) => axis + 2)])
+  const stacked = scope('taps', () => {
+    const copies = taps(batchBehind(x), dy, kernel, window).map((copy) => reshape(copy, [group, inputs, -1]))
+    return copies.length === 1 ? copies[0]! : concat(copies, 1)
+  })
+  const beside = transpose(reshape(batchBehind(dy), [group, outputs, -1]), [0, 2, 1])
+  const sums = reshape(matmul(stacked, beside), [group, areaOf(kernel), inputs, outputs])
+  return reshape(transpose(sums, [0, 3, 2, 1]), [group * outputs, inputs, ...kernel])
 }

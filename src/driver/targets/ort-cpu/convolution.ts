@@ -5,7 +5,7 @@ import { isKnown, isStatic } from '../../../core/graph/shape.js'
 import { constant, type Value } from '../../../core/graph/value.js'
 import type { ConvOptions } from '../../../core/ops/conv.js'
 import type { ConvAttributes } from '../../../core/ops/convSum.js'
-import { conv, convTranspose, gather, pad, reshape, transpose } from '../../../core/ops/index.js'
+import { conv, convTranspose, flip, gather, pad, reshape, transpose } from '../../../core/ops/index.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import type { Expansions } from '../../../core/targets/target.js'
 import type { Candidate } from './candidates.js'
@@ -15,6 +15,9 @@ type Dims4 = readonly [number, number, number, number]
 type InputGradAttributes = Parameters<Expansions['ConvInputGrad']>[1]
 
 const dims = (x: Value): Dims4 => x.shape as unknown as Dims4
+
+/** Whether w [C, 1, kh, kw] has a filter for each channel. */
+const isDepthwise = (w: Value, group: number): boolean => group > 1 && w.shape[0] === group && w.shape[1] === 1
 
 export function convCandidates(layout: Layout): readonly Candidate<ConvAttributes>[] {
   const { nchwc, fits, blocked, plain } = layout
@@ -35,6 +38,14 @@ export function convCandidates(layout: Layout): readonly Candidate<ConvAttribute
         if (isNarrow(x!)) return plain(nchwc.conv(x!, nchwc.narrowFilter(w!), { ...options, bias }))
         return plain(nchwc.conv(blocked(x!), nchwc.filter(w!), { ...options, bias }))
       },
+    },
+    {
+      // A channel a group, where ONNX Runtime's plain kernel computes products of vectors.
+      name: 'depthwise',
+      fits: ([x, w], { group }) =>
+        x!.shape.length === 4 && w!.dtype === 'float32' && fits(x!) && isDepthwise(w!, group) && group === x!.shape[1],
+      write: ([x, w, bias], attributes) =>
+        plain(nchwc.conv(blocked(x!), nchwc.narrowFilter(w!), { ...attributes, ...(bias ? { bias } : {}) })),
     },
     {
       name: 'plain',
@@ -122,6 +133,22 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
         const [sh, sw] = [rows.taps.length, columns.taps.length]
         const apart = reshape(y, [(n * c) / block, sh, sw, rows.count, columns.count, block])
         return plain(reshape(transpose(apart, [0, 3, 1, 4, 2, 5]), [n, c, rows.count * sh, columns.count * sw]))
+      },
+    },
+    {
+      // A channel a group, stride 1: the same with a kernel turned by itself.
+      name: 'depthwise',
+      fits: ([dy, w], attributes) =>
+        fits(dy!) &&
+        isStatic(w!.shape) &&
+        w!.shape.length === 4 &&
+        isDepthwise(w!, attributes.group) &&
+        [...attributes.strides, ...attributes.dilations].every((step) => step === 1) &&
+        framed([dy!, w!], attributes),
+      write([dy, w], { pads, group }) {
+        const [, , kh, kw] = dims(w!)
+        const back = pads.map((amount, side) => (side % 2 ? kw : kh) - 1 - amount)
+        return plain(nchwc.conv(blocked(dy!), nchwc.narrowFilter(flip(w!, 2, 3)), { pads: back, group }))
       },
     },
     {

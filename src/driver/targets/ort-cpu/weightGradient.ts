@@ -4,7 +4,8 @@
 
 import { isStatic } from '../../../core/graph/shape.js'
 import { constant, type Value } from '../../../core/graph/value.js'
-import { conv, matmul, pad, reshape, transpose } from '../../../core/ops/index.js'
+import { conv, matmul, pad, reduceSum, reshape, slice, transpose } from '../../../core/ops/index.js'
+import { areaOf } from '../../../core/ops/window.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import type { Expansions } from '../../../core/targets/target.js'
 import type { Candidate } from './candidates.js'
@@ -99,6 +100,28 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
         })
         const total = sumOverRows(reshape(sums, [n, o * kh * kw * c]))
         return transpose(reshape(total, [o, kh, kw, c]), [0, 3, 1, 2])
+      },
+    },
+    {
+      // A channel of x a group: each channel of each image is a group of one convolution, its dy the filter.
+      name: 'depthwise',
+      fits: ([x, dy], attributes) =>
+        isStatic(x!.shape) && isStatic(dy!.shape) && attributes.group > 1 && attributes.group === x!.shape[1],
+      write([x, dy], attributes) {
+        const [n, c, ...size] = x!.shape as readonly number[]
+        const [, o, ...count] = dy!.shape as readonly number[]
+        const { pads, strides, dilations, kernel_shape } = attributes
+        const axes = size.map((_, axis) => axis + 2)
+        const sums = conv(reshape(x!, [1, n! * c!, ...size]), reshape(dy!, [n! * o!, 1, ...count]), {
+          group: n! * c!,
+          pads,
+          strides: dilations,
+          dilations: strides,
+        })
+        // A stride that leaves places over makes more of them than there are taps.
+        const taps = slice(sums, axes, Array(axes.length).fill(0), kernel_shape!)
+        const total = reduceSum(reshape(taps, [n!, o! * areaOf(kernel_shape!)]), [0])
+        return reshape(total, [o!, 1, ...kernel_shape!])
       },
     },
     {
