@@ -56,7 +56,12 @@ async function draw(text, file) {
   </svg>`
   const noise = Buffer.from(Uint8Array.from({ length: width * whole * 3 }, () => 100 + below(56)))
   const paperGrain = { input: noise, raw: { width, height: whole, channels: 3 }, blend: 'soft-light' }
-  await sharp(Buffer.from(svg)).blur(0.3 + random()).composite([paperGrain]).removeAlpha().png().toFile(file)
+  await sharp(Buffer.from(svg))
+    .blur(0.3 + random())
+    .composite([paperGrain])
+    .removeAlpha()
+    .png()
+    .toFile(file)
 }
 
 for (const [kind, text] of Object.entries(kinds)) {
