@@ -24,6 +24,7 @@ import { fromEarly } from './early.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
 import { readInput } from './inputs.js'
 import { type LeafOptions, Leaves } from './leaves.js'
+import { nameOfNode } from './nodeNames.js'
 import { checkOpsets, domainOf, functionKey, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -70,18 +71,6 @@ export interface ReaderOptions extends LeafOptions {
   readonly version?: number | undefined
   /** Operators beside those of the registry. */
   readonly operators?: readonly Operator[] | undefined
-}
-
-/**
- * PyTorch's exporter of today says in a node's metadata which module it is of, from the outermost to the operator itself:
- * `['', 'encoder', 'encoder.layer.0', 'linear']`. A node is named after the module, `encoder.layer.0/node_linear`, as those of
- * its exporter before were.
- */
-function nameOfNode({ name, opType, metadataProps }: NodeProto): string {
-  const own = name || (opType ?? '')
-  const said = metadataProps?.find(({ key }) => key === 'pkg.torch.onnx.name_scopes')?.value
-  const module = [...(said ?? '').matchAll(/'([^']*)'/g)].at(-2)?.[1]
-  return module ? `${module}/${own}` : own
 }
 
 export class GraphReader {
