@@ -21,15 +21,15 @@ const rows: readonly (readonly [message: string, call: () => unknown])[] = [
     () => trainingStep(graph('net', [x], { z: linear(x, 'out', 2) }), { loss: meanSquaredError({ output: 'y' }) }),
   ],
   [
-    'cross-entropy needs logits [batch, classes] of a known number of classes, at least 2, got [1, batch, 2]: if the 2 along the last axis are the classes, write cross-entropy:axis=-1',
-    () => step({ logits: unsqueeze(linear(x, 'out', 2), 0) }),
+    'cross-entropy needs logits [batch, classes] of a known number of classes, at least 2, got [batch, 1, 2]: if the 2 along the last axis are the classes, write cross-entropy:axis=-1',
+    () => step({ logits: unsqueeze(linear(x, 'out', 2), 1) }),
   ],
   [
     'cross-entropy needs logits [batch, classes] of a known number of classes, at least 2, got [batch, 1]: for a number take mse, for yes or no binary-cross-entropy',
     () => step({ logits: linear(x, 'out', 1) }),
   ],
   [
-    'cross-entropy needs logits [batch, …] with the classes along axis 2 of a known number of classes, at least 2, got [batch, 2]',
+    'cross-entropy has no axis 2 for the classes in [batch, 2]; give one from 1 to 1',
     () => trainingStep(graph('net', [x], { y: linear(x, 'out', 2) }), { loss: crossEntropy({ axis: 2 }) }),
   ],
   [
