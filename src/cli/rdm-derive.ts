@@ -71,7 +71,7 @@ export async function main(argv: string[]): Promise<void> {
     )
     .option(
       '--normalize <how>',
-      `the network takes pixels, and normalizes them as for ${Object.keys(normalizations).join(', ')}, or as in mean=0.5,std=0.5 (of pixels from 0 to 1)`,
+      `the network takes pixels, and normalizes them: ${Object.keys(normalizations).join(', ')} (0 to 255 as they are), or a mean and a deviation of pixels from 0 to 1, as in mean=0.5,std=0.5`,
       parsedBy(normalization),
     )
     .option('--seed <number>', 'draws the weights of a new head and of adapters (default: 1)', parsedBy(seedNumber))

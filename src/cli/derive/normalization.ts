@@ -13,6 +13,8 @@ export const normalizations: Readonly<Record<string, Normalization>> = {
   imagenet: { pixels: imagenetPixels, augment: [...photoAugmentation] },
   cifar10: { pixels: pixelStatistics.cifar10, augment: true },
   cifar100: { pixels: pixelStatistics.cifar100, augment: true },
+  // As they are, from 0 to 255: networks that divide by 255 themselves.
+  none: { pixels: { mean: [0], std: [1 / 255] }, augment: false },
 }
 
 /** `imagenet`, or a mean and a deviation, of each channel or of all: `mean=0.5,std=0.5`, `mean=0.49;0.48;0.45,std=0.2;0.2;0.3`. */

@@ -43,7 +43,11 @@ interface Layer extends Part {
 function layersOf({ nodes }: Graph): readonly Layer[] {
   const users = new Map<Value, Node[]>()
   for (const node of nodes)
-    for (const value of new Set(node.inputs)) if (value) users.set(value, [...(users.get(value) ?? []), node])
+    for (const value of new Set(node.inputs)) {
+      const known = value && users.get(value)
+      if (known) known.push(node)
+      else if (value) users.set(value, [node])
+    }
   const usersOf = (value: Value): readonly Node[] => users.get(value) ?? []
   const layers = nodes.flatMap((node): Layer[] => {
     const part = weightOf(node)

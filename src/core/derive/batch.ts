@@ -1,11 +1,11 @@
 // A batch of any size where a file has one of its own.
 
 import { UserError } from '../errors.js'
-import { type Graph, graph } from '../graph/graph.js'
+import type { Graph } from '../graph/graph.js'
 import { rewrite } from '../graph/rewrite.js'
-import { type Dim, isKnown, isUnknown, sizeOf } from '../graph/shape.js'
-import { apply1, constantOf, input, nameOf, type Value } from '../graph/value.js'
-import { Reshape, reshape, shapeVector } from '../ops/index.js'
+import { isKnown, sizeOf } from '../graph/shape.js'
+import { constantOf, input, nameOf, type Value } from '../graph/value.js'
+import { Reshape, reshape } from '../ops/index.js'
 
 const BATCH = 'batch'
 
@@ -25,31 +25,13 @@ function openTarget(x: Value, target: readonly number[], size: number): readonly
 }
 
 /**
- * The same network with the batch at outputs of which only the run knows how many they are, as after shape arithmetic that cannot be
- * followed: a loss needs a label for each example. Were they not as many as the batch, the run would fail.
- */
-function withBatchSaid(network: Graph, batch: Dim): Graph {
-  const outputs = [...network.outputs].map(([name, value]): [string, Value] => {
-    const [first, ...others] = value.shape
-    if (first === undefined || !isUnknown(first) || others.some(isUnknown)) return [name, value]
-    const shape = [batch, ...others]
-    const isSayable = others.every((dim) => isKnown(dim) || network.inputs.some((input) => input.shape.includes(dim)))
-    return [name, isSayable ? apply1(Reshape, [value, shapeVector(shape, network.inputs)]) : value]
-  })
-  return outputs.every(([name, value]) => network.outputs.get(name) === value)
-    ? network
-    : graph(network.name, network.inputs, new Map(outputs))
-}
-
-/**
  * The same network for batches of any size, where a file has one size.
  * @returns undefined where the network holds for its own size alone, or its inputs begin with different sizes
  */
 export function withOpenBatch(network: Graph): Graph | undefined {
   const sizes = new Set(network.inputs.map(({ shape: [first] }) => first))
   const [size] = sizes
-  if (sizes.size !== 1 || size === undefined) return undefined
-  if (!isKnown(size)) return withBatchSaid(network, size)
+  if (sizes.size !== 1 || size === undefined || !isKnown(size)) return undefined
   const leaves = new Map<Value, Value>(
     network.inputs.map((value) => [value, input(nameOf(value), value.dtype, [BATCH, ...value.shape.slice(1)])]),
   )

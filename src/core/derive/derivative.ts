@@ -9,7 +9,8 @@ import { formatType, type GraphError, input, nameOf, type Value } from '../graph
 import { encodeModel } from '../onnx/tensors.js'
 import { writeModel } from '../onnx/write.js'
 import { fillAs } from '../ops/index.js'
-import { levels, type PortableLevel } from '../targets/portable/basic.js'
+import type { PortableLevel } from '../targets/portable/basic.js'
+import { targetAt } from '../targets/portable/opset.js'
 import { expandBody, expandPrimitives, expandStandard } from '../targets/target.js'
 import { casadiGraph } from './casadi.js'
 import { type Choice, chosen, type Derivation, type Named, namerFor, type Product } from './derivation.js'
@@ -69,7 +70,7 @@ export interface ExportDerivativeOptions extends DerivativeOptions {
  */
 export function exportDerivative(network: Graph, options: ExportDerivativeOptions = {}): Uint8Array {
   const { inline = false, level = 'standard', opset, ...rest } = options
-  const target = levels[level]
+  const target = targetAt(level, opset)
   const derived = derivativeGraph(network, rest)
   const written = (inline ? expandPrimitives : expandStandard)(derived, target)
   return encodeModel(

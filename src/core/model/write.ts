@@ -5,14 +5,13 @@ import { rewrite } from '../graph/rewrite.js'
 import { type Tensor, tensor } from '../graph/tensor.js'
 import { input, type Parameter, type Value } from '../graph/value.js'
 import type { ExpandNode } from '../onnx/functions.js'
-import { OPSET } from '../onnx/opsets.js'
 import { decodeModel, encodeModel, tensorToProto } from '../onnx/tensors.js'
 import { writeModel } from '../onnx/write.js'
 import { sgd } from '../optimizers/sgd.js'
-import { levels, type PortableLevel } from '../targets/portable/basic.js'
+import type { PortableLevel } from '../targets/portable/basic.js'
 import { portable } from '../targets/portable/index.js'
-import { maxPoolApart } from '../targets/portable/maxPool.js'
-import { type Expander, expandBody, expandPrimitives, expandStandard, type Target } from '../targets/target.js'
+import { targetAt } from '../targets/portable/opset.js'
+import { expandBody, expandPrimitives, expandStandard } from '../targets/target.js'
 import { initializationGraph, initialize } from '../training/initialize.js'
 import type { StepSignature } from '../training/signature.js'
 import { type StepOptions, trainingStep } from '../training/step.js'
@@ -90,12 +89,6 @@ export function withDefaults(file: Uint8Array, signature: StepSignature): Uint8A
   return encodeModel({ ...model, graph: { ...graph, initializer } })
 }
 
-/** Before opset 16 no scatter adds: a Loop would stand for it, which ONNX Runtime 1.6 does not survive. */
-function targetOf(level: PortableLevel, opset = OPSET): Target & Expander {
-  const target = levels[level]
-  return opset < 16 ? { ...target, expansions: { MaxPoolScatter: maxPoolApart, ...target.expansions } } : target
-}
-
 /**
  * Writes a network as an ONNX file.
  * @param network an inference graph: the first axis of its inputs is the batch, it has the outputs that the loss needs
@@ -103,7 +96,7 @@ function targetOf(level: PortableLevel, opset = OPSET): Target & Expander {
  */
 export function exportModel(network: Graph, options: ExportOptions): Uint8Array {
   const { recipe, seed, part = 'all', inline = false, level = 'standard', opset } = options
-  const target = targetOf(level, opset)
+  const target = targetAt(level, opset)
   const { momentum = 0, weightDecay = 0, nesterov = false } = recipe
   const optimizer = options.optimizer ?? sgd({ momentum, weightDecay, nesterov })
   const step = trainingStep(network, { ...options, optimizer })

@@ -11,20 +11,19 @@ import {
   ONNX_DOMAIN,
   type Operator,
   PREVIEW_TRAINING_DOMAIN,
-  TRAINING_DOMAIN,
   type Type,
 } from '../graph/operator.js'
 import type { Tensor } from '../graph/tensor.js'
 import { apply, rootScope, type Value, withDefaults } from '../graph/value.js'
 import { meant } from '../near.js'
 import { dtypeOf } from '../ops/elementwise.js'
-import { findOperator, safeSoftmax } from '../ops/index.js'
+import { safeSoftmax } from '../ops/index.js'
 import { type Held, readAttributes } from './attributes.js'
 import { fromEarly } from './early.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
 import { readInput } from './inputs.js'
 import { type LeafOptions, Leaves } from './leaves.js'
-import { nameOfNode } from './nodeNames.js'
+import { nameOfNode, operatorOf } from './nodes.js'
 import { checkOpsets, domainOf, functionKey, OPSET } from './opsets.js'
 import {
   type AttributeProto,
@@ -44,12 +43,6 @@ import { fromVersion } from './versions.js'
  * node has to be told apart from all that stands around it; gradients of gradients grow as fast).
  */
 const limits = { depth: 32, inlined: 100_000, bodies: 100, derived: 100_000 }
-
-/** The operator that a node calls; a training primitive's name ends where its variant begins (`ConvWeightGrad_k3x3`). */
-function operatorOf(domain: string, opType: string, others: readonly Operator[] = []): Operator | undefined {
-  const name = domain === TRAINING_DOMAIN ? opType.split('_')[0]! : opType
-  return findOperator(domain, name) ?? others.find((operator) => operator.domain === domain && operator.name === name)
-}
 
 /** Names in force where a node is read. */
 interface Frame {

@@ -1,76 +1,21 @@
-// Derivatives of networks that others wrote: against central differences in float64, PyTorch's numbers and CasADi's.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+// Derivatives of networks that others wrote: against central differences in float64, and PyTorch's numbers.
 import { describe, expect, it } from 'vitest'
 import { type DerivativeOptions, derivativeGraph, exportDerivative } from '../../../src/core/derive/derivative.js'
 import { evaluate } from '../../../src/core/graph/evaluate.js'
-import { ancestors, type Graph, graph } from '../../../src/core/graph/graph.js'
+import { ancestors, graph } from '../../../src/core/graph/graph.js'
 import { rewriteOutputs } from '../../../src/core/graph/rewrite.js'
-import { isFloat, type Numbers, numbers, tensor, widen } from '../../../src/core/graph/tensor.js'
+import { isFloat, type Numbers, numbers, tensor } from '../../../src/core/graph/tensor.js'
 import { constant, input, nameOf, parameter, type Value } from '../../../src/core/graph/value.js'
 import { type NetworkOptions, readNetwork } from '../../../src/core/onnx/network.js'
 import type { GraphProto } from '../../../src/core/onnx/schema.js'
 import { encodeModel, tensorToProto } from '../../../src/core/onnx/tensors.js'
 import { exp, matmul, mul, reduceSum, relu, tanh } from '../../../src/core/ops/index.js'
 import { loop } from '../../../src/core/ops/loop.js'
-import { randomStream } from '../../../src/core/random.js'
 import { expectClose, openModel, type Tensors } from '../../support/runtime.js'
+import { fileOf, json, pointOf, type Ranges, type Shapes } from './points.js'
 
-const fixtures = join(import.meta.dirname, '..', '..', 'fixtures')
-const fileOf = (name: string) => readFileSync(join(fixtures, `${name}.onnx`))
-const json = (name: string) => JSON.parse(readFileSync(join(fixtures, `${name}.json`), 'utf8'))
-
-const sizeOf = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1)
 const dot = (a: Numbers, b: Numbers) => a.data.reduce((sum, value, i) => sum + value * b.data[i]!, 0)
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
-
-/** Values of the inputs and weights, and a direction at each of `wrt`. */
-function pointOf(network: Graph, shapes: Shapes, range: Ranges, wrt: readonly string[]) {
-  const random = randomStream(1, network.name)
-  const drawn = (shape: readonly number[], next: () => number) =>
-    Float64Array.from({ length: sizeOf(shape) }, () => next())
-  const at = new Map<string, Numbers>()
-  for (const value of network.inputs) {
-    const [name, given] = [nameOf(value), range[nameOf(value)]]
-    const next = () => (given ? given[0] + Math.floor(random.uniform() * (given[1] - given[0])) : random.normal())
-    at.set(name, numbers(value.dtype, shapes[name]!, drawn(shapes[name]!, next)))
-  }
-  for (const { origin } of network.parameters)
-    if (origin.initializer.kind === 'given') at.set(origin.name, widen(origin.initializer.tensor))
-  const directions = new Map(
-    wrt.map((name) => {
-      const { dtype, shape } = at.get(name)!
-      return [
-        name,
-        numbers(
-          dtype,
-          shape,
-          drawn(shape, () => random.normal()),
-        ),
-      ]
-    }),
-  )
-  /** So far along the direction. */
-  const along = (step: number): Tensors =>
-    new Map(
-      [...at].map(([name, value]) => {
-        const direction = directions.get(name)?.data
-        return [name, direction ? { ...value, data: value.data.map((x, i) => x + step * direction[i]!) } : value]
-      }),
-    )
-  const seedsOf = (outputs: Tensors) =>
-    new Map(
-      [...outputs].map(([name, { dtype, shape }]) => [
-        name,
-        numbers(
-          dtype,
-          shape,
-          drawn(shape, () => random.normal()),
-        ),
-      ]),
-    )
-  return { along, directions, seedsOf }
-}
 
 const STEP = 1e-5
 const difference = (above: Numbers, below: Numbers): Numbers => ({
@@ -80,8 +25,6 @@ const difference = (above: Numbers, below: Numbers): Numbers => ({
 const prefixed = (prefix: string, values: Tensors) =>
   [...values].map(([name, value]): [string, Numbers] => [`${prefix}.${name}`, value])
 
-type Shapes = Readonly<Record<string, readonly number[]>>
-type Ranges = Readonly<Record<string, readonly [number, number]>>
 const networks: Readonly<Record<string, { readonly shapes: Shapes; readonly range?: Ranges }>> =
   json('networks/networks')
 
@@ -203,90 +146,6 @@ describe('in ONNX Runtime they are PyTorch’s numbers', () => {
   it('vector-Jacobian and Jacobian-vector products, for a batch of any size', async () => {
     expectAll(await run({}), 'grad', given.gradients)
     expectAll(await run({ product: 'jvp' }), 'tangent', { scores: given.tangent })
-  })
-})
-
-describe('in the layout of CasADi', () => {
-  const { inputs, results } = json('derivatives/casadi')
-
-  it.each(['vjp', 'jvp', 'hvp'] as const)(
-    '%s has its names, their order and its numbers, for several directions',
-    async (product) => {
-      const network = readNetwork(fileOf('derivatives/casadi'))
-      const bytes = exportDerivative(network, { product, layout: 'casadi' })
-      const derived = derivativeGraph(network, { product, layout: 'casadi' })
-      expect(derived.inputs.map(nameOf)).toEqual(results[product].inputs)
-      expect([...derived.outputs.keys()]).toEqual(Object.keys(results[product].outputs))
-      const feeds = new Map(
-        derived.inputs.map((value) => {
-          const { shape, data } = inputs[nameOf(value)]
-          // CasADi's vectors are columns.
-          return [
-            nameOf(value),
-            numbers('float32', value.shape.length === shape.length ? shape : (value.shape as number[]), data),
-          ]
-        }),
-      )
-      const model = await openModel(bytes)
-      const outputs = await model.run(feeds)
-      await model.close()
-      for (const [name, data] of Object.entries<readonly number[]>(results[product].outputs)) {
-        const { shape } = outputs.get(name)!
-        expect(shape).toHaveLength(2)
-        expectClose(outputs.get(name)!, numbers('float32', shape, data), name, 2e-5)
-      }
-    },
-  )
-
-  it('all numbers of more than two axes are one column, and each column is one direction', () => {
-    const shapes = { series: [2, 6, 12] }
-    const network = readNetwork(fileOf('networks/causal_attention.script'), { shapes })
-    const { along, seedsOf } = pointOf(network, shapes, {}, [])
-    const wide = numbers(
-      'float32',
-      [144, 2],
-      seedsOf(new Map([['x', numbers('float32', [144, 2], new Float64Array(288))]])).get('x')!.data,
-    )
-    const column = (k: number) =>
-      numbers(
-        'float32',
-        [2, 6, 12],
-        wide.data.filter((_, i) => i % 2 === k),
-      )
-    const run = (product: 'vjp' | 'jvp', layout: 'named' | 'casadi', name: string, value: Numbers) =>
-      evaluate(derivativeGraph(network, { product, layout }), new Map([...along(0), [name, value]]))
-    for (const [product, casadi, seed, result] of [
-      ['vjp', ['adj_y', 'adj_series'], 'seed.y', 'grad.series'],
-      ['jvp', ['fwd_series', 'fwd_y'], 'tangent.series', 'tangent.y'],
-    ] as const) {
-      const found = run(product, 'casadi', casadi[0], wide).get(casadi[1])!
-      expect(found.shape).toEqual([144, 2])
-      for (const k of [0, 1]) {
-        const expected = run(product, 'named', seed, column(k)).get(result)!
-        const own = { ...expected, data: found.data.filter((_, i) => i % 2 === k) }
-        expectClose(own, expected, `${product}, direction ${k}`, 1e-12)
-      }
-    }
-  })
-
-  it('counts on where a file has derivatives already', () => {
-    const first = exportDerivative(readNetwork(fileOf('derivatives/casadi')), {
-      of: ['y'],
-      wrt: ['x'],
-      layout: 'casadi',
-    })
-    const network = readNetwork(first, { shapes: { adj_y: [2, 4] } })
-    const again = derivativeGraph(network, { layout: 'casadi', wrt: ['x'] })
-    const names = ['x', 'b', 't', 'adj_y', 'adj2_adj_x', 'adj2_x']
-    expect([...again.inputs.map(nameOf), ...again.outputs.keys()]).toEqual(names)
-    expect(again.inputs.at(-1)!.shape).toEqual([2, '3*nadj2'])
-  })
-
-  it('needs all sizes', () => {
-    const network = readNetwork(fileOf('networks/mlp.script'))
-    expect(() => derivativeGraph(network, { layout: 'casadi' })).toThrow(
-      /^'y' is float32\[batch, \d+\]; CasADi needs all its sizes: say those of the inputs, as in --shape image=1,3,224,224$/,
-    )
   })
 })
 

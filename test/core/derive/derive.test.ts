@@ -207,16 +207,9 @@ describe('a batch of any size', () => {
     ['bert.script', crossEntropy()],
     ['gpt2.script', crossEntropy({ axis: -1 })],
     ['embedding_bag.script', crossEntropy()],
-  ])('is known at the end of %s, which trains with a label for each example', (name, loss) => {
-    const opened = withOpenBatch(read(name))!
-    const [y] = opened.outputs.values()
-    expect(y!.shape[0]).toBe('batch')
-    const { signature } = readTrainableModel(derive(opened, { loss }))
+  ])('is that of the inputs at the end of %s, which trains with a label for each example', (name, loss) => {
+    const { signature } = readTrainableModel(derive(read(name), { loss }))
     expect(signature.targets[0]!.shape[0]).toBe('batch')
-    const feeds = new Map(
-      opened.inputs.map((value) => [nameOf(value), numbers('int64', [3, 6], new Array(18).fill(1))]),
-    )
-    expect(evaluate(opened, feeds).get('y')!.data).toEqual(evaluate(read(name), feeds).get('y')!.data)
   })
 
   it('is not made of a network that holds for one size alone', () => {
