@@ -11,20 +11,19 @@ import { network, precisions, stepOptions } from './settings.mjs'
 const STEPS = { full: 10, small: 2 }
 const ways = { started: {}, computed: { CUDA_LAUNCH_BLOCKING: '1' } }
 
-/** Of the network of `--seeds-arch`, in each precision and way one after the other: milliseconds by operator and part of the step. */
-export async function profiles(report, processes, settings) {
-  const { architecture, recipe } = network(settings.seedsArch, settings)
-  const model = join(settings.scratch, 'profiled.onnx')
-  writeFileSync(model, exportModel(residualNetwork(architecture), { recipe, seed: 1, architecture }))
-  Object.assign(report, { architecture: architecture.name, batch: settings.batch, results: [] })
+/**
+ * Milliseconds by operator and part of the step, in each precision and way one after the other, added to `results`.
+ * @param fit the arguments of rdm-fit: model, data and what else a run of it needs
+ */
+export async function profileSteps(results, processes, settings, fit) {
   const steps = STEPS[settings.small ? 'small' : 'full']
   for (const precision of precisions(settings)) {
     const options = [...stepOptions(settings, precision), '--profile', steps, '--json']
     for (const [way, env] of Object.entries(ways)) {
       const row = { precision, way }
-      report.results.push(row)
+      results.push(row)
       try {
-        const events = await processes.events(ours('rdm-fit', [model, '--data', settings.data, ...options]), env)
+        const events = await processes.events(ours('rdm-fit', [...fit, ...options]), env)
         const { stepMs, total, roles, operators } = events.find(({ event }) => event === 'profile')
         Object.assign(row, { stepMs, total, roles, operators, verdict: 'measured' })
       } catch ({ message }) {
@@ -32,6 +31,15 @@ export async function profiles(report, processes, settings) {
       }
     }
   }
+}
+
+/** Of the network of `--seeds-arch`. */
+export async function profiles(report, processes, settings) {
+  const { architecture, recipe } = network(settings.seedsArch, settings)
+  const model = join(settings.scratch, 'profiled.onnx')
+  writeFileSync(model, exportModel(residualNetwork(architecture), { recipe, seed: 1, architecture }))
+  Object.assign(report, { architecture: architecture.name, batch: settings.batch, results: [] })
+  await profileSteps(report.results, processes, settings, [model, '--data', settings.data])
 }
 
 /** The operators that take longest, a column for each precision and way. */

@@ -1,9 +1,11 @@
 // A network of someone else on the GPU: torchvision's resnet18 on 64 × 64, exported by PyTorch there, derived by rdm-derive and
-// trained by rdm-fit; three steps against the CPU's portable step, then milliseconds a step against PyTorch's.
+// trained by rdm-fit; three steps against the CPU's portable step, then milliseconds a step against PyTorch's, then
+// where they go.
 
 import { join } from 'node:path'
 import { median } from '../common.mjs'
 import { ours, python } from './processes.mjs'
+import { profileSteps, profilesTable } from './profile.mjs'
 import { precisions, stepOptions } from './settings.mjs'
 
 const LEARNING_RATE = 1e-3
@@ -48,9 +50,11 @@ export async function resnet18(report, processes, settings) {
   }
   const peers = JSON.parse(await processes.run(python(SCRIPT, ['time', folder, ...device].map(String))))
   for (const [name, ms] of Object.entries(peers)) report.results.push({ name: `torch ${name}`, median: median(ms), ms })
+  report.profiles = []
+  await profileSteps(report.profiles, processes, settings, [model, '--data', join(folder, 'images.npz')])
 }
 
-export const resnet18Table = ({ expected, results }) => [
+export const resnet18Table = ({ expected, results, profiles = [] }) => [
   ['', 'ms a step', 'losses of three steps', 'largest difference'],
   ['ours, portable, CPU', '', expected?.map((loss) => loss.toFixed(4)).join(' ') ?? '', ''],
   ...results.map(({ name, median, losses, difference, failed }) => [
@@ -59,4 +63,5 @@ export const resnet18Table = ({ expected, results }) => [
     losses?.map((loss) => loss.toFixed(4)).join(' ') ?? '',
     difference?.toExponential(1) ?? '',
   ]),
+  ...profilesTable({ results: profiles }),
 ]
