@@ -17,7 +17,8 @@ export async function resnet18(report, processes, settings) {
   const { ep, batch, small, scratch } = settings
   const folder = join(scratch, 'resnet18')
   const device = ['--device', ep, '--batch', batch]
-  const images = small ? 4 * batch : 20 * batch
+  // Of a size that a run of rdm-fit is 100 steps: state crosses the bus once in each.
+  const images = small ? 4 * batch : 100 * batch
   await processes.run(python(SCRIPT, ['export', folder, '--images', images].map(String)))
   const [source, model] = ['resnet18.onnx', 'step.onnx'].map((name) => join(folder, name))
   const sgd = ['--momentum', 0.9, '--weight-decay', 1e-4, '--lr', LEARNING_RATE]

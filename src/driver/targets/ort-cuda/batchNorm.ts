@@ -3,16 +3,7 @@
 
 import { isKnown, sizeOf } from '../../../core/graph/shape.js'
 import { constant, nodeOf, type Value } from '../../../core/graph/value.js'
-import {
-  batchNormalization,
-  max,
-  movedStatistics,
-  mul,
-  reciprocal,
-  reduceMean,
-  reshape,
-  sub,
-} from '../../../core/ops/index.js'
+import { batchNormalization, max, movedStatistics, mul, reciprocal, reduceMean, sub } from '../../../core/ops/index.js'
 import type { BatchNormExpansions } from '../../../core/targets/batchNorm.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import { BatchNormalization9, standardized } from './batchNormalization9.js'
@@ -72,8 +63,9 @@ export function batchNorms(examples: (x: Value) => Value | number): BatchNormExp
       const xHat = forward.outputs[0]!
       const m1 = mean(dy)
       const m2 = mean(mul(dy, xHat))
-      const a = reshape(mul(scale, inverse), [-1, ...dy.shape.slice(2).map(() => 1)])
-      const dx = mul(sub(dy, affine(xHat, { scale: m2, shift: m1 })), a)
+      const rest = sub(dy, affine(xHat, { scale: m2, shift: m1 }))
+      // A node less than Mul, which would want the factors in another shape.
+      const dx = affine(rest, { scale: mul(scale, inverse), shift: full(dy, 0) })
       return [dx, mul(m2, countOf(x)), mul(m1, countOf(x))]
     },
   }
