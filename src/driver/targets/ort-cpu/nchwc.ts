@@ -61,6 +61,11 @@ export interface Nchwc {
   conv(x: Value, w: Value, options?: ConvNchwcOptions): Value
   /** Blocked [N, C, H, W] → [N, C, 1, 1], where blocked and plain are the same. */
   globalAveragePool(x: Value): Value
+  /**
+   * Σ x·y over the places of each image, of blocked x and y [N, C, H, W]: [N, C]. A convolution with a group an image and channel,
+   * whose filter is y as it lies: one pass that writes nothing of their size.
+   */
+  products(x: Value, y: Value): Value
   /** Blocked [N, C, H, W] → blocked; ONNX's MaxPool without the places. */
   maxPool(x: Value, window: Window & { readonly ceil_mode?: number }): Value
   /**
@@ -240,11 +245,25 @@ function describe(block: number): Nchwc {
   }
   const reorderInput: Nchwc['reorderInput'] = (x, { channelsLast = false } = {}) =>
     apply1(ReorderInput, [x], { channels_last: Number(channelsLast) })
+  const reorderOutput: Nchwc['reorderOutput'] = (x, { channelsLast = false } = {}) =>
+    // A single block of channels stands last already.
+    channelsLast && x.shape[1] === block && isStatic(x.shape)
+      ? reshape(x, firstToLast(x.shape) as readonly number[])
+      : apply1(ReorderOutput, [x], { channels: x.shape[1] as number, channels_last: Number(channelsLast) })
   // ReorderInput brings b rows side by side, much faster than Transpose does: here those of b output channels.
   const narrowFilter = (w: Value): Value => {
     const [o, i, kh, kw] = dims(w)
     return reshape(reorderInput(reshape(w, [o / block, block, i * kh * kw, 1])), [o, i, kh, kw])
   }
+  const convolved: Nchwc['conv'] = (x, w, { bias, sum, strides, pads, dilations, group, activation } = {}) =>
+    apply1(NchwcConv, sum ? [x, w, bias, sum] : bias ? [x, w, bias] : [x, w], {
+      strides,
+      pads,
+      dilations,
+      group,
+      activation,
+      kernel_shape: w.shape.slice(2) as number[],
+    })
   return {
     block,
     operators: {
@@ -255,18 +274,13 @@ function describe(block: number): Nchwc {
       MaxPool: NchwcMaxPool,
     } as unknown as Nchwc['operators'],
     reorderInput,
-    reorderOutput: (x, { channelsLast = false } = {}) =>
-      apply1(ReorderOutput, [x], { channels: x.shape[1] as number, channels_last: Number(channelsLast) }),
-    conv: (x, w, { bias, sum, strides, pads, dilations, group, activation } = {}) =>
-      apply1(NchwcConv, sum ? [x, w, bias, sum] : bias ? [x, w, bias] : [x, w], {
-        strides,
-        pads,
-        dilations,
-        group,
-        activation,
-        kernel_shape: w.shape.slice(2) as number[],
-      }),
+    reorderOutput,
+    conv: convolved,
     globalAveragePool: (x) => apply1(NchwcGlobalAveragePool, [x]),
+    products(x, y) {
+      const [n, c, h, w] = dims(x)
+      return reshape(convolved(reshape(x, [1, n * c, h, w]), reshape(y, [n * c, 1, h, w]), { group: n * c }), [n, c])
+    },
     maxPool: (x, { kernel_shape, strides, pads, dilations, ceil_mode }) =>
       apply1(NchwcMaxPool, [x], { kernel_shape, strides, pads, dilations, ceil_mode }),
     maxPoolGrad: ([dy, x, y], kernel) =>

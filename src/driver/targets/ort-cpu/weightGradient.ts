@@ -52,6 +52,14 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
     const ones = constant('float32', new Float32Array(c).fill(1), [c, 1, 1, 1])
     return nchwc.reorderOutput(nchwc.conv(blocked(x), ones, { group: c, pads }), { channelsLast: true })
   }
+  /** [O/b, taps, C, b] → [O, C, taps]. Where channels come in blocks, by ReorderInput and ReorderOutput: Transpose takes five times as long. */
+  const filtersOf = (w: Value): Value => {
+    const [groups, taps, c] = dims(w)
+    if (c % block !== 0) return transpose(w, [0, 3, 2, 1])
+    const o = groups * block
+    const byFilter = nchwc.reorderOutput(reshape(w, [groups, block, taps * c, 1]))
+    return nchwc.reorderOutput(nchwc.reorderInput(reshape(byFilter, [o, taps, 1, c]), { channelsLast: true }))
+  }
   return [
     {
       // Images in blocks of b take the part of channels: x is [N/b, H, W·C, b of N], dy a filter [N/b, O/b, oh, ow, b of N,
@@ -65,18 +73,21 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
         const [sh, sw] = attributes.strides as readonly [number, number]
         const { top, left, bottom, right } = frameOf([x!, dy!], attributes)
         const groups = n / block
-        const height = h + top + bottom
+        // Rows beyond the image the convolution leaves out by itself; columns it would take one output at a time.
+        const cropped = Math.min(bottom, 0)
+        const height = h + cropped
         const width = (w + left + right) * c
         const images = nchwc.reorderInput(
-          reshape(framed(x!, [top, left, bottom, right]), [groups, block, height, width]),
+          reshape(framed(x!, [0, left, cropped, right]), [groups, block, height, width]),
         )
         const sums = nchwc.conv(reshape(images, [1, n, height, width]), filterOf(dy!), {
           group: groups,
           dilations: [sh, sw * c],
+          pads: [top, 0, Math.max(bottom, 0), 0],
         })
         // [N/b, O/b, kh, kw·C, b] → Σ → [O/b, kh·kw, C, b] → [O, C, kh, kw]
         const total = sumOverRows(reshape(sums, [groups, o * kh * kw * c]))
-        return reshape(transpose(reshape(total, [o / block, kh * kw, c, block]), [0, 3, 2, 1]), [o, c, kh, kw])
+        return reshape(filtersOf(reshape(total, [o / block, kh * kw, c, block])), [o, c, kh, kw])
       },
     },
     {
