@@ -48,8 +48,8 @@ export interface OpenModel {
   close(): Promise<void>
 }
 
-export async function openModel(model: Uint8Array): Promise<OpenModel> {
-  const session = await InferenceSession.create(model, { logSeverityLevel: 3, intraOpNumThreads: 1 })
+export async function openModel(model: Uint8Array, threads = 1): Promise<OpenModel> {
+  const session = await InferenceSession.create(model, { logSeverityLevel: 3, intraOpNumThreads: threads })
   return {
     async run(feeds) {
       const given = Object.fromEntries(

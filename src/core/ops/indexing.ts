@@ -4,10 +4,11 @@ import { dimsIn } from '../graph/dims.js'
 import { int, ONNX_DOMAIN, type Operator, operator } from '../graph/operator.js'
 import { booleans, fixed, normal, scalarInt } from '../graph/sample.js'
 import { isKnown, isStatic, type Shape, sizeOf, unifyDims, unknownDim } from '../graph/shape.js'
-import { type DType, numbers } from '../graph/tensor.js'
+import { type DType, isFloat, numbers } from '../graph/tensor.js'
 import { apply1, constant, constantOf, GraphError, type Value } from '../graph/value.js'
-import { cast, mul, sub } from './elementwise.js'
+import { add, cast, equal, less, mul, sub, where } from './elementwise.js'
 import { placesAlong } from './generate.js'
+import { matmul } from './matmul.js'
 import { reduceSum } from './reduction.js'
 import { indices as multiIndices, positionOf, select } from './reference.js'
 import { ScatterND, scatterAdd } from './scatter.js'
@@ -15,6 +16,7 @@ import {
   Expand,
   expand,
   fillAs,
+  flatten,
   int64,
   requireAxes,
   reshape,
@@ -99,9 +101,28 @@ function ungather(grad: Value, x: Value, indices: Value, axis: number): Value {
   return addSlices(slices, reshape(indices, [-1]), x, axis)
 }
 
+/** Rows up to which a product with ones is faster than a scatter: 4,096 slices of 128 into 64 rows in 0.5 ms, not 7. */
+const FEW_ROWS = 64
+
+/** Of slices [K, …] by a product: 1 where a slice goes to a row, else 0, [K, rows]ᵀ · [K, …]. */
+function addToFew(slices: Value, places: Value, rows: number): Value {
+  const column = reshape(cast(places, 'int64'), [-1, 1])
+  const forward = where(less(column, constant('int64', 0)), add(column, constant('int64', rows)), column)
+  const all = constant('int64', Array.from(new Array(rows).keys()), [1, rows])
+  const ones = cast(equal(forward, all), slices.dtype)
+  const summed = matmul(transpose(ones, [1, 0]), flatten(slices, 1))
+  return reshapeTo(summed, [rows, ...slices.shape.slice(1)], slices)
+}
+
+/** Whether places are known, and each another one: then no scatter has to add up. */
+function areApart(places: Value): boolean {
+  const known = constantOf(places)
+  return known !== undefined && new Set(known).size === known.length
+}
+
 /**
  * Zeros of the shape of x along an axis, and of that of the slices elsewhere, with each slice added at its place. By ScatterND,
- * which takes one index a slice; the axis comes to the front for it.
+ * which takes one index a slice, or by a product where there are few rows; the axis comes to the front for it.
  */
 export function addSlices(slices: Value, places: Value, x: Value, axis: number): Value {
   const order = [axis, ...slices.shape.map((_, i) => i).filter((i) => i !== axis)]
@@ -110,9 +131,14 @@ export function addSlices(slices: Value, places: Value, x: Value, axis: number):
   const zero = constant(rows.dtype, 0)
   const target = () =>
     concat([apply1(Shape_, [x], { start: axis, end: axis + 1 }), apply1(Shape_, [rows], { start: 1 })], 0)
-  const zeros = isStatic(shape) ? expand(zero, shape) : axis === 0 ? fillAs(0, x) : apply1(Expand, [zero, target()])
-  const column = reshape(cast(places, 'int64'), [-1, 1])
-  const summed = apply1(ScatterND, [zeros, column, rows], { reduction: 'add' })
+  const zeros = () =>
+    isStatic(shape) ? expand(zero, shape) : axis === 0 ? fillAs(0, x) : apply1(Expand, [zero, target()])
+  const column = () => reshape(cast(places, 'int64'), [-1, 1])
+  const length = x.shape[axis]!
+  const isFew = isKnown(length) && length <= FEW_ROWS && isFloat(rows.dtype) && !areApart(places)
+  const summed = isFew
+    ? addToFew(rows, places, length)
+    : apply1(ScatterND, [zeros(), column(), rows], { reduction: 'add' })
   if (axis === 0) return summed
   return transpose(
     summed,

@@ -7,6 +7,7 @@ import { type Expansions, expandPrimitives, type Target } from '../target.js'
 import { batchNormGrad, batchNormTraining } from './batchNorm.js'
 import { convInputGrad } from './convInputGrad.js'
 import { convWeightGrad } from './convWeightGrad.js'
+import { scatterND } from './scatter.js'
 
 const expansions = {
   BatchNormGrad: batchNormGrad,
@@ -20,6 +21,7 @@ const expansions = {
       scope('mask', () => hardSigmoid(y!, { alpha: 1e38, beta: 0 })),
     ),
   ],
+  ScatterND: scatterND,
 } satisfies Expansions
 
 export const portable: Target & { readonly expansions: typeof expansions } = {

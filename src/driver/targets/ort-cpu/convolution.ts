@@ -62,22 +62,29 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
   const usual = ([dy, w]: readonly Value[], { group, dilations }: InputGradAttributes) =>
     group === 1 && dilations.join() === '1,1' && fits(dy!) && isStatic(w!.shape) && w!.shape[1]! % block === 0
 
-  /** [O, C, kh, kw] → [O/b, C/b, taps, b of O · b of C]: what the filters of an input gradient are cut from. */
-  const turned = (w: Value): Value => {
+  /** [O, C, kh, kw] → [O/b · C/b · taps, b of O · b of C]: tiles from which the filters of an input gradient are put together. */
+  const tilesOf = (w: Value): Value => {
     const [o, c, kh, kw] = dims(w)
     const byChannel = nchwc.reorderInput(reshape(w, [(o * c) / block, block, kh * kw, 1]))
     const rows = reshape(byChannel, [o / block, block, 1, c * kh * kw])
     const blocks = nchwc.reorderInput(rows, { channelsLast: true })
-    return reshape(blocks, [o / block, c / block, kh * kw, block ** 2])
+    return reshape(blocks, [(o * c * kh * kw) / block ** 2, block ** 2])
   }
-  /** The taps listed (`kh·kw` stands for zeros), `th·tw` of them for each filter, as a blocked filter. */
+  /** The taps listed (`kh·kw` stands for zeros), `th·tw` of them for each filter, as a blocked filter [C/b · filters, O/b, th·tw, b, b]. */
   const filterOf = (w: Value, taps: readonly number[], [th, tw]: readonly [number, number]): Value => {
     const [o, c, kh, kw] = dims(w)
-    const filters = taps.length / (th * tw)
-    const all = taps.includes(kh * kw) ? pad(turned(w), [2], [0], [1]) : turned(w)
-    const picked = taps.length === 1 ? all : gather(all, constant('int64', taps), 2)
-    const split = reshape(picked, [o / block, (c / block) * filters, th * tw * block ** 2])
-    return reshape(transpose(split, [1, 0, 2]), [c * filters, o, th, tw])
+    const tiles = tilesOf(w)
+    const zeros = (o * c * kh * kw) / block ** 2
+    const area = th * tw
+    const filters = taps.length / area
+    const order: number[] = []
+    for (let ci = 0; ci < c / block; ci++)
+      for (let filter = 0; filter < filters; filter++)
+        for (let oi = 0; oi < o / block; oi++)
+          for (const tap of taps.slice(filter * area, (filter + 1) * area))
+            order.push(tap === kh * kw ? zeros : (oi * (c / block) + ci) * kh * kw + tap)
+    const all = taps.includes(kh * kw) ? pad(tiles, [0], [0], [1]) : tiles
+    return reshape(gather(all, constant('int64', order), 0), [c * filters, o, th, tw])
   }
 
   return [

@@ -1,5 +1,5 @@
-// First pass: which operators take blocked activations, and how each of them is written then. Primitives that none of the rules
-// is for are what `portable` makes of them.
+// First pass: which operators take blocked activations, and how each of them is written then. What none of the rules is
+// for is what `portable` makes of it.
 
 import type { Graph } from '../../../core/graph/graph.js'
 import type { Attributes } from '../../../core/graph/operator.js'
@@ -77,7 +77,7 @@ export function inBlocks(source: Graph, nchwc: Nchwc, choose: Choose): Graph {
     return (
       rule?.(operands, node.attributes, node) ??
       elementwise(layout, node, operands) ??
-      (isPrimitive(node) ? expandNode(portable, node, inputs) : undefined)
+      expandNode(portable, node, inputs)
     )
   })
 }

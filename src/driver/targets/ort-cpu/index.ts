@@ -1,8 +1,9 @@
 // Target `ort-cpu`: ONNX Runtime's CPU provider at the machine's speed. The step gets fixed shapes; activations stay in
 // blocks of channels from the first convolution to the pooling, ReLUs and residual sums go into the convolutions before
-// them. Everything else stays the plain ONNX that it is. Figures: bench/README.md.
+// them, and transposes into the products after them. Everything else stays the plain ONNX that it is. Figures: bench/README.md.
 
 import type { Target } from '../../../core/targets/target.js'
+import { withoutTransposes } from '../fusedMatMul.js'
 import type { Choose } from './candidates.js'
 import { fused } from './fuse.js'
 import { inBlocks } from './inBlocks.js'
@@ -18,5 +19,5 @@ export interface CpuOptions {
 /** The target for a machine. The graphs that it lowers have known shapes. */
 export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target => ({
   name: 'ort-cpu',
-  lower: (graph) => fused(inBlocks(graph, nchwc(block), choose), nchwc(block)),
+  lower: (graph) => withoutTransposes(fused(inBlocks(graph, nchwc(block), choose), nchwc(block))),
 })

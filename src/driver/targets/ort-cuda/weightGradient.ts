@@ -9,7 +9,7 @@ import { cast, gather, pad, reduceSum, reshape, transpose } from '../../../core/
 import type { Window } from '../../../core/ops/window.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import type { Expansions } from '../../../core/targets/target.js'
-import { matmulTransposed } from './fusedMatMul.js'
+import { matmulTransposed } from '../fusedMatMul.js'
 
 /** [N, C, H, W] → [N, C, H·W] */
 const places = (x: Value) => reshape(x, [0, 0, -1])
