@@ -5,6 +5,7 @@
 import type { Target } from '../../../core/targets/target.js'
 import { withoutTransposes } from '../fusedMatMul.js'
 import type { Choose } from './candidates.js'
+import { evenRanks } from './evenRanks.js'
 import { fused } from './fuse.js'
 import { inBlocks } from './inBlocks.js'
 import { nchwc } from './nchwc.js'
@@ -19,5 +20,5 @@ export interface CpuOptions {
 /** The target for a machine. The graphs that it lowers have known shapes. */
 export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target => ({
   name: 'ort-cpu',
-  lower: (graph) => withoutTransposes(fused(inBlocks(graph, nchwc(block), choose), nchwc(block))),
+  lower: (graph) => evenRanks(withoutTransposes(fused(inBlocks(graph, nchwc(block), choose), nchwc(block)))),
 })
