@@ -87,6 +87,15 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
     return reshape(gather(all, constant('int64', order), 0), [c * filters, o, th, tw])
   }
 
+  /** Blocked y with stride − 1 zeros after each place: [N, C, h, w] → [N, C, s·h, s·w]. */
+  const spread = (y: Value, strides: readonly number[]): Value => {
+    if (strides.every((stride) => stride === 1)) return y
+    const [n, c, h, w] = dims(y)
+    const [sh, sw] = strides as [number, number]
+    const rows = reshape(y, [(n * c * h) / block, 1, w, block])
+    return reshape(pad(rows, [1, 3], [0, 0], [sh - 1, (sw - 1) * block]), [n, c, h * sh, w * sw])
+  }
+
   return [
     {
       // Stride 1: a convolution with the kernel turned by 180°, its channel axes exchanged.
@@ -109,14 +118,7 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
         dims(inputs[1]!).slice(2).join() === '1,1' &&
         pads.every((amount) => amount === 0) &&
         output_padding.every((left, axis) => left === strides[axis]! - 1),
-      write([dy, w], { strides }) {
-        const [n, , oh, ow] = dims(dy!)
-        const [sh, sw] = strides as [number, number]
-        const c = dims(w!)[1]
-        const near = nchwc.conv(blocked(dy!), filterOf(w!, [0], [1, 1]))
-        const rows = reshape(near, [(n * c * oh) / block, 1, ow, block])
-        return plain(reshape(pad(rows, [1, 3], [0, 0], [sh - 1, (sw - 1) * block]), [n, c, oh * sh, ow * sw]))
-      },
+      write: ([dy, w], { strides }) => plain(spread(nchwc.conv(blocked(dy!), filterOf(w!, [0], [1, 1])), strides)),
     },
     {
       // Stride s: dx[s·u + a] = Σ dy[u + d]·w[i] over the taps i with i = a + pad − s·d. The s·s places (a, e) are so many
@@ -143,19 +145,19 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
       },
     },
     {
-      // A channel a group, stride 1: the same with a kernel turned by itself.
+      // A channel a group: the same with a kernel turned by itself, over a dy with zeros between its places where there is a stride.
       name: 'depthwise',
       fits: ([dy, w], attributes) =>
         fits(dy!) &&
         isStatic(w!.shape) &&
         w!.shape.length === 4 &&
         isDepthwise(w!, attributes.group) &&
-        [...attributes.strides, ...attributes.dilations].every((step) => step === 1) &&
-        framed([dy!, w!], attributes),
-      write([dy, w], { pads, group }) {
-        const [, , kh, kw] = dims(w!)
-        const back = pads.map((amount, side) => (side % 2 ? kw : kh) - 1 - amount)
-        return plain(nchwc.conv(blocked(dy!), nchwc.narrowFilter(flip(w!, 2, 3)), { pads: back, group }))
+        attributes.dilations.every((step) => step === 1) &&
+        backPads(w!, attributes).every((amount) => amount >= 0),
+      write([dy, w], attributes) {
+        const { strides, group } = attributes
+        const filter = nchwc.narrowFilter(flip(w!, 2, 3))
+        return plain(nchwc.conv(spread(blocked(dy!), strides), filter, { pads: backPads(w!, attributes), group }))
       },
     },
     {
@@ -167,6 +169,15 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
           : convTranspose(dy!, w!, attributes),
     },
   ]
+}
+
+/**
+ * Pads of the turned convolution over dy spread by the strides: kernel − 1 − pad before, and after it what is left of
+ * dx = (places of dy − 1)·stride + kernel − pads + output_padding.
+ */
+function backPads(w: Value, { pads, strides, output_padding }: InputGradAttributes): readonly number[] {
+  const after = (axis: number) => dims(w)[axis + 2]! - strides[axis]! - pads[axis + 2]! + output_padding[axis]!
+  return [...[0, 1].map((axis) => dims(w)[axis + 2]! - 1 - pads[axis]!), after(0), after(1)]
 }
 
 /** Whether the pads of the turned convolution are pads: kernel − 1 at most were given. */

@@ -5,7 +5,7 @@ import type { Graph } from '../../../core/graph/graph.js'
 import type { Attributes } from '../../../core/graph/operator.js'
 import { rewrite } from '../../../core/graph/rewrite.js'
 import { isStatic } from '../../../core/graph/shape.js'
-import { apply, constant, type Node, type Value } from '../../../core/graph/value.js'
+import { apply, constant, constantOf, type Node, type Value } from '../../../core/graph/value.js'
 import {
   add,
   BatchNormAgain,
@@ -15,10 +15,15 @@ import {
   Conv,
   ConvInputGrad,
   ConvWeightGrad,
+  Expand,
   GlobalAveragePool,
   MaxPool,
   MaxPoolGrad,
+  Mul,
+  mul,
+  ReduceSum,
   reciprocal,
+  reshape,
   Shape_,
   sqrt,
   type Window,
@@ -68,6 +73,7 @@ export function inBlocks(source: Graph, nchwc: Nchwc, choose: Choose): Graph {
             ]
           : undefined,
     ],
+    ...channelwise(layout),
     // Known here, so that nothing has to be laid out to be asked for its shape.
     [Shape_, ([x]) => (isStatic(x!.shape) ? [constant('int64', x!.shape)] : undefined)],
   ])
@@ -130,6 +136,56 @@ function normalizations({ nchwc, isBlocked, blocked, plain }: Layout): [unknown,
         if (!isBlocked(x!) || training_mode) return undefined
         const inverse = reciprocal(sqrt(add(variance!, epsilon as number)))
         return [plain(forms.normalize(blocked(x!), { scale: scale!, shift: shift!, mean: mean!, inverse }))]
+      },
+    ],
+  ]
+}
+
+/**
+ * One number an image and channel, [N, C, 1, 1], as squeeze and excitation has it: a factor, a sum over places, and the gradients
+ * of both. Each image and channel is a channel of one image then, where a depthwise convolution has a filter for it.
+ */
+function channelwise({ nchwc, isBlocked, blocked, plain, fits }: Layout): [unknown, Rule][] {
+  const isVector = (s: Value, x: Value) =>
+    fits(s) && fits(x) && s.shape.join() === [x.shape[0], x.shape[1], 1, 1].join() && s.shape.join() !== x.shape.join()
+  const asOne = (x: Value): Value => {
+    const [n, c, h, w] = x.shape as readonly number[]
+    return reshape(x, [1, n! * c!, h!, w!])
+  }
+  const filters = (x: Value): Value => {
+    const [n, c, h, w] = x.shape as readonly number[]
+    return reshape(x, [n! * c!, 1, h!, w!])
+  }
+  const ofEach = (x: Value) => (x.shape[0] as number) * (x.shape[1] as number)
+  return [
+    [
+      Mul,
+      (inputs) => {
+        const [s, x] = isVector(inputs[0]!, inputs[1]!) ? inputs : [...inputs].reverse()
+        if (!isVector(s!, x!) || !isBlocked(x!)) return undefined
+        const scaled = nchwc.conv(asOne(blocked(x!)), filters(blocked(s!)), { group: ofEach(x!) })
+        return [plain(reshape(scaled, x!.shape as readonly number[]))]
+      },
+    ],
+    [
+      ReduceSum,
+      ([x, axes], { keepdims }) => {
+        const [, , h, w] = x!.shape as readonly number[]
+        if (!isBlocked(x!) || !keepdims || axes === undefined || constantOf(axes)?.join() !== '2,3') return undefined
+        return [mul(nchwc.globalAveragePool(blocked(x!)), h! * w!)]
+      },
+    ],
+    [
+      Expand,
+      ([s, shape]) => {
+        const target = constantOf(shape)
+        if (!target || !fits(s!) || s!.shape.slice(2).join() !== '1,1') return undefined
+        const [n, c, h, w] = target as unknown as readonly [number, number, number, number]
+        if (target.length !== 4 || n !== s!.shape[0] || c !== s!.shape[1] || h * w === 1) return undefined
+        // Each place of the kernel reaches the one number from another place.
+        const ones = constant('float32', new Float32Array(c * h * w).fill(1), [c, 1, h, w])
+        const pads = [h - 1, w - 1, h - 1, w - 1]
+        return [plain(nchwc.conv(blocked(s!), ones, { group: c, pads }))]
       },
     ],
   ]

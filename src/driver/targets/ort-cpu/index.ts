@@ -8,6 +8,7 @@ import type { Choose } from './candidates.js'
 import { evenRanks } from './evenRanks.js'
 import { fused } from './fuse.js'
 import { inBlocks } from './inBlocks.js'
+import { withoutBools } from './masks.js'
 import { nchwc } from './nchwc.js'
 
 export interface CpuOptions {
@@ -20,5 +21,8 @@ export interface CpuOptions {
 /** The target for a machine. The graphs that it lowers have known shapes. */
 export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target => ({
   name: 'ort-cpu',
-  lower: (graph) => evenRanks(withoutTransposes(fused(inBlocks(graph, nchwc(block), choose), nchwc(block)))),
+  lower(graph) {
+    const blocked = fused(inBlocks(withoutBools(graph), nchwc(block), choose), nchwc(block))
+    return evenRanks(withoutTransposes(blocked))
+  },
 })

@@ -36,12 +36,16 @@ export function layoutBy(nchwc: Nchwc): Layout {
     const node = nodeOf(x)
     return node?.operator === operators.ReorderOutput && !node.attributes.channels_last ? node.inputs[0] : undefined
   }
+  const fits: Layout['fits'] = ({ dtype, shape }) =>
+    dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! % block === 0
+  /** Of a single place the channels stand side by side in both layouts. */
+  const isBoth = (x: Value) => fits(x) && x.shape[2] === 1 && x.shape[3] === 1
   return {
     nchwc,
-    isBlocked: (x) => behind(x) !== undefined,
-    fits: ({ dtype, shape }) => dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! % block === 0,
-    blocked: once((x) => behind(x) ?? nchwc.reorderInput(x)),
-    plain: (y) => nchwc.reorderOutput(y),
+    isBlocked: (x) => behind(x) !== undefined || isBoth(x),
+    fits,
+    blocked: once((x) => behind(x) ?? (isBoth(x) ? x : nchwc.reorderInput(x))),
+    plain: (y) => (isBoth(y) ? y : nchwc.reorderOutput(y)),
     channelsLast: once((x) => {
       const y = behind(x)
       return y ? nchwc.reorderOutput(y, { channelsLast: true }) : transpose(x, [0, 2, 3, 1])

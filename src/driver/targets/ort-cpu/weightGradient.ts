@@ -114,7 +114,36 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
       },
     },
     {
-      // A channel of x a group: each channel of each image is a group of one convolution, its dy the filter.
+      // A channel of x a group: each channel of each image is a group of one convolution, its dy the filter. Blocked, both are
+      // taken as they lie.
+      name: 'by channel',
+      fits: ([x, dy], { group, strides, dilations }) =>
+        group > 1 &&
+        group === x!.shape[1] &&
+        group === dy!.shape[1] &&
+        layout.fits(x!) &&
+        layout.fits(dy!) &&
+        strides.length === 2 &&
+        dilations.length === 2,
+      write([x, dy], { pads, strides, dilations, kernel_shape }) {
+        const [n, c, h, w] = dims(x!)
+        const [, , oh, ow] = dims(dy!)
+        const sums = nchwc.conv(reshape(blocked(x!), [1, n * c, h, w]), reshape(blocked(dy!), [n * c, 1, oh, ow]), {
+          group: n * c,
+          pads,
+          strides: dilations,
+          dilations: strides,
+        })
+        const [, , rows, columns] = dims(sums)
+        const total = reshape(sumOverRows(reshape(sums, [n, c * rows * columns])), [c / block, rows, columns, block])
+        // A stride that leaves places over makes more of them than there are taps.
+        const [kh, kw] = kernel_shape as readonly [number, number]
+        const taps = rows === kh && columns === kw ? total : slice(total, [1, 2], [0, 0], [kh, kw])
+        const filters = nchwc.reorderOutput(reshape(taps, [c / block, block, kh, kw]))
+        return reshape(filters, [c, 1, kh, kw])
+      },
+    },
+    {
       name: 'depthwise',
       fits: ([x, dy], attributes) =>
         isStatic(x!.shape) && isStatic(dy!.shape) && attributes.group > 1 && attributes.group === x!.shape[1],

@@ -1,0 +1,171 @@
+// What target ort-cpu does around convolutions: one number an image and channel, masks without bools, products that transpose by
+// themselves, single numbers of even rank. All compute what they did, in float64 and in ONNX Runtime.
+import { describe, expect, it } from 'vitest'
+import { gradients } from '../../../src/core/autodiff/gradients.js'
+import { evaluate } from '../../../src/core/graph/evaluate.js'
+import { type Graph, graph } from '../../../src/core/graph/graph.js'
+import { numbers } from '../../../src/core/graph/tensor.js'
+import { constant, input, type Value } from '../../../src/core/graph/value.js'
+import {
+  cast,
+  conv,
+  expand,
+  globalAveragePool,
+  greater,
+  hardSigmoid,
+  less,
+  matmul,
+  mul,
+  reduceSum,
+  relu,
+  sub,
+  transpose,
+} from '../../../src/core/ops/index.js'
+import { ortCpu } from '../../../src/driver/targets/ort-cpu/index.js'
+import { byName, drawnFor, machineBlock } from '../../support/blocks.js'
+import { expectClose, modelOf, openModel, type Tensors } from '../../support/runtime.js'
+
+const block = machineBlock ?? 8
+const count = ({ nodes }: Graph, name: string): number => nodes.filter(({ operator }) => operator.name === name).length
+
+/** Lowered; it computes the same as before. */
+async function lowered(inputs: readonly Value[], outputs: Readonly<Record<string, Value>>, given?: Tensors) {
+  const source = graph('g', inputs, outputs)
+  const feeds = given ?? byName(drawnFor(inputs, 'passes'))
+  const result = ortCpu({ block }).lower(source)
+  const [expected, actual] = [evaluate(source, feeds), evaluate(result, feeds)]
+  for (const [name, value] of expected) expectClose(actual.get(name)!, value, name, 1e-10)
+  if (machineBlock !== undefined) {
+    const session = await openModel(modelOf(result, 'inline'), 2)
+    const run = await session.run(feeds)
+    await session.close()
+    for (const [name, value] of expected) expectClose(run.get(name)!, value, `${name} in ONNX Runtime`, 1e-5)
+  }
+  return result
+}
+
+describe('squeeze and excitation', () => {
+  const [n, c] = [3, 2 * block]
+  const x = input('x', 'float32', [n, c, 5, 3])
+  const [into, out, squeeze] = ['into', 'out', 'squeeze'].map((name) => input(name, 'float32', [c, c, 1, 1]))
+  const shift = input('shift', 'float32', [c])
+  const activation = conv(x, into!)
+  const gate = hardSigmoid(conv(globalAveragePool(activation), squeeze!, { bias: shift }))
+  const loss = reduceSum(mul(conv(mul(gate, activation), out!), x), undefined, { keepdims: 0 })
+  const parameters = [into!, out!, squeeze!, shift]
+  const names = ['into', 'out', 'squeeze', 'shift']
+
+  it('stays in blocks, forward and backward', async () => {
+    const found = gradients(loss, parameters)
+    const outputs = { loss, ...Object.fromEntries(names.map((name, i) => [`d${name}`, found[i]!])) }
+    const result = await lowered([x, ...parameters], outputs)
+    const isImage = (value: Value | undefined) => value?.shape.join() === x.shape.join()
+    const plain = ['Mul', 'Expand', 'ReduceSum', 'GlobalAveragePool']
+    const left = result.nodes.filter(
+      ({ operator: { name, domain }, outputs: [y], inputs: [first, second] }) =>
+        domain === '' &&
+        plain.includes(name) &&
+        isImage(y) &&
+        first!.shape.length === 4 &&
+        !(isImage(first) && isImage(second)),
+    )
+    expect(left.map(({ operator }) => operator.name)).toEqual([])
+    // The image comes plain, and so does what the loss multiplies it with.
+    const images = result.nodes.filter(
+      ({ operator, outputs: [y] }) => operator.name.startsWith('Reorder') && isImage(y),
+    )
+    expect(images.length).toBeLessThanOrEqual(3)
+  })
+
+  it('takes one image, a single place, and a factor of another shape', async () => {
+    const one = input('one', 'float32', [1, c, 4, 4])
+    const place = input('place', 'float32', [2, c, 1, 1])
+    const per = input('per', 'float32', [1, c, 1, 1])
+    const y = conv(one, into!)
+    await lowered([one, into!, per], { y: mul(y, per), z: mul(globalAveragePool(y), y), w: expand(per, [1, c, 3, 2]) })
+    await lowered([place, into!, per], {
+      y: mul(conv(place, into!), per),
+      z: relu(conv(place, into!)),
+      w: reduceSum(conv(place, into!), [2, 3]),
+      v: expand(place, [2, c, 1, 1]),
+    })
+  })
+})
+
+describe('masks', () => {
+  const x = input('x', 'float32', [12])
+  const edges = [-2, -1e-30, -0, 0, 1.2e-38, 0.5, 1 - 2 ** -24, 1, 1 + 2 ** -23, 3, 3e38, -3e38]
+  const feeds: Tensors = new Map([['x', numbers('float32', [12], Float64Array.from(edges, Math.fround))]])
+
+  it('are right at the edges, without bools', async () => {
+    const mask = (condition: Value) => cast(condition, 'float32')
+    const outputs = { positive: mask(greater(x, 0)), negative: mask(less(x, 0)), below: mask(less(x, 1)) }
+    const result = await lowered([x], outputs, feeds)
+    expect(result.nodes.map(({ operator }) => operator.name)).toEqual(Array(3).fill('HardSigmoid'))
+  })
+
+  it('of other bounds, and of others than floats, stay', async () => {
+    const whole = input('whole', 'int64', [3])
+    const places = cast(less(whole, constant('int64', 1)), 'float32')
+    const given = new Map([...feeds, ['whole', numbers('int64', [3], [0, 1, 2])] as const])
+    const result = await lowered([x, whole], { two: cast(greater(x, 2), 'float32'), places }, given)
+    expect(count(result, 'HardSigmoid')).toBe(0)
+  })
+
+  it('make the gradient of HardSigmoid', async () => {
+    const y = hardSigmoid(x, { alpha: 0.5, beta: 0.25 })
+    const [dx] = gradients(reduceSum(y, undefined, { keepdims: 0 }), [x])
+    expect(count(await lowered([x], { dx: dx! }, feeds), 'Cast')).toBe(0)
+  })
+})
+
+describe('products', () => {
+  it('transpose their operands by themselves where the last two axes change places', async () => {
+    const a = input('a', 'float32', [3, 4, 5])
+    const b = input('b', 'float32', [3, 6, 4])
+    const m = input('m', 'float32', [6, 4])
+    const outputs = {
+      both: matmul(transpose(a, [0, 2, 1]), transpose(b, [0, 2, 1])),
+      right: matmul(transpose(a, [0, 2, 1]), transpose(m, [1, 0])),
+      left: matmul(m, a),
+    }
+    const result = await lowered([a, b, m], outputs)
+    expect([count(result, 'Transpose'), count(result, 'FusedMatMul'), count(result, 'MatMul')]).toEqual([0, 2, 1])
+  })
+
+  it('leave other transposes, and those of float64', async () => {
+    const heads = input('heads', 'float32', [2, 3, 4, 5])
+    const exact = input('exact', 'float64', [3, 4])
+    const other = input('other', 'float64', [3, 2])
+    const result = await lowered([heads, exact, other], {
+      scores: matmul(transpose(heads, [0, 2, 1, 3]), transpose(heads, [0, 2, 3, 1])),
+      product: matmul(transpose(exact, [1, 0]), other),
+    })
+    expect([count(result, 'Transpose'), count(result, 'FusedMatMul')]).toEqual([3, 0])
+  })
+})
+
+describe('single numbers', () => {
+  it('get as many axes as a tensor that ends in one place', async () => {
+    const weights = input('weights', 'float32', [6, 4, 1, 1])
+    const kernel = input('kernel', 'float32', [6, 4, 3, 3])
+    const [rate, ones] = [input('rate', 'float32', []), input('ones', 'float32', [1, 1])]
+    const next = (w: Value) => sub(w, mul(rate, w))
+    const result = await lowered([weights, kernel, rate, ones], {
+      y: next(weights),
+      z: next(kernel),
+      twice: mul(mul(weights, 2), ones),
+    })
+    const ranks = result.nodes
+      .filter(({ operator }) => operator.name === 'Mul')
+      .map(({ inputs }) =>
+        inputs
+          .map((value) => value!.shape.length)
+          .sort()
+          .join(),
+      )
+    expect(ranks.sort()).toEqual(['0,4', '4,4', '4,4', '4,4'])
+    // One value is brought to one rank once.
+    expect(count(result, 'Reshape')).toBe(2)
+  })
+})
