@@ -84,21 +84,23 @@ export interface CandidateOptions {
 }
 
 /**
- * Runs both steps once on the same small batch.
- * @param reference the portable step, `candidate` the other, for `batch` images
+ * Runs both steps once on the same small batch, side by side.
+ * @param reference the portable step, `candidate` the other, for `batch` images; a function makes its step while the reference runs
  * @returns what differs, in words; undefined when nothing does
  */
 export async function compareSteps(
   model: TrainableModel,
   reference: Uint8Array,
-  candidate: Uint8Array,
+  candidate: Uint8Array | (() => Uint8Array),
   batch: number,
   settings: SessionSettings,
   { settings: candidateSettings, coarse }: CandidateOptions = { settings, coarse: false },
 ): Promise<string | undefined> {
   const feeds = someBatch(model, batch)
-  const expected = await outputsOf(reference, feeds, settings)
-  const actual = await outputsOf(candidate, feeds, candidateSettings)
+  const [expected, actual] = await Promise.all([
+    outputsOf(reference, feeds, settings),
+    outputsOf(typeof candidate === 'function' ? candidate() : candidate, feeds, candidateSettings),
+  ])
   const { updates, loss } = model.signature
   const change = (outputs: Tensors, output: string): number =>
     distance(outputs[output]!, model.state[updates[output]!]!)
