@@ -58,12 +58,13 @@ export function graph(
     }
     claim(value.origin.name, 'input')
   }
+  const listed = new Set(inputs)
   for (const value of leaves) {
     if (!value) continue
     if (isParameter(value)) {
       claim(value.origin.name, 'parameter')
       parameters.push(value)
-    } else if (value.origin.kind === 'input' && !inputs.includes(value)) {
+    } else if (value.origin.kind === 'input' && !listed.has(value)) {
       throw new GraphError(
         `graph ${name}: uses the input '${value.origin.name}', which is not among its inputs; list it`,
       )
