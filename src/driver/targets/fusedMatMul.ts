@@ -1,13 +1,12 @@
-// com.microsoft.FusedMatMul: a matrix product that reads an operand transposed, in ONNX Runtime's CPU and CUDA providers.
+// com.microsoft.FusedMatMul: alpha times a matrix product that reads its operands transposed, in ONNX Runtime's CPU and CUDA providers.
 // Attributes: onnxruntime docs/ContribOperators.md.
 
-import type { Graph } from '../../core/graph/graph.js'
-import { int, operator } from '../../core/graph/operator.js'
-import { rewrite } from '../../core/graph/rewrite.js'
+import { float, int, operator } from '../../core/graph/operator.js'
 import { normal } from '../../core/graph/sample.js'
 import type { Numbers } from '../../core/graph/tensor.js'
-import { apply1, GraphError, nodeOf, type Value } from '../../core/graph/value.js'
+import { apply1, GraphError, type Value } from '../../core/graph/value.js'
 import { MatMul, Transpose } from '../../core/ops/index.js'
+import { map } from '../../core/ops/reference.js'
 
 /** The last two axes exchanged. */
 const swapped = <T>(list: readonly T[]): readonly T[] => [...list.slice(0, -2), list.at(-1)!, list.at(-2)!]
@@ -18,7 +17,7 @@ export const FusedMatMul = operator({
   name: 'FusedMatMul',
   domain: 'com.microsoft',
   since: 1,
-  attributes: { transA: int(0), transB: int(0) },
+  attributes: { transA: int(0), transB: int(0), alpha: float(1) },
   arity: [2, 2],
   infer([a, b], { transA, transB }) {
     if ([a, b].some((operand) => operand!.shape.length < 2))
@@ -27,33 +26,16 @@ export const FusedMatMul = operator({
     return MatMul.infer([seen(a!, transA), seen(b!, transB)], {})
   },
   gradient: { forbidden: 'differentiate matmul, and lower the result' },
-  evaluate: ([a, b], { transA, transB }) =>
-    MatMul.evaluate([transA ? transposed(a!) : a!, transB ? transposed(b!) : b!], {}),
+  evaluate([a, b], { transA, transB, alpha }) {
+    const [y] = MatMul.evaluate([transA ? transposed(a!) : a!, transB ? transposed(b!) : b!], {})
+    return [map(y!, (value) => alpha * value)]
+  },
   samples: [
     { inputs: [normal(3, 2, 4), normal(3, 5, 4)], attributes: { transB: 1 } },
-    { inputs: [normal(4, 2), normal(4, 3)], attributes: { transA: 1 } },
+    { inputs: [normal(4, 2), normal(4, 3)], attributes: { transA: 1, alpha: 0.5 } },
     { inputs: [normal(2, 4), normal(4, 3)] },
   ],
 })
 
 /** A Bᵀ over the last two axes. */
 export const matmulTransposed = (a: Value, b: Value): Value => apply1(FusedMatMul, [a, b], { transB: 1 })
-
-/** The value that x is the transpose of over the last two axes, if it is one. */
-function transposedFrom(x: Value): Value | undefined {
-  const node = nodeOf(x)
-  if (node?.operator !== Transpose || x.shape.length < 2) return undefined
-  const axes = x.shape.map((_, axis) => axis)
-  const { perm } = node.attributes as { readonly perm?: readonly number[] }
-  return (perm ?? [...axes].reverse()).join() === swapped(axes).join() ? node.inputs[0] : undefined
-}
-
-/** Products read their operands transposed, in place of a Transpose before them. */
-export const withoutTransposes = (source: Graph): Graph =>
-  rewrite(source, (node, [a, b]) => {
-    if (node.operator !== MatMul || a!.dtype !== 'float32' || a!.shape.length < 2 || b!.shape.length < 2)
-      return undefined
-    const [left, right] = [transposedFrom(a!), transposedFrom(b!)]
-    if (!left && !right) return undefined
-    return [apply1(FusedMatMul, [left ?? a!, right ?? b!], { transA: Number(!!left), transB: Number(!!right) })]
-  })

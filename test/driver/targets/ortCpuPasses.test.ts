@@ -7,9 +7,12 @@ import { type Graph, graph } from '../../../src/core/graph/graph.js'
 import { numbers } from '../../../src/core/graph/tensor.js'
 import { constant, input, type Value } from '../../../src/core/graph/value.js'
 import {
+  add,
   cast,
   conv,
+  div,
   expand,
+  gather,
   globalAveragePool,
   greater,
   hardSigmoid,
@@ -135,13 +138,78 @@ describe('products', () => {
 
   it('leave other transposes, and those of float64', async () => {
     const heads = input('heads', 'float32', [2, 3, 4, 5])
+    const values = input('values', 'float32', [2, 5, 4, 6])
     const exact = input('exact', 'float64', [3, 4])
     const other = input('other', 'float64', [3, 2])
-    const result = await lowered([heads, exact, other], {
-      scores: matmul(transpose(heads, [0, 2, 1, 3]), transpose(heads, [0, 2, 3, 1])),
+    const result = await lowered([heads, values, exact, other], {
+      mixed: matmul(transpose(heads, [0, 2, 1, 3]), transpose(values, [0, 2, 1, 3])),
       product: matmul(transpose(exact, [1, 0]), other),
     })
     expect([count(result, 'Transpose'), count(result, 'FusedMatMul')]).toEqual([3, 0])
+  })
+
+  it('copy whole rows where a transpose stays: before a product, and behind one', async () => {
+    const heads = input('heads', 'float32', [2, 3, 4, 5])
+    const values = input('values', 'float32', [2, 4, 3, 3])
+    const queries = transpose(heads, [0, 2, 1, 3])
+    const scores = matmul(queries, transpose(heads, [0, 2, 3, 1]))
+    const back = transpose(matmul(transpose(scores, [0, 1, 3, 2]), values), [0, 3, 1, 2])
+    const result = await lowered([heads, values], { back })
+    const perms = result.nodes.flatMap(({ operator, attributes }) =>
+      operator.name === 'Transpose' ? [String(attributes.perm)] : [],
+    )
+    expect(perms).toEqual(['0,2,1,3', '0,2,1,3', '0,2,1,3'])
+  })
+
+  it('are turned around where their own transpose is all that is asked for', async () => {
+    const [a, b] = [input('a', 'float32', [4, 5]), input('b', 'float32', [5, 6])]
+    const result = await lowered([a, b], { y: transpose(matmul(a, b), [1, 0]) })
+    expect(result.nodes.map(({ operator }) => operator.name)).toEqual(['FusedMatMul'])
+  })
+
+  it('take in known factors, unless the product is used as well', async () => {
+    const [a, b] = [input('a', 'float32', [2, 3, 5]), input('b', 'float32', [2, 5, 4])]
+    const scaled = await lowered([a, b], { y: div(mul(0.125, mul(matmul(a, b), 4)), 3) })
+    expect(scaled.nodes.map(({ operator }) => operator.name)).toEqual(['FusedMatMul'])
+    const used = matmul(a, b)
+    expect(count(await lowered([a, b], { used, y: mul(used, 4) }), 'Mul')).toBe(1)
+    const vector = constant('float32', [1, 2, 3, 4], [4])
+    expect(count(await lowered([a, b], { y: mul(matmul(a, b), vector) }), 'Mul')).toBe(1)
+  })
+
+  it('add up many rows', async () => {
+    const x = input('x', 'float32', [64, 8, 3, 5])
+    const sums = (...axes: number[]) => reduceSum(x, axes, { keepdims: 0 })
+    const result = await lowered([x], {
+      two: sums(0, 1),
+      kept: reduceSum(x, [0, 1, 2]),
+      few: sums(0),
+      inner: sums(2, 3),
+    })
+    expect([count(result, 'MatMul'), count(result, 'ReduceSum')]).toEqual([2, 2])
+  })
+})
+
+describe('scatters', () => {
+  it('add to what their result is added to', async () => {
+    const table = input('table', 'float32', [300, 6])
+    const words = input('words', 'int64', [4, 5])
+    const weights = input('weights', 'float32', [4, 5, 6])
+    const loss = reduceSum(mul(gather(table, words), weights), undefined, { keepdims: 0 })
+    const [gradient] = gradients(loss, [table])
+    const feeds = byName(drawnFor([table, weights], 'scatters')).set(
+      'words',
+      numbers(
+        'int64',
+        [4, 5],
+        [...Array(20)].map((_, i) => i % 7),
+      ),
+    )
+    const next = { y: add(gradient!, mul(table, 0.5)) }
+    const result = await lowered([table, words, weights], next, feeds)
+    expect([count(result, 'ScatterElements'), count(result, 'Add')]).toEqual([1, 0])
+    const both = await lowered([table, words, weights], { ...next, gradient: gradient! }, feeds)
+    expect(count(both, 'Add')).toBe(1)
   })
 })
 

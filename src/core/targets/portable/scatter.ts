@@ -57,8 +57,8 @@ function byElements(x: Value, indices: Value, updates: Value, reduction: string)
   const length = tupleLength(indices)
   const slices = flatten(updates, indices.shape.length - 1)
   const places = apply1(Expand, [flat(x, reshape(indices, [-1, length]), length), shapeOf(slices)])
-  const all = apply1(ScatterElements, [flatten(x, length), places, slices], { axis: 0, reduction })
-  return reshapeAs(all, x)
+  const into = (rows: Value): Value => apply1(ScatterElements, [rows, places, slices], { axis: 0, reduction })
+  return x.shape.length === 2 && length === 1 ? into(x) : reshapeAs(into(flatten(x, length)), x)
 }
 
 /** Known places: those that come for the first time, then for the second, … */

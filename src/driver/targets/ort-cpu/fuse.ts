@@ -8,7 +8,7 @@ import { Add, Relu } from '../../../core/ops/index.js'
 import type { Nchwc } from './nchwc.js'
 
 /** How often each value is used. */
-function usesOf({ nodes, outputs }: Graph): ReadonlyMap<Value, number> {
+export function usesOf({ nodes, outputs }: Graph): ReadonlyMap<Value, number> {
   const uses = new Map<Value, number>()
   for (const value of [...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()])
     if (value) uses.set(value, (uses.get(value) ?? 0) + 1)

@@ -3,13 +3,14 @@
 // them, and transposes into the products after them. Everything else stays the plain ONNX that it is. Figures: bench/README.md.
 
 import type { Target } from '../../../core/targets/target.js'
-import { withoutTransposes } from '../fusedMatMul.js'
 import type { Choose } from './candidates.js'
 import { evenRanks } from './evenRanks.js'
 import { fused } from './fuse.js'
 import { inBlocks } from './inBlocks.js'
 import { withoutBools } from './masks.js'
 import { nchwc } from './nchwc.js'
+import { aroundProducts } from './products.js'
+import { intoSums } from './scatters.js'
 
 export interface CpuOptions {
   /** Channels in a block on the machine that will run the step: 8 with AVX2, 16 with AVX-512. */
@@ -23,6 +24,6 @@ export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target 
   name: 'ort-cpu',
   lower(graph) {
     const blocked = fused(inBlocks(withoutBools(graph), nchwc(block), choose), nchwc(block))
-    return evenRanks(withoutTransposes(blocked))
+    return evenRanks(intoSums(aroundProducts(blocked)))
   },
 })
