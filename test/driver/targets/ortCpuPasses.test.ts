@@ -16,6 +16,7 @@ import {
   globalAveragePool,
   greater,
   hardSigmoid,
+  layerNormalization,
   less,
   matmul,
   mul,
@@ -210,6 +211,19 @@ describe('scatters', () => {
     expect([count(result, 'ScatterElements'), count(result, 'Add')]).toEqual([1, 0])
     const both = await lowered([table, words, weights], { ...next, gradient: gradient! }, feeds)
     expect(count(both, 'Add')).toBe(1)
+  })
+})
+
+describe('layer normalization', () => {
+  it('is passes by all threads, and its gradient takes what they computed', async () => {
+    const x = input('x', 'float32', [4, 6, 8])
+    const [scale, bias] = [input('scale', 'float32', [8]), input('bias', 'float32', [8])]
+    const y = layerNormalization(x, { scale, bias })
+    const [dx, dscale] = gradients(reduceSum(mul(y, mul(y, x)), undefined, { keepdims: 0 }), [x, scale])
+    const result = await lowered([x, scale, bias], { y, dx: dx!, dscale: dscale! })
+    expect(count(result, 'LayerNormalization')).toBe(0)
+    const centred = result.nodes.filter(({ operator, inputs: [first] }) => operator.name === 'Sub' && first === x)
+    expect(centred.length).toBe(1)
   })
 })
 

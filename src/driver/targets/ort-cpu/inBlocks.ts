@@ -17,6 +17,7 @@ import {
   ConvWeightGrad,
   Expand,
   GlobalAveragePool,
+  LayerNormalization,
   MaxPool,
   MaxPoolGrad,
   Mul,
@@ -73,6 +74,8 @@ export function inBlocks(source: Graph, nchwc: Nchwc, choose: Choose): Graph {
             ]
           : undefined,
     ],
+    // ONNX Runtime 1.29 takes each number of it by itself in one thread, three times as long as the passes that it is made of.
+    [LayerNormalization, (inputs, attributes) => LayerNormalization.body!(inputs, attributes as never)],
     ...channelwise(layout),
     // Known here, so that nothing has to be laid out to be asked for its shape.
     [Shape_, ([x]) => (isStatic(x!.shape) ? [constant('int64', x!.shape)] : undefined)],

@@ -2,6 +2,7 @@
 // blocks of channels from the first convolution to the pooling, ReLUs and residual sums go into the convolutions before
 // them, and transposes into the products after them. Everything else stays the plain ONNX that it is. Figures: bench/README.md.
 
+import { cse } from '../../../core/graph/cse.js'
 import type { Target } from '../../../core/targets/target.js'
 import type { Choose } from './candidates.js'
 import { evenRanks } from './evenRanks.js'
@@ -24,6 +25,6 @@ export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target 
   name: 'ort-cpu',
   lower(graph) {
     const blocked = fused(inBlocks(withoutBools(graph), nchwc(block), choose), nchwc(block))
-    return evenRanks(intoSums(aroundProducts(blocked)))
+    return evenRanks(intoSums(aroundProducts(cse(blocked))))
   },
 })
