@@ -191,6 +191,29 @@ describe('products', () => {
   })
 })
 
+describe('sums of products', () => {
+  const inputs = Array.from({ length: 5 }, (_, i) => [
+    input(`a${i}`, 'float32', [3, 4]),
+    input(`b${i}`, 'float32', [3, 6]),
+  ])
+  const products = inputs.map(([a, b]) => matmul(transpose(a!, [1, 0]), b!))
+  const other = input('other', 'float32', [4, 6])
+  const all = [...inputs.flat(), other]
+
+  it('of a weight that is used over and over are one product of all rows', async () => {
+    const result = await lowered(all, { y: products.reduce((sum, one) => add(one, sum), other) })
+    expect([count(result, 'FusedMatMul'), count(result, 'Concat'), count(result, 'Add')]).toEqual([1, 2, 1])
+  })
+
+  it('leave what is used as well, and a few', async () => {
+    const sum = products.slice(0, 4).reduce((a, b) => add(a, b))
+    const used = await lowered(all, { y: add(sum, products[4]!), first: products[0]!, second: products[1]! })
+    expect([count(used, 'FusedMatMul'), count(used, 'Concat')]).toEqual([5, 0])
+    const whole = await lowered(all, { sum, y: add(sum, products[4]!) })
+    expect([count(whole, 'FusedMatMul'), count(whole, 'Concat')]).toEqual([2, 2])
+  })
+})
+
 describe('scatters', () => {
   it('add to what their result is added to', async () => {
     const table = input('table', 'float32', [300, 6])

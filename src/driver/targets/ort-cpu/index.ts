@@ -12,6 +12,7 @@ import { withoutBools } from './masks.js'
 import { nchwc } from './nchwc.js'
 import { aroundProducts } from './products.js'
 import { intoSums } from './scatters.js'
+import { productsOfAllRows } from './sums.js'
 
 export interface CpuOptions {
   /** Channels in a block on the machine that will run the step: 8 with AVX2, 16 with AVX-512. */
@@ -25,6 +26,6 @@ export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target 
   name: 'ort-cpu',
   lower(graph) {
     const blocked = fused(inBlocks(withoutBools(graph), nchwc(block), choose), nchwc(block))
-    return evenRanks(intoSums(aroundProducts(cse(blocked))))
+    return evenRanks(intoSums(productsOfAllRows(aroundProducts(cse(blocked)))))
   },
 })
