@@ -79,8 +79,9 @@ describe('a plan', () => {
     for (const [call, { choice, ms }] of timings) {
       expect(found.target === 'ort-cpu' && found.choices[call]).toBe(choice)
       expect(Object.keys(ms).length).toBeGreaterThan(1)
-      // Of ways that are about as fast, the first.
-      expect(ms[choice]).toBeLessThanOrEqual(Math.min(...Object.values(ms)) * 1.05)
+      // Of ways that are about as fast, the first; activations rather stay in blocks.
+      const near = call.startsWith('ConvWeightGrad') ? 1.05 : 1.25
+      expect(ms[choice]).toBeLessThanOrEqual(Math.min(...Object.values(ms)) * near)
     }
   })
 
