@@ -3,8 +3,6 @@
 // them, and transposes into the products after them. Everything else stays the plain ONNX that it is. Figures: bench/README.md.
 
 import { cse } from '../../../core/graph/cse.js'
-import type { Graph } from '../../../core/graph/graph.js'
-import { LayerNormalization } from '../../../core/ops/index.js'
 import type { Target } from '../../../core/targets/target.js'
 import type { Choose } from './candidates.js'
 import { evenRanks } from './evenRanks.js'
@@ -23,18 +21,11 @@ export interface CpuOptions {
   readonly choose?: Choose
 }
 
-/**
- * The gradient of layer normalization takes what the passes of the forward one computed. Elsewhere the same is not computed once,
- * since it is then kept: a step of RDM-56 would take 200 MB more.
- */
-const sharing = ({ nodes }: Graph): ((graph: Graph) => Graph) =>
-  nodes.some(({ operator }) => operator === LayerNormalization) ? cse : (graph) => graph
-
 /** The target for a machine. The graphs that it lowers have known shapes. */
 export const ortCpu = ({ block, choose = () => undefined }: CpuOptions): Target => ({
   name: 'ort-cpu',
   lower(graph) {
     const blocked = fused(inBlocks(withoutBools(graph), nchwc(block), choose), nchwc(block))
-    return evenRanks(intoSums(productsOfAllRows(aroundProducts(sharing(graph)(blocked)))))
+    return evenRanks(intoSums(productsOfAllRows(aroundProducts(cse(blocked)))))
   },
 })

@@ -14,7 +14,10 @@ import { trialGraph } from './trial.js'
 const ROUNDS = 3
 /** Runs in a row. The fastest of all rounds counts: whatever else the machine does can only make a run longer. */
 const RUNS = 3
-/** After a round, candidates that are so many times slower than the fastest take no part in the next. */
+/**
+ * After a round, candidates that are so many times slower than the fastest take no part in the next. The first stays: a slow moment
+ * of the machine must not cost it its place.
+ */
 const HOPELESS = 1.6
 
 /** Numbers around zero, over and over: what they are makes no difference, but that they are none of the slow ones. */
@@ -37,8 +40,8 @@ function operandsOf({ operands }: Call): Tensors {
   )
 }
 
-/** Candidates this near to the fastest are as good: the first of them is taken, so that noise does not decide. */
-const NEAR = 1.05
+/** Candidates this near to the fastest are as good: the first of them is taken, which needs least memory. */
+const NEAR = 1.15
 /** The same of activations, whose first candidates leave them in blocks: what follows gains by that. */
 const NEAR_IN_BLOCKS = 1.25
 
@@ -76,7 +79,7 @@ export class Tuner {
           if (!(error instanceof UserError)) throw error
         }
       }
-      running = running.filter((name) => ms[name]! <= fastest() * HOPELESS)
+      running = running.filter((name) => name === names[0] || ms[name]! <= fastest() * HOPELESS)
     }
     const near = call.operator.name === 'ConvWeightGrad' ? NEAR : NEAR_IN_BLOCKS
     const choice = names.find((name) => ms[name]! <= fastest() * near)
