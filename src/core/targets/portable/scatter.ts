@@ -25,17 +25,6 @@ import type { Expansions } from '../target.js'
 /** As many scatters as the place that comes most often comes: up to here they are faster than one ScatterElements. */
 const MOST_ROUNDS = 4
 
-/** How often each tuple of the list came before it. */
-function earlierOf(indices: readonly number[], length: number): readonly number[] {
-  const seen = new Map<string, number>()
-  return Array.from({ length: indices.length / length }, (_, i) => {
-    const tuple = indices.slice(i * length, (i + 1) * length).join()
-    const times = seen.get(tuple) ?? 0
-    seen.set(tuple, times + 1)
-    return times
-  })
-}
-
 /** Index tuples, [K, length], as places along one axis, [K, 1]. */
 function flat(x: Value, tuples: Value, length: number): Value {
   if (length === 1) return tuples
@@ -61,24 +50,29 @@ function byElements(x: Value, indices: Value, updates: Value, reduction: string)
   return x.shape.length === 2 && length === 1 ? into(x) : reshapeAs(into(flatten(x, length)), x)
 }
 
-/** Known places: those that come for the first time, then for the second, … */
-function inRounds(x: Value, tuples: Value, updates: Value, reduction: string, earlier: readonly number[]): Value {
-  const rounds = Array.from({ length: Math.max(...earlier) + 1 }, (_, round) =>
-    earlier.flatMap((times, i) => (times === round ? [i] : [])),
-  )
-  return rounds.reduce((folded, some) => {
-    const chosen = constant('int64', some)
-    return apply1(ScatterND, [folded, gather(tuples, chosen), gather(updates, chosen)], { reduction })
-  }, x)
+/** Of known places, [K, length]: the rows of those that come for the first time, of those that come for the second, … */
+function roundsOf(indices: Value): readonly (readonly number[])[] | undefined {
+  const known = constantOf(indices)
+  if (!known || indices.shape.length !== 2) return undefined
+  const rounds: number[][] = []
+  const seen = new Map<string, number>()
+  const length = tupleLength(indices)
+  for (let row = 0; row * length < known.length; row++) {
+    const tuple = known.slice(row * length, (row + 1) * length).join()
+    const times = seen.get(tuple) ?? 0
+    seen.set(tuple, times + 1)
+    rounds[times] ??= []
+    rounds[times].push(row)
+  }
+  return rounds
 }
 
 export const scatterND: NonNullable<Expansions['ScatterND']> = ([x, indices, updates], { reduction }) => {
-  const known = constantOf(indices)
-  const length = tupleLength(indices!)
-  const earlier = known && earlierOf([...known], length)
-  const rounds = earlier ? Math.max(0, ...earlier) + 1 : Number.POSITIVE_INFINITY
-  if (reduction === 'none' || rounds === 1) return [apply1(ScatterND, [x, indices, updates], { reduction })]
-  if (earlier && rounds <= MOST_ROUNDS && indices!.shape.length === 2)
-    return [inRounds(x!, indices!, updates!, reduction, earlier)]
-  return [byElements(x!, indices!, updates!, reduction)]
+  const scattered = (into: Value, places: Value, rows: Value): Value =>
+    apply1(ScatterND, [into, places, rows], { reduction })
+  const rounds = reduction === 'none' ? [] : roundsOf(indices!)
+  if (!rounds || rounds.length > MOST_ROUNDS) return [byElements(x!, indices!, updates!, reduction)]
+  if (rounds.length <= 1) return [scattered(x!, indices!, updates!)]
+  const take = (value: Value, rows: readonly number[]) => gather(value, constant('int64', rows))
+  return [rounds.reduce((into, rows) => scattered(into, take(indices!, rows), take(updates!, rows)), x!)]
 }

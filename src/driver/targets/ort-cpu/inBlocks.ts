@@ -144,6 +144,9 @@ function normalizations({ nchwc, isBlocked, blocked, plain }: Layout): [unknown,
   ]
 }
 
+/** Each place costs a kernel of as many: a convolution spreads a number over so many places at most. */
+const MOST_PLACES = 64
+
 /**
  * One number an image and channel, [N, C, 1, 1], as squeeze and excitation has it: a factor, a sum over places, and the gradients
  * of both. Each image and channel is a channel of one image then, where a depthwise convolution has a filter for it.
@@ -184,7 +187,8 @@ function channelwise({ nchwc, isBlocked, blocked, plain, fits }: Layout): [unkno
         const target = constantOf(shape)
         if (!target || !fits(s!) || s!.shape.slice(2).join() !== '1,1') return undefined
         const [n, c, h, w] = target as unknown as readonly [number, number, number, number]
-        if (target.length !== 4 || n !== s!.shape[0] || c !== s!.shape[1] || h * w === 1) return undefined
+        if (target.length !== 4 || n !== s!.shape[0] || c !== s!.shape[1]) return undefined
+        if (h * w === 1 || h * w > MOST_PLACES) return undefined
         // Each place of the kernel reaches the one number from another place.
         const ones = constant('float32', new Float32Array(c * h * w).fill(1), [c, 1, h, w])
         const pads = [h - 1, w - 1, h - 1, w - 1]

@@ -20,6 +20,14 @@ function kindOf(x: Value): string | undefined {
   return fits && a!.shape.length === 2 && b!.shape.length === 2 ? [alpha, ...x.shape].join() : undefined
 }
 
+interface Pair {
+  readonly before: Value
+  readonly now: Value
+}
+type Operands = readonly (Value | undefined)[]
+const pairsOf = (before: Operands, now: Operands): Pair[] =>
+  before.map((value, i) => ({ before: value!, now: now[i]! }))
+
 export function productsOfAllRows(source: Graph): Graph {
   const uses = usesOf(source)
   const isOwn = (value: Value | undefined) => value !== undefined && uses.get(value) === 1
@@ -27,20 +35,23 @@ export function productsOfAllRows(source: Graph): Graph {
   /** Sums that are a summand of another one, and nothing else. */
   const inner = new Set(sums.flatMap(({ inputs }) => inputs.filter(isOwn)))
 
-  /** The summands of a value; `before` is what it was in the source. Kinds are of products that nobody else uses. */
-  function summands(
-    before: Value,
-    now: Value,
-  ): readonly { readonly value: Value; readonly kind: string | undefined }[] {
-    const [node, image] = [nodeOf(before), nodeOf(now)]
-    if (node?.operator !== Add || image?.operator !== Add || !inner.has(before))
-      return [{ value: now, kind: isOwn(before) ? kindOf(now) : undefined }]
-    return node.inputs.flatMap((value, i) => summands(value!, image.inputs[i]!))
+  /** The summands of values, in their order; `before` is what a value was in the source. Kinds are of products that nobody else uses. */
+  function summands(pairs: readonly Pair[]): readonly { readonly value: Value; readonly kind: string | undefined }[] {
+    const found = []
+    const waiting = [...pairs].reverse()
+    for (let pair = waiting.pop(); pair; pair = waiting.pop()) {
+      const { before, now } = pair
+      const [node, image] = [nodeOf(before), nodeOf(now)]
+      if (node?.operator === Add && image?.operator === Add && inner.has(before))
+        waiting.push(...pairsOf(node.inputs, image.inputs).reverse())
+      else found.push({ value: now, kind: isOwn(before) ? kindOf(now) : undefined })
+    }
+    return found
   }
 
   return rewrite(source, ({ operator, inputs: before, outputs: [y] }, inputs) => {
     if (operator !== Add || inner.has(y)) return undefined
-    const all = before.flatMap((value, i) => summands(value!, inputs[i]!))
+    const all = summands(pairsOf(before, inputs))
     const kinds = new Set(all.flatMap(({ kind }) => kind ?? []))
     const alike = [...kinds].map((kind) => all.flatMap((one) => (one.kind === kind ? one.value : [])))
     const many = alike.filter(({ length }) => length >= MANY)
@@ -55,7 +66,8 @@ export function productsOfAllRows(source: Graph): Graph {
       )
       return apply1(FusedMatMul, rows, attributes)
     })
-    const rest = all.map(({ value }) => value).filter((value) => !many.some((products) => products.includes(value)))
+    const taken = new Set(many.flat())
+    const rest = all.flatMap(({ value }) => (taken.has(value) ? [] : [value]))
     return [[...together, ...rest].reduce((a, b) => add(a, b))]
   })
 }
