@@ -85,7 +85,9 @@ export interface CandidateOptions {
 
 /**
  * Runs both steps once on the same small batch, side by side.
- * @param reference the portable step, `candidate` the other, for `batch` images; a function makes its step while the reference runs
+ * @param reference the portable step
+ * @param candidate the other one, or what writes it while the reference runs
+ * @param batch how many examples both take
  * @returns what differs, in words; undefined when nothing does
  */
 export async function compareSteps(
@@ -97,10 +99,14 @@ export async function compareSteps(
   { settings: candidateSettings, coarse }: CandidateOptions = { settings, coarse: false },
 ): Promise<string | undefined> {
   const feeds = someBatch(model, batch)
-  const [expected, actual] = await Promise.all([
-    outputsOf(reference, feeds, settings),
-    outputsOf(typeof candidate === 'function' ? candidate() : candidate, feeds, candidateSettings),
-  ])
+  const candidateOutputs = async () =>
+    outputsOf(typeof candidate === 'function' ? candidate() : candidate, feeds, candidateSettings)
+  // Both come to their end before an error goes on: no session is left to work beside what follows.
+  const both = await Promise.allSettled([outputsOf(reference, feeds, settings), candidateOutputs()])
+  const [expected, actual] = both.map((one) => {
+    if (one.status === 'rejected') throw one.reason
+    return one.value
+  }) as [Tensors, Tensors]
   const { updates, loss } = model.signature
   const change = (outputs: Tensors, output: string): number =>
     distance(outputs[output]!, model.state[updates[output]!]!)

@@ -1,5 +1,5 @@
-// com.microsoft.FusedMatMul: alpha times a matrix product that reads its operands transposed, in ONNX Runtime's CPU and CUDA providers.
-// Attributes: onnxruntime docs/ContribOperators.md.
+// com.microsoft.FusedMatMul: alpha times a matrix product that can read its operands transposed, in ONNX Runtime's CPU and CUDA
+// providers. Attributes: onnxruntime docs/ContribOperators.md.
 
 import { float, int, operator } from '../../core/graph/operator.js'
 import { normal } from '../../core/graph/sample.js'

@@ -1,5 +1,5 @@
-// Batch normalization, blocked: means by GlobalAveragePool, those of products by a convolution, then over the batch; affine passes as depthwise 1×1
-// convolutions, whose bias, sum and activation cost nothing more.
+// Batch normalization, blocked: means by GlobalAveragePool, those of products by a convolution, then over the batch; affine passes
+// as depthwise 1×1 convolutions, whose bias, sum and activation cost nothing more.
 
 import type { Value } from '../../../core/graph/value.js'
 import { mul, reduceMean, reshape, sub } from '../../../core/ops/index.js'

@@ -20,6 +20,7 @@ function kindOf(x: Value): string | undefined {
   return fits && a!.shape.length === 2 && b!.shape.length === 2 ? [alpha, ...x.shape].join() : undefined
 }
 
+/** A value of the source, and what has taken its place. */
 interface Pair {
   readonly before: Value
   readonly now: Value
@@ -35,7 +36,7 @@ export function productsOfAllRows(source: Graph): Graph {
   /** Sums that are a summand of another one, and nothing else. */
   const inner = new Set(sums.flatMap(({ inputs }) => inputs.filter(isOwn)))
 
-  /** The summands of values, in their order; `before` is what a value was in the source. Kinds are of products that nobody else uses. */
+  /** The summands of values, in their order. A product that is used elsewhere has no kind. */
   function summands(pairs: readonly Pair[]): readonly { readonly value: Value; readonly kind: string | undefined }[] {
     const found = []
     const waiting = [...pairs].reverse()

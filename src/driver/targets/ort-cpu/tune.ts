@@ -20,7 +20,7 @@ const RUNS = 3
  */
 const HOPELESS = 1.6
 
-/** Numbers around zero, over and over: what they are makes no difference, but that they are none of the slow ones. */
+/** Numbers around zero, repeated. Their values do not matter as long as none is denormal: those are slow. */
 const drawn = Float32Array.from(
   { length: 4093 },
   (() => {

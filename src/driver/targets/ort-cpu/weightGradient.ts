@@ -52,7 +52,7 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
     const ones = constant('float32', new Float32Array(c).fill(1), [c, 1, 1, 1])
     return nchwc.reorderOutput(nchwc.conv(blocked(x), ones, { group: c, pads }), { channelsLast: true })
   }
-  /** [O/b, taps, C, b] → [O, C, taps]. Where channels come in blocks, by ReorderInput and ReorderOutput: Transpose takes five times as long. */
+  /** [O/b, taps, C, b] → [O, C, taps]. Whole blocks of channels are reordered, which takes a fifth of a Transpose. */
   const filtersOf = (w: Value): Value => {
     const [groups, taps, c] = dims(w)
     if (c % block !== 0) return transpose(w, [0, 3, 2, 1])
@@ -144,6 +144,7 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
       },
     },
     {
+      // The same of plain operands.
       name: 'depthwise',
       fits: ([x, dy], attributes) =>
         isStatic(x!.shape) && isStatic(dy!.shape) && attributes.group > 1 && attributes.group === x!.shape[1],
