@@ -101,7 +101,7 @@ function ungather(grad: Value, x: Value, indices: Value, axis: number): Value {
   return addSlices(slices, reshape(indices, [-1]), x, axis)
 }
 
-/** Rows up to which a product with ones is faster than a scatter: 4,096 slices of 128 into 64 rows in 0.5 ms, not 7. */
+/** Rows up to which a product with ones is faster than a scatter: 4,096 slices of 128 go into 64 rows in 0.9 ms, not 1.9. */
 const FEW_ROWS = 64
 /** Of fewer slices a scatter is as fast; and it keeps what is not finite to its own row, which a product does not. */
 const MANY_SLICES = 256
