@@ -4,7 +4,7 @@
 // TrainingSession.create the addresses of the files.
 
 import { readFile } from 'node:fs/promises'
-import { env, Tensor, TrainingSession } from '../node_modules/onnxruntime-web/dist/ort.training.wasm.min.mjs'
+import { env, Tensor, TrainingSession } from '../node_modules/onnxruntime-web-training/dist/ort.training.wasm.min.mjs'
 
 const [folder, file] = process.argv.slice(2)
 // CIFAR-10: records of a label and the pixels.

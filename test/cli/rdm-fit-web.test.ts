@@ -102,7 +102,8 @@ describe('without onnxruntime-web', () => {
     for (const name of ['bin', 'dist', 'tools', 'package.json', 'tsconfig.json', 'tsconfig.build.json'])
       cpSync(join(project, name), join(bare, name), { recursive: true, preserveTimestamps: true })
     for (const name of readdirSync(join(project, 'node_modules')))
-      if (name !== 'onnxruntime-web') symlinkSync(join(project, 'node_modules', name), join(bare, 'node_modules', name))
+      if (!name.startsWith('onnxruntime-web'))
+        symlinkSync(join(project, 'node_modules', name), join(bare, 'node_modules', name))
   })
 
   it.each<[string, string, () => string[]]>([
@@ -122,7 +123,7 @@ describe('without onnxruntime-web', () => {
       2,
       '',
       `${command}: --runtime web-training needs onnxruntime-web 1.19.2, the last with a training build, and it is not installed: ` +
-        'npm install onnxruntime-web@1.19.2\n',
+        'npm install onnxruntime-web-training@npm:onnxruntime-web@1.19.2\n',
     ])
   })
 })

@@ -1,6 +1,10 @@
 // A list of actions on training artifacts, by ONNX Runtime's training API for the web: JSON on both standard streams.
 import { readFileSync } from 'node:fs'
-import { env, Tensor, TrainingSession } from '../../node_modules/onnxruntime-web/dist/ort.training.wasm.min.mjs'
+import {
+  env,
+  Tensor,
+  TrainingSession,
+} from '../../node_modules/onnxruntime-web-training/dist/ort.training.wasm.min.mjs'
 
 const { folder, batches, actions } = JSON.parse(readFileSync(0, 'utf8'))
 const artifact = (name) => new Uint8Array(readFileSync(`${folder}/${name}`))

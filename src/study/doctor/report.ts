@@ -1,5 +1,5 @@
 // The examination for people.
-import { WEB_VERSION } from '../../driver/runtime/webBuild.js'
+import { installWeb, WEB_VERSION } from '../../driver/runtime/webBuild.js'
 import type { Examination, Facts } from './examine.js'
 import type { LibraryFacts, Need } from './libraries.js'
 
@@ -36,7 +36,7 @@ function web({ web }: Facts['runtime']): string {
   const wanted = `onnxruntime-web ${WEB_VERSION}, for --runtime web-training`
   if (web === WEB_VERSION) return line('ok', wanted)
   const found = web === undefined ? '' : ` (${web} is installed, which has no training build)`
-  return line('missing', `${wanted}${found}: npm install onnxruntime-web@${WEB_VERSION}`)
+  return line('missing', `${wanted}${found}: ${installWeb}`)
 }
 
 function gpu({ gpu }: Facts): string[] {

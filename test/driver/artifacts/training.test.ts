@@ -214,7 +214,11 @@ it.runIf(hasBrowser)('three steps in a page', async () => {
     step(0).flatMap((action) => reference.does(action, batches).loss ?? []),
   )
   const { images, labels } = Object.fromEntries(batches[0]!) as Record<string, Numbers>
-  const { page, messages, close } = await openPage('index.html', folder, rootFile('node_modules/onnxruntime-web/dist'))
+  const { page, messages, close } = await openPage(
+    'index.html',
+    folder,
+    rootFile('node_modules/onnxruntime-web-training/dist'),
+  )
   try {
     const losses = await page.evaluate(`(async () => {
       const { env, Tensor, TrainingSession } = await import('/ort.training.wasm.min.mjs')

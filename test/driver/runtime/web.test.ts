@@ -119,21 +119,30 @@ it('keeps no process alive, closed or not', async () => {
 })
 
 it('says what to install', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'rdm-web-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  const from = pathToFileURL(join(folder, 'module.js')).href
+  const root = mkdtempSync(join(tmpdir(), 'rdm-web-'))
+  onTestFinished(() => rmSync(root, { recursive: true }))
+  /** A project with these packages: its address, and where their files are. */
+  const project = (name: string, packages: Readonly<Record<string, string>>) => {
+    const folder = join(root, name)
+    const dist = (installed: string) => join(folder, 'node_modules', installed, 'dist')
+    for (const [installed, version] of Object.entries(packages)) {
+      mkdirSync(dist(installed), { recursive: true })
+      writeFileSync(join(dist(installed), 'main.js'), '')
+      writeFileSync(join(dist(installed), '..', 'package.json'), JSON.stringify({ version, main: 'dist/main.js' }))
+    }
+    return { from: pathToFileURL(join(folder, 'module.js')).href, dist }
+  }
   const refusal = (found: string) =>
     `--runtime web-training needs onnxruntime-web 1.19.2, the last with a training build, and ${found} installed: ` +
-    'npm install onnxruntime-web@1.19.2'
-  expect(() => findWebBuild(from)).toThrow(new UserError(refusal('it is not')))
-  const installed = join(folder, 'node_modules', 'onnxruntime-web')
-  mkdirSync(join(installed, 'dist'), { recursive: true })
-  writeFileSync(join(installed, 'dist', 'main.js'), '')
-  const write = (version: string) =>
-    writeFileSync(join(installed, 'package.json'), JSON.stringify({ version, main: 'dist/main.js' }))
-  write('1.30.0')
-  expect(() => findWebBuild(from)).toThrow(new UserError(refusal('1.30.0 is')))
-  write('1.19.2')
-  expect(findWebBuild(from)).toBe(join(installed, 'dist'))
-  expect(findWebBuild()).toBe(fileURLToPath(new URL('../../../node_modules/onnxruntime-web/dist', import.meta.url)))
+    'npm install onnxruntime-web-training@npm:onnxruntime-web@1.19.2'
+  expect(() => findWebBuild(project('none', {}).from)).toThrow(new UserError(refusal('it is not')))
+  const current = project('current', { 'onnxruntime-web': '1.30.0' })
+  expect(() => findWebBuild(current.from)).toThrow(new UserError(refusal('1.30.0 is')))
+  // Under its own name, where a project has no other.
+  const alone = project('alone', { 'onnxruntime-web': '1.19.2' })
+  expect(findWebBuild(alone.from)).toBe(alone.dist('onnxruntime-web'))
+  const beside = project('beside', { 'onnxruntime-web': '1.30.0', 'onnxruntime-web-training': '1.19.2' })
+  expect(findWebBuild(beside.from)).toBe(beside.dist('onnxruntime-web-training'))
+  const here = new URL('../../../node_modules/onnxruntime-web-training/dist', import.meta.url)
+  expect(findWebBuild()).toBe(fileURLToPath(here))
 })

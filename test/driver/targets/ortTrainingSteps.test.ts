@@ -120,7 +120,11 @@ it.runIf(hasBrowser)('a page takes three steps of a file that rdm-export writes'
     carried: model.signature.updates,
   })
 
-  const { page, messages, close } = await openPage('index.html', folder, rootFile('node_modules/onnxruntime-web/dist'))
+  const { page, messages, close } = await openPage(
+    'index.html',
+    folder,
+    rootFile('node_modules/onnxruntime-web-training/dist'),
+  )
   onTestFinished(close)
   const results = (await page.evaluate(`(async () => {
     const { env, InferenceSession, Tensor } = await import('/ort.training.wasm.min.mjs')

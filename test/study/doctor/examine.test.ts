@@ -293,11 +293,14 @@ it('looks in the cache of the loader, for libraries of 64 bits', async () => {
 
 it.each([
   ['1.19.2', '  ok       onnxruntime-web 1.19.2, for --runtime web-training\n'],
-  [null, '  missing  onnxruntime-web 1.19.2, for --runtime web-training: npm install onnxruntime-web@1.19.2\n'],
+  [
+    null,
+    '  missing  onnxruntime-web 1.19.2, for --runtime web-training: npm install onnxruntime-web-training@npm:onnxruntime-web@1.19.2\n',
+  ],
   [
     '1.30.0',
     '  missing  onnxruntime-web 1.19.2, for --runtime web-training (1.30.0 is installed, which has no training build): ' +
-      'npm install onnxruntime-web@1.19.2\n',
+      'npm install onnxruntime-web-training@npm:onnxruntime-web@1.19.2\n',
   ],
 ])('looks for the training build for the web: version %s', async (webVersion, expected) => {
   const examination = await examine(fakeSystem({ webVersion }), 0)
