@@ -1,6 +1,6 @@
 // What the benchmarks have in common: options, networks, figures, and where results go.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -86,11 +86,34 @@ export function writeResult(name, text) {
   writeFileSync(join(folder, name), text)
 }
 
+/** The widest vectors of the processor, which decide how ONNX Runtime computes; undefined where the system does not say. */
+function vectors() {
+  try {
+    const flags = readFileSync('/proc/cpuinfo', 'utf8')
+    return ['avx512f', 'avx2'].find((flag) => new RegExp(`\\b${flag}\\b`).test(flags))
+  } catch {
+    return undefined
+  }
+}
+
+const machineOf = () => ({
+  cpu: cpus()[0].model.trim(),
+  vectors: vectors(),
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+})
+
+/** For people: processor, vectors, cores. */
+export function machineName() {
+  const { cpu, vectors, cores } = machineOf()
+  const names = { avx512f: 'AVX-512', avx2: 'AVX2' }
+  return [cpu, names[vectors], `${cores} ${cores === 1 ? 'core' : 'cores'}`].filter(Boolean).join(', ')
+}
+
 /** Writes figures with the day, the machine and the versions that they belong to. */
 export function writeReport(name, figures) {
   const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json')
-  const machine = { cpu: cpus()[0].model.trim(), cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30) }
   const versions = { node: process.version, 'onnxruntime-node': version }
-  const report = { date: new Date().toISOString().slice(0, 10), machine, versions, ...figures }
+  const report = { date: new Date().toISOString().slice(0, 10), machine: machineOf(), versions, ...figures }
   writeResult(name, `${JSON.stringify(report, null, 2)}\n`)
 }

@@ -16,49 +16,81 @@ const python = (environment, script, ...args) => ({
 
 export const oursBy = (target) => `ours ${target}`
 
-/** Name → how to start it; each is given the folder of the case as well. */
+const ours = Object.fromEntries(
+  targetNames
+    // ort-training is for another runtime: bench/trainingBuilds.mjs.
+    .filter((target) => target !== 'auto' && target !== 'ort-training')
+    .map((target) => [oursBy(target), node('ours.mjs', '--target', target)]),
+)
+const ofCpu = [oursBy('portable'), oursBy('ort-cpu')]
+
+/** PyTorch's step by a script, in both layouts and compiled. */
+const torch = (environment, script, ...args) =>
+  Object.fromEntries(
+    [
+      ['contiguous', '--memory-format', 'contiguous'],
+      ['channels_last', '--memory-format', 'channels_last'],
+      ['compiled', '--memory-format', 'channels_last', '--compile'],
+    ].map(([name, ...layout]) => [`torch ${name}`, python(environment, script, ...args, ...layout)]),
+  )
+const onPage = (library) => node('page.mjs', '--library', library)
+
+/** Kind of subject → name → how to start it; each is given the folder of the case as well. */
 export const contestants = {
-  ...Object.fromEntries(
-    targetNames
-      // ort-training is for another runtime: bench/trainingBuilds.mjs.
-      .filter((target) => target !== 'auto' && target !== 'ort-training')
-      .map((target) => [oursBy(target), node('ours.mjs', '--target', target)]),
-  ),
-  'torch contiguous': python('torch', 'torch_step.py', '--memory-format', 'contiguous'),
-  'torch channels_last': python('torch', 'torch_step.py', '--memory-format', 'channels_last'),
-  'ort-training': python('ort-training', 'ort_training_step.py'),
+  /** Networks of our zoo. */
+  zoo: {
+    ...ours,
+    ...torch('torch', 'torch_step.py'),
+    'ort-training': python('ort-training', 'ort_training_step.py'),
+    OpenVINO: python('openvino', 'openvino_step.py'),
+  },
+  airbench: { ...ours, ...torch('torch', 'airbench_step.py') },
+  /** Networks that lie in the folder as PyTorch exported them. */
+  foreign: {
+    ...ours,
+    ...torch('networks', 'torch_networks.py', 'step'),
+    onnxsim: python('onnxsim', 'onnxsim_step.py'),
+  },
+  /** A network that the libraries of a page know as well. */
+  page: {
+    ...ours,
+    onnxsim: python('onnxsim', 'onnxsim_step.py'),
+    'page: ours': onPage('ours'),
+    'page: tfjs': onPage('tfjs'),
+    'page: jax-js': onPage('jax'),
+  },
 }
 export const sgemm = node('sgemm.mjs')
-
-/** The same for networks of others (bench/networks.mjs), which lie in the folder as PyTorch exported them. */
-export const networkContestants = {
-  ...Object.fromEntries(['portable', 'ort-cpu'].map((target) => [oursBy(target), contestants[oursBy(target)]])),
-  ...Object.fromEntries(
-    ['contiguous', 'channels_last'].map((layout) => [
-      `torch ${layout}`,
-      python('networks', 'torch_networks.py', 'step', '--memory-format', layout),
-    ]),
-  ),
-  onnxsim: python('onnxsim', 'onnxsim_step.py'),
-}
 export const exporter = python('networks', 'torch_networks.py', 'export')
 
-/** Those of a CPU: target ort-cuda runs there too, if asked for by name, but is made for a GPU. */
-export const usual = Object.keys(contestants).filter((name) => name !== oursBy('ort-cuda'))
+/** Those that take part unless others are named: target ort-cuda runs on a CPU, but is made for a GPU. */
+export const usual = (kind) =>
+  Object.keys(contestants[kind]).filter((name) => !name.startsWith('ours') || ofCpu.includes(name))
 
-export const isInstalled = (name) => existsSync(contestants[name].command)
+const pageLibraries = fileURLToPath(new URL('peers/.venv-page/node_modules', import.meta.url))
+
+export const isInstalled = (kind, name) => {
+  const { command, args } = contestants[kind][name]
+  const isOfPage = args.includes('--library') && !args.includes('ours')
+  return existsSync(command) && (!isOfPage || existsSync(pageLibraries))
+}
 
 /** Largest relative difference of losses. */
 export const lossDifference = (losses, expected) =>
   Math.max(...losses.map((loss, i) => Math.abs(loss - expected[i]) / Math.abs(expected[i])))
 
-/** Gives each contestant a step a round, whose time is added to its `ms`; `after` comes at the end of a round. */
-export async function takeTurns(running, rounds, after = async () => {}) {
+/**
+ * Gives each contestant a turn a round, whose time a step is added to its `ms`; `after` comes at the end of a round. Whoever has used up
+ * its time, in milliseconds, sits out, but for one step.
+ */
+export async function takeTurns(running, rounds, { budget = Number.POSITIVE_INFINITY, after = async () => {} } = {}) {
+  const used = ({ ms }) => ms.reduce((sum, each) => sum + each, 0)
   for (let round = 0; round < rounds; round++) {
     // Each round begins with another one, so that none always follows the same.
     for (let i = 0; i < running.length; i++) {
-      const { contestant, ms } = running[(round + i) % running.length]
-      ms.push(...(await contestant.steps(1)).ms)
+      const each = running[(round + i) % running.length]
+      if (each.ms.length > 0 && used(each) + each.ms.at(-1) > budget) continue
+      each.ms.push(await each.contestant.turn())
     }
     await after()
   }
@@ -77,17 +109,17 @@ export class Contestant {
   #errors = ''
 
   /** Starts the process and waits until it is ready. */
-  static async start(name, { command, args }, folder) {
+  static async start(name, { command, args }, folder, env = {}) {
     const contestant = new Contestant()
     contestant.name = name
-    contestant.#start(command, [...args, '--case', folder])
+    contestant.#start(command, [...args, '--case', folder], env)
     contestant.ready = await contestant.#answer()
     contestant.#child.kill('SIGSTOP')
     return contestant
   }
 
-  #start(command, args) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  #start(command, args, env) {
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
     this.#child.stderr.on('data', (text) => {
       this.#errors = `${this.#errors}${text}`.slice(-4000)
@@ -109,6 +141,13 @@ export class Contestant {
     const answer = await this.#answer()
     this.#child.kill('SIGSTOP')
     return answer
+  }
+
+  /** Runs a step, or as many as it takes at once where it trains. @returns milliseconds a step */
+  async turn() {
+    const steps = this.ready.stepsPerRun ?? 1
+    const { ms } = await this.steps(steps)
+    return ms.reduce((sum, each) => sum + each, 0) / steps
   }
 
   /** The largest resident memory so far. */

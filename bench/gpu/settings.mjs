@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { synthesize, writeCifar10 } from 'rdm-onnx'
 import { fail, networkOf } from '../common.mjs'
 
-/** A tenth of the recipe's first rate, as in bench/step.mjs, and for its reason. */
+/** A tenth of the recipe's first rate, as in bench/subjects.mjs, and for its reason. */
 export const LEARNING_RATE = 1e-3
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))

@@ -129,7 +129,7 @@ def export(name: str, folder: pathlib.Path, batch: int) -> None:
     )
 
 
-def step(case: pathlib.Path, memory_format: str) -> None:
+def step(case: pathlib.Path, memory_format: str, compiled: bool) -> None:
     settings = json.loads((case / "case.json").read_text())
     torch.set_num_threads(settings["threads"])
     layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
@@ -137,11 +137,12 @@ def step(case: pathlib.Path, memory_format: str) -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=settings["learningRate"], momentum=0.9, fused=True)
     data = {key: torch.from_numpy(value) for key, value in read_safetensors(case / "batch.safetensors").items()}
     labels = data.pop("labels")
+    forward = torch.compile(net) if compiled else net
     inputs = {key: value.contiguous(memory_format=layout) if value.dim() == 4 else value for key, value in data.items()}
 
     def once() -> float:
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(net(**inputs), labels)
+        loss = F.cross_entropy(forward(**inputs), labels)
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -159,8 +160,9 @@ if __name__ == "__main__":
     training = commands.add_parser("step")
     training.add_argument("--case", type=pathlib.Path, required=True)
     training.add_argument("--memory-format", choices=["contiguous", "channels_last"], required=True)
+    training.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     if options.command == "export":
         export(options.name, options.folder, options.batch)
     else:
-        step(options.case, options.memory_format)
+        step(options.case, options.memory_format, options.compile)
