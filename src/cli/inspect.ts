@@ -30,13 +30,17 @@ export interface InspectOptions {
 const stepModelOf = ({ model, config }: InspectOptions): TrainableModel =>
   config.accumulate === 1 ? model : accumulating(model)
 
-function planFor(options: InspectOptions, batch: number): Promise<PlannedStep<StepPlan> | undefined> {
+function planFor(
+  options: InspectOptions,
+  batch: number,
+  severalSteps: boolean,
+): Promise<PlannedStep<StepPlan> | undefined> {
   const { config, signal, onEvent } = options
   const { precision, threads, runtime, provider, device, target } = config
   return planStep({
     model: stepModelOf(options),
     batch,
-    wanted: target,
+    ...{ wanted: target, severalSteps },
     ...{ precision, threads, runtime, provider, device, signal },
     onNotice: (message) => onEvent({ event: 'notice', message }),
     onProgress: (done, total) => onEvent({ event: 'tuning', done, total }),
@@ -46,7 +50,7 @@ function planFor(options: InspectOptions, batch: number): Promise<PlannedStep<St
 /** The target, and what it chose or counts; undefined when stopped. */
 export async function explain(options: InspectOptions): Promise<string | undefined> {
   const { config, json } = options
-  const planned = await planFor(options, config.batchSize)
+  const planned = await planFor(options, config.batchSize, true)
   if (!planned) return undefined
   const { precision, batchSize } = config
   const explained = targetOf(planned.plan.target).explain(planned, {
@@ -72,7 +76,7 @@ export async function profile(options: InspectOptions, data: Dataset, steps: num
   const source = await openBatches(splits.training, bindings, { batchSize, dropLast, seed, transforms })
   try {
     const examples = source.sizeOf(0)
-    const planned = await planFor(options, examples)
+    const planned = await planFor(options, examples, false)
     if (!planned) return undefined
     const { models, optimize, inLoop, signature, added } = planned
     const stepModel = stepModelOf(options)

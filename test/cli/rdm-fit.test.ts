@@ -225,7 +225,11 @@ describe('what it tells without training', () => {
     const { code, out, err } = run('rdm-fit', argv)
     expect([code, quiet(err)]).toEqual([0, ''])
     const { plan } = JSON.parse(readFileSync(join(whole, 'config.json'), 'utf8'))
-    expect(out).toMatch(new RegExp(`^target ort-cpu: blocks of ${plan.block} channels, batch 8; timings are kept in `))
+    expect(out).toMatch(
+      new RegExp(
+        `^target ort-cpu: blocks of ${plan.block} channels, batch 8, up to 8 steps a run; timings are kept in `,
+      ),
+    )
     for (const [call, way] of Object.entries<string>(plan.choices)) {
       expect(out.split('\n').find((line) => line.startsWith(`${call}  `))).toMatch(new RegExp(`  ${way} `))
     }

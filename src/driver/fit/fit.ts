@@ -102,6 +102,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       batch: Math.min(config.batchSize, data.train.count),
       wanted: config.target,
       precision,
+      severalSteps: true,
       earlier: overrides.target === undefined || overrides.target === earlier?.target ? earlier : undefined,
       ...{ threads, runtime, provider, device },
       signal: options.signal,
@@ -141,7 +142,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const totalSteps = Math.ceil(config.epochs * source.stepsPerEpoch)
     const feeds = new Feeds({
       ...{ signature: planned.signature, source, hyperparameters, seed, totalSteps, accumulate },
-      stepsPerRun: planned.inLoop ? stepsPerRunOf(config) : undefined,
+      stepsPerRun: planned.inLoop ? (planned.stepsPerRun ?? stepsPerRunOf(config)) : undefined,
     })
     const parts = { options, folder, planned, session, evaluator, source, feeds, totalSteps }
     return await new Run({ ...parts, checkpoint: { ...checkpoint, state } }).go()

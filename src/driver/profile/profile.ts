@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { messageOf, UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
+import type { GraphProto, NodeProto } from '../../core/onnx/protos.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import type { SessionSettings } from '../runtime/protocol.js'
 import { copyTensor, memoryOf } from '../runtime/tensor.js'
@@ -93,9 +94,13 @@ async function temporaryFolder(): Promise<string> {
   }
 }
 
+/** The nodes of a graph and of the graphs that are bodies of them, such as a loop's. */
+const nodesOf = (graph: GraphProto | null | undefined): NodeProto[] =>
+  (graph?.node ?? []).flatMap((node) => [node, ...(node.attribute ?? []).flatMap(({ g }) => nodesOf(g))])
+
 /** The label of each node's operator. The profiler leaves the domain out; the model has it, by the node's name. */
 function operatorsOf(model: Uint8Array): (name: string, operator: string) => string {
-  const nodes = new Map(decodeModel(model).graph?.node?.map((node) => [node.name, node]))
+  const nodes = new Map(nodesOf(decodeModel(model).graph).map((node) => [node.name, node]))
   return (name, operator) => {
     const node = nodes.get(name)
     // Convolutions that the runtime put into blocks by itself are named after their output.

@@ -33,6 +33,7 @@ export async function planOnce(options: PlanOnceOptions): Promise<StepPlan | und
     model: accumulate === 1 ? model : accumulating(model),
     batch: Math.min(batchSize, data.train.count),
     wanted: target,
+    severalSteps: true,
     earlier: named === undefined || named === earlier?.target ? earlier : undefined,
     ...{ precision, threads, runtime, provider, device, signal },
     onNotice: (message) => onEvent?.({ event: 'notice', message }),

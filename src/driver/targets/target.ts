@@ -24,6 +24,8 @@ export interface PlanOptions<P extends Plan = Plan> extends SessionSettings {
   readonly batch: number
   /** fp32 unless given. */
   readonly precision?: Precision
+  /** Whether a run may take several steps where one would do; false unless given. `inLoop` says whether it does. */
+  readonly severalSteps?: boolean
   /** The plan of an earlier part of the run: taken again where it is for this machine. */
   readonly earlier?: P | undefined
   onNotice?(message: string): void
@@ -53,6 +55,8 @@ export interface PlannedStep<P extends Plan = Plan> {
   readonly added: Tensors
   /** Whether the models take many steps a run: what they are fed with has one more axis in front. */
   readonly inLoop: boolean
+  /** How many at most, where the target decides it for the model; undefined: what suits the provider. */
+  readonly stepsPerRun?: number
   /** Whether models for several batch sizes stay open side by side. */
   readonly keepModels?: boolean
   /** Whether the runtime should rewrite the step's graph. */

@@ -11,10 +11,12 @@ import { fingerprint, TuningCache, tuningFile } from '../../planning/cache.js'
 import { compareSteps } from '../../planning/compare.js'
 import type { SessionSettings } from '../../runtime/protocol.js'
 import type { StepModels } from '../../runtime/session.js'
+import { stepsInLoop } from '../loop.js'
 import { type DriverTarget, type PlanOptions, singleStep, type Timing } from '../target.js'
 import type { Call } from './candidates.js'
 import { ortCpu } from './index.js'
 import { probeBlock } from './probe.js'
+import { stepsPerRunOf } from './stepsPerRun.js'
 import { Tuner } from './tune.js'
 
 const planSchema = z.strictObject({
@@ -23,19 +25,23 @@ const planSchema = z.strictObject({
   block: z.int().min(2).max(64),
   /** Call → candidate. */
   choices: z.record(z.string(), z.string()),
+  /** In a loop; one without it unless given. */
+  stepsPerRun: z.int().min(2).optional(),
 })
 type CpuPlan = Readonly<z.infer<typeof planSchema>>
 
-const targetOf = ({ block, choices }: CpuPlan) =>
+const targetOf = ({ block, choices }: Pick<CpuPlan, 'block' | 'choices'>) =>
   ortCpu({ block, choose: (key) => (Object.hasOwn(choices, key) ? choices[key] : undefined) })
 
-/** The step for each batch size; a graph that is lowered already need not be lowered again. */
+/** The step for each batch size, or so many in a loop; a graph that is lowered already need not be lowered again. */
 function cpuModels(model: TrainableModel, plan: CpuPlan, lowered = new Map<number, Graph>()): StepModels {
+  const { stepsPerRun = 1 } = plan
   const written = new Map<number, Uint8Array>()
   return (batch) => {
     const known = written.get(batch)
     if (known) return known
-    const bytes = model.encode(lowered.get(batch) ?? targetOf(plan).lower(model.graph(batch)))
+    const step = lowered.get(batch) ?? targetOf(plan).lower(model.graph(batch))
+    const bytes = model.encode(stepsPerRun === 1 ? step : stepsInLoop(step, model.signature))
     written.set(batch, bytes)
     lowered.delete(batch)
     return bytes
@@ -85,6 +91,49 @@ async function tuned(
   }
 }
 
+const inRuns = ({ stepsPerRun }: CpuPlan) => (stepsPerRun === undefined ? '' : `, up to ${stepsPerRun} steps a run`)
+
+/** The plan of a step as it stands, without a loop. */
+const ofOne = (plan: CpuPlan): CpuPlan => ({ ...plan, stepsPerRun: undefined })
+
+interface Decided {
+  readonly plan: CpuPlan
+  readonly timings: ReadonlyMap<string, Timing>
+  /** By its batch size; none where an earlier plan is taken again. */
+  readonly lowered: Map<number, Graph>
+}
+
+/** The plan for this machine, compared with the portable step; undefined when stopped. */
+async function decide(options: PlanOptions<CpuPlan>): Promise<Decided | undefined> {
+  const { model, batch, earlier, severalSteps = false, probe = probeBlock, compare = compareSteps, threads } = options
+  const settings: SessionSettings = { ...(threads === undefined ? {} : { threads }), optimize: false }
+  const block = await probe(settings)
+  if (block === undefined) throw new UserError('this ONNX Runtime has no blocked convolutions')
+  if (earlier?.block === block) return { plan: earlier, timings: new Map(), lowered: new Map() }
+
+  const cache = await TuningCache.open({ threads: threads ?? availableParallelism(), block }, options.cacheFile)
+  const found = await tuned(options, block, settings, cache)
+  if (!found) return undefined
+  const { lowered, timings } = found
+  const choices = Object.fromEntries([...timings].map(([key, { choice }]) => [key, choice]))
+  const stepsPerRun = severalSteps ? stepsPerRunOf(lowered, model.state) : 1
+  const plan: CpuPlan = { target: 'ort-cpu', block, choices, ...(stepsPerRun > 1 ? { stepsPerRun } : {}) }
+  const proof = fingerprint(model.fingerprint, JSON.stringify({ target: plan.target, block, choices }))
+  if (!cache.isVerified(proof)) {
+    // Whole blocks of images, so that the candidates that need them are compared too.
+    const few = model.fixedBatch ?? 2 * block
+    // With a known batch ONNX Runtime opens the reference in a third of the time. It gets one thread; the candidate has those that
+    // it will train with, since what they do to each other is a part of what is compared.
+    const [reference, slow] = [model.step(portable, few), { ...settings, threads: 1 }]
+    const candidate = () => cpuModels(model, ofOne(plan), new Map([[batch, lowered]]))(few)
+    const problem = await compare(model, reference, candidate, few, slow, { settings, coarse: false })
+    if (problem) throw new UserError(`its step is not the portable step (${problem})`)
+    cache.keepVerified(proof)
+    await cache.save()
+  }
+  return { plan, timings, lowered: new Map([[batch, lowered]]) }
+}
+
 export const ortCpuTarget: DriverTarget<CpuPlan> = {
   name: 'ort-cpu',
   about: 'as rdm-fit runs it on this CPU',
@@ -96,39 +145,23 @@ export const ortCpuTarget: DriverTarget<CpuPlan> = {
   planSchema,
 
   async plan(options) {
-    const { model, batch, earlier, probe = probeBlock, compare = compareSteps, threads } = options
-    const settings: SessionSettings = { ...(threads === undefined ? {} : { threads }), optimize: false }
-    const block = await probe(settings)
-    if (block === undefined) throw new UserError('this ONNX Runtime has no blocked convolutions')
-    // What it writes is fast as it stands.
-    const written = { ...singleStep(model), optimize: false }
-    if (earlier?.block === block)
-      return { plan: earlier, models: cpuModels(model, earlier), ...written, timings: new Map() }
-
-    const cache = await TuningCache.open({ threads: threads ?? availableParallelism(), block }, options.cacheFile)
-    const found = await tuned(options, block, settings, cache)
-    if (!found) return undefined
-    const { lowered, timings } = found
-    const choices = Object.fromEntries([...timings].map(([key, { choice }]) => [key, choice]))
-    const plan: CpuPlan = { target: 'ort-cpu', block, choices }
-    const models = cpuModels(model, plan, new Map([[batch, lowered]]))
-    const proof = fingerprint(model.fingerprint, JSON.stringify(plan))
-    if (!cache.isVerified(proof)) {
-      // Whole blocks of images, so that the candidates that need them are compared too.
-      const few = model.fixedBatch ?? 2 * block
-      // With a known batch ONNX Runtime opens the reference in a third of the time. It gets one thread; the candidate has those that
-      // it will train with, since what they do to each other is a part of what is compared.
-      const [reference, slow] = [model.step(portable, few), { ...settings, threads: 1 }]
-      const problem = await compare(model, reference, () => models(few), few, slow, { settings, coarse: false })
-      if (problem) throw new UserError(`its step is not the portable step (${problem})`)
-      cache.keepVerified(proof)
-      await cache.save()
+    const decided = await decide(options)
+    if (!decided) return undefined
+    const { plan, timings, lowered } = decided
+    // A plan of a run that takes several may be asked for by who feeds one.
+    const stepsPerRun = options.severalSteps ? plan.stepsPerRun : undefined
+    return {
+      ...{ plan, timings },
+      models: cpuModels(options.model, { ...plan, stepsPerRun }, lowered),
+      ...singleStep(options.model),
+      ...(stepsPerRun === undefined ? {} : { inLoop: true, stepsPerRun }),
+      // What it writes is fast as it stands.
+      optimize: false,
     }
-    return { plan, models, ...written, timings }
   },
 
   async write(options) {
-    const planned = await ortCpuTarget.plan(options)
+    const planned = await ortCpuTarget.plan({ ...options, severalSteps: false })
     return planned?.models(options.batch)
   },
 
@@ -143,7 +176,7 @@ export const ortCpuTarget: DriverTarget<CpuPlan> = {
     const rows = calls.map(({ call, choice, ms }) => [call, choice, ms[choice]?.toFixed(2) ?? '', others(ms, choice)])
     return {
       json: { ...plan, batchSize: batch, calls },
-      text: `target ort-cpu: blocks of ${plan.block} channels, batch ${batch}; timings are kept in ${tuningFile()}`,
+      text: `target ort-cpu: blocks of ${plan.block} channels, batch ${batch}${inRuns(plan)}; timings are kept in ${tuningFile()}`,
       table: [['call', 'candidate', 'ms', 'others, ms'], ...rows],
     }
   },
