@@ -13,7 +13,7 @@ import { WEB_VERSION } from '../runtime/webBuild.js'
 import type { Timing } from '../targets/target.js'
 
 /** Raised when a way to write a convolution changes: what was timed before is then another thing. */
-const FORMAT = 'rdm-onnx tuning 3'
+const FORMAT = 'rdm-onnx tuning 4'
 
 const timingSchema = z.strictObject({ choice: z.string(), ms: z.record(z.string(), z.number()) })
 const machineSchema = z.strictObject({

@@ -123,7 +123,7 @@ describe('a plan', () => {
   it.each([
     ['no JSON', 'x'],
     ['of another format', '{"format":"rdm-onnx tuning 0","machines":{}}'],
-    ['of other types', '{"format":"rdm-onnx tuning 3","machines":{"a":{"timings":{"b":1},"verified":[]}}}'],
+    ['of other types', '{"format":"rdm-onnx tuning 4","machines":{"a":{"timings":{"b":1},"verified":[]}}}'],
   ])('times anew where the cache is %s', async (_, text) => {
     const cacheFile = newCache()
     writeFileSync(cacheFile, text)

@@ -5,7 +5,7 @@ import { isKnown, isStatic } from '../../../core/graph/shape.js'
 import { constant, type Value } from '../../../core/graph/value.js'
 import type { ConvOptions } from '../../../core/ops/conv.js'
 import type { ConvAttributes } from '../../../core/ops/convSum.js'
-import { conv, convTranspose, flip, gather, pad, reshape, transpose } from '../../../core/ops/index.js'
+import { concat, conv, convTranspose, flip, gather, pad, reshape, transpose } from '../../../core/ops/index.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import type { Expansions } from '../../../core/targets/target.js'
 import type { Candidate } from './candidates.js'
@@ -19,8 +19,32 @@ const dims = (x: Value): Dims4 => x.shape as unknown as Dims4
 /** Whether w [C, 1, kh, kw] has a filter for each channel. */
 const isDepthwise = (w: Value, group: number): boolean => group > 1 && w.shape[0] === group && w.shape[1] === 1
 
+/** So many copies of a value, one after the other along the first axis. */
+const copies = (x: Value, count: number): Value => (count === 1 ? x : concat(Array<Value>(count).fill(x), 0))
+
+/**
+ * A convolution with a channel a group, of a plain or a blocked x with any number of channels: as many images as fill whole blocks
+ * take the part of channels, each with the same filters.
+ * @param change what is done to the blocked x before
+ */
+function depthwise(
+  { nchwc, imagesSideBySide, sideBySide, plain }: Layout,
+  [x, w, bias]: readonly [Value, Value, (Value | undefined)?],
+  options: ConvOptions,
+  change: (x: Value) => Value = (blocked) => blocked,
+): Value {
+  const images = imagesSideBySide(x)!
+  const [n, c] = dims(x)
+  const filter = nchwc.narrowFilter(copies(w, images))
+  const shifted = bias ? { bias: copies(bias, images) } : {}
+  const y = nchwc.conv(change(sideBySide(x)), filter, { ...options, group: c * images, ...shifted })
+  if (images === 1) return plain(y)
+  const [, , h, width] = dims(y)
+  return reshape(nchwc.reorderOutput(y), [n, c, h, width])
+}
+
 export function convCandidates(layout: Layout): readonly Candidate<ConvAttributes>[] {
-  const { nchwc, fits, blocked, plain } = layout
+  const { nchwc, fits, blocked, plain, imagesSideBySide } = layout
   const { block } = nchwc
   const isNarrow = (x: Value) => isStatic(x.shape) && x.shape[1]! < block
   return [
@@ -43,9 +67,12 @@ export function convCandidates(layout: Layout): readonly Candidate<ConvAttribute
       // A channel a group, where ONNX Runtime's plain kernel computes products of vectors.
       name: 'depthwise',
       fits: ([x, w], { group }) =>
-        x!.shape.length === 4 && w!.dtype === 'float32' && fits(x!) && isDepthwise(w!, group) && group === x!.shape[1],
-      write: ([x, w, bias], attributes) =>
-        plain(nchwc.conv(blocked(x!), nchwc.narrowFilter(w!), { ...attributes, ...(bias ? { bias } : {}) })),
+        x!.shape.length === 4 &&
+        w!.dtype === 'float32' &&
+        imagesSideBySide(x!) !== undefined &&
+        isDepthwise(w!, group) &&
+        group === x!.shape[1],
+      write: ([x, w, bias], attributes) => depthwise(layout, [x!, w!, bias], attributes),
     },
     {
       name: 'plain',
@@ -57,7 +84,7 @@ export function convCandidates(layout: Layout): readonly Candidate<ConvAttribute
 
 /** dy [N, O, oh, ow] and w [O, C, kh, kw] to dx [N, C, h, w]. */
 export function convInputGradCandidates(layout: Layout): readonly Candidate<InputGradAttributes>[] {
-  const { nchwc, fits, blocked, plain } = layout
+  const { nchwc, fits, blocked, plain, imagesSideBySide } = layout
   const { block } = nchwc
   const usual = ([dy, w]: readonly Value[], { group, dilations }: InputGradAttributes) =>
     group === 1 && dilations.join() === '1,1' && fits(dy!) && isStatic(w!.shape) && w!.shape[1]! % block === 0
@@ -148,16 +175,15 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
       // A channel a group: the same with a kernel turned by itself, over a dy with zeros between its places where there is a stride.
       name: 'depthwise',
       fits: ([dy, w], attributes) =>
-        fits(dy!) &&
+        imagesSideBySide(dy!) !== undefined &&
         isStatic(w!.shape) &&
         w!.shape.length === 4 &&
         isDepthwise(w!, attributes.group) &&
         attributes.dilations.every((step) => step === 1) &&
         backPads(w!, attributes).every((amount) => amount >= 0),
       write([dy, w], attributes) {
-        const { strides, group } = attributes
-        const filter = nchwc.narrowFilter(flip(w!, 2, 3))
-        return plain(nchwc.conv(spread(blocked(dy!), strides), filter, { pads: backPads(w!, attributes), group }))
+        const pads = backPads(w!, attributes)
+        return depthwise(layout, [dy!, flip(w!, 2, 3)], { pads }, (y) => spread(y, attributes.strides))
       },
     },
     {

@@ -4,7 +4,7 @@
 
 import { isStatic } from '../../../core/graph/shape.js'
 import { nodeOf, type Value } from '../../../core/graph/value.js'
-import { transpose } from '../../../core/ops/index.js'
+import { reshape, transpose } from '../../../core/ops/index.js'
 import type { Nchwc } from './nchwc.js'
 
 export interface Layout {
@@ -17,6 +17,14 @@ export interface Layout {
   plain(y: Value): Value
   /** x as [N, H, W, C]. */
   channelsLast(x: Value): Value
+  /**
+   * How many images, put side by side as channels, have them in whole blocks: 1 where x can be blocked as it is. What treats each
+   * channel of each image by itself may take [N, C, H, W] for [N/k, k·C, H, W], which it is as it lies. Undefined where no such
+   * number divides the batch.
+   */
+  imagesSideBySide(x: Value): number | undefined
+  /** x [N, C, H, W] as blocked [N/k, k·C, H, W] with that number of images. */
+  sideBySide(x: Value): Value
 }
 
 /** A pure function of a value, computed once for each: what two consumers ask for is one node. */
@@ -40,11 +48,24 @@ export function layoutBy(nchwc: Nchwc): Layout {
     dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! % block === 0
   /** Of a single place the channels stand side by side in both layouts. */
   const isBoth = (x: Value) => fits(x) && x.shape[2] === 1 && x.shape[3] === 1
+  const blocked = once((x) => behind(x) ?? (isBoth(x) ? x : nchwc.reorderInput(x)))
+  const imagesSideBySide: Layout['imagesSideBySide'] = ({ dtype, shape }) => {
+    if (dtype !== 'float32' || shape.length !== 4 || !isStatic(shape)) return undefined
+    const [n, c] = shape as readonly [number, number, ...number[]]
+    return Array.from({ length: block }, (_, i) => i + 1).find((k) => n % k === 0 && (k * c) % block === 0)
+  }
   return {
     nchwc,
     isBlocked: (x) => behind(x) !== undefined || isBoth(x),
     fits,
-    blocked: once((x) => behind(x) ?? (isBoth(x) ? x : nchwc.reorderInput(x))),
+    blocked,
+    imagesSideBySide,
+    sideBySide: once((x) => {
+      const images = imagesSideBySide(x)!
+      if (images === 1) return blocked(x)
+      const [n, c, h, w] = x.shape as readonly [number, number, number, number]
+      return nchwc.reorderInput(reshape(x, [n / images, c * images, h, w]))
+    }),
     plain: (y) => (isBoth(y) ? y : nchwc.reorderOutput(y)),
     channelsLast: once((x) => {
       const y = behind(x)

@@ -121,26 +121,31 @@ export function convWeightGradCandidates(layout: Layout): readonly Candidate<Wei
         group > 1 &&
         group === x!.shape[1] &&
         group === dy!.shape[1] &&
-        layout.fits(x!) &&
-        layout.fits(dy!) &&
+        layout.imagesSideBySide(x!) !== undefined &&
+        layout.imagesSideBySide(dy!) !== undefined &&
         strides.length === 2 &&
         dilations.length === 2,
       write([x, dy], { pads, strides, dilations, kernel_shape }) {
         const [n, c, h, w] = dims(x!)
         const [, , oh, ow] = dims(dy!)
-        const sums = nchwc.conv(reshape(blocked(x!), [1, n * c, h, w]), reshape(blocked(dy!), [n * c, 1, oh, ow]), {
+        const [images, filters] = [layout.sideBySide(x!), layout.sideBySide(dy!)]
+        const sums = nchwc.conv(reshape(images, [1, n * c, h, w]), reshape(filters, [n * c, 1, oh, ow]), {
           group: n * c,
           pads,
           strides: dilations,
           dilations: strides,
         })
         const [, , rows, columns] = dims(sums)
-        const total = reshape(sumOverRows(reshape(sums, [n, c * rows * columns])), [c / block, rows, columns, block])
+        // Of images side by side each has its own sum.
+        const beside = layout.imagesSideBySide(x!)!
+        const total = sumOverRows(reshape(sums, [n / beside, beside * c * rows * columns]))
+        const byBlock = reshape(total, [(beside * c) / block, rows, columns, block])
         // A stride that leaves places over makes more of them than there are taps.
         const [kh, kw] = kernel_shape as readonly [number, number]
-        const taps = rows === kh && columns === kw ? total : slice(total, [1, 2], [0, 0], [kh, kw])
-        const filters = nchwc.reorderOutput(reshape(taps, [c / block, block, kh, kw]))
-        return reshape(filters, [c, 1, kh, kw])
+        const taps = rows === kh && columns === kw ? byBlock : slice(byBlock, [1, 2], [0, 0], [kh, kw])
+        const each = nchwc.reorderOutput(reshape(taps, [(beside * c) / block, block, kh, kw]))
+        const all = beside === 1 ? each : sumOverRows(reshape(each, [beside, c * kh * kw]))
+        return reshape(all, [c, 1, kh, kw])
       },
     },
     {
