@@ -95,6 +95,10 @@ function casesFor(block: number, others: readonly Convolution[], drawn: readonly
     [2 * block, block],
     [12, block],
     [3, 4],
+    // Blocks that zeros fill.
+    [block + 4, 2 * block - 4],
+    [2 * block, block + 8],
+    [block + 8, block],
   ]
   const batches = [block, 6, 2 * block, 3, 1]
   const pick = (convolution: Convolution, i: number, batch: number): Case => {
@@ -104,6 +108,7 @@ function casesFor(block: number, others: readonly Convolution[], drawn: readonly
   return [
     ...usual.flatMap((convolution) => channels.map((_, i) => pick(convolution, i, batches[i % 2]!))),
     ...others.map((convolution, i) => pick(convolution, i % 3, batches[i % 2]!)),
+    ...others.map((convolution, i) => pick(convolution, 8 + (i % 3), batches[(i + 1) % 2]!)),
     ...apart.map((convolution) => pick(convolution, 0, block)),
     ...depthwise.flatMap(([convolution, outputs], i) =>
       [2 * block, 12].map((group) => ({

@@ -19,6 +19,20 @@ const dims = (x: Value): Dims4 => x.shape as unknown as Dims4
 /** Whether w [C, 1, kh, kw] has a filter for each channel. */
 const isDepthwise = (w: Value, group: number): boolean => group > 1 && w.shape[0] === group && w.shape[1] === 1
 
+/** A vector or the filters of a convolution with rows of zeros, so that they are in whole blocks. */
+const filledRows = (w: Value, block: number): Value => {
+  const rows = w.shape[0] as number
+  const left = Math.ceil(rows / block) * block - rows
+  return left === 0 ? w : pad(w, [0], [0], [left])
+}
+/** w [O, C, kh, kw] with filters and channels of zeros, so that both are in whole blocks. */
+const filledFilter = (w: Value, block: number): Value => {
+  const [o, c] = dims(w)
+    .slice(0, 2)
+    .map((size) => Math.ceil(size / block) * block - size) as [number, number]
+  return o === 0 && c === 0 ? w : pad(w, [0, 1], [0, 0], [o, c])
+}
+
 /** So many copies of a value, one after the other along the first axis. */
 const copies = (x: Value, count: number): Value => (count === 1 ? x : concat(Array<Value>(count).fill(x), 0))
 
@@ -44,7 +58,7 @@ function depthwise(
 }
 
 export function convCandidates(layout: Layout): readonly Candidate<ConvAttributes>[] {
-  const { nchwc, fits, blocked, plain, imagesSideBySide } = layout
+  const { nchwc, plain, imagesSideBySide } = layout
   const { block } = nchwc
   const isNarrow = (x: Value) => isStatic(x.shape) && x.shape[1]! < block
   return [
@@ -55,12 +69,15 @@ export function convCandidates(layout: Layout): readonly Candidate<ConvAttribute
         x!.shape.length === 4 &&
         w!.dtype === 'float32' &&
         isKnown(w!.shape[0]!) &&
-        w!.shape[0] % block === 0 &&
-        (isNarrow(x!) || fits(x!)),
+        (isNarrow(x!) ? w!.shape[0] % block === 0 : layout.fitsFilled(x!) || layout.fits(x!)) &&
+        w!.shape[0] % 4 === 0 &&
+        w!.shape[0] >= block,
       write([x, w, bias], attributes) {
         const options: ConvOptions = { ...attributes }
         if (isNarrow(x!)) return plain(nchwc.conv(x!, nchwc.narrowFilter(w!), { ...options, bias }))
-        return plain(nchwc.conv(blocked(x!), nchwc.filter(w!), { ...options, bias }))
+        const filter = nchwc.filter(filledFilter(w!, block))
+        const y = nchwc.conv(layout.filled(x!), filter, { ...options, bias: bias && filledRows(bias, block) })
+        return layout.firstChannels(y, w!.shape[0] as number)
       },
     },
     {
@@ -84,10 +101,17 @@ export function convCandidates(layout: Layout): readonly Candidate<ConvAttribute
 
 /** dy [N, O, oh, ow] and w [O, C, kh, kw] to dx [N, C, h, w]. */
 export function convInputGradCandidates(layout: Layout): readonly Candidate<InputGradAttributes>[] {
-  const { nchwc, fits, blocked, plain, imagesSideBySide } = layout
+  const { nchwc, imagesSideBySide, firstChannels } = layout
   const { block } = nchwc
   const usual = ([dy, w]: readonly Value[], { group, dilations }: InputGradAttributes) =>
-    group === 1 && dilations.join() === '1,1' && fits(dy!) && isStatic(w!.shape) && w!.shape[1]! % block === 0
+    group === 1 &&
+    dilations.join() === '1,1' &&
+    (layout.fits(dy!) || layout.fitsFilled(dy!)) &&
+    isStatic(w!.shape) &&
+    w!.shape[1]! >= block &&
+    w!.shape[1]! % 4 === 0
+
+  const channelsOf = (w: Value) => w.shape[1] as number
 
   /** [O, C, kh, kw] → [O/b · C/b · taps, b of O · b of C]: tiles from which the filters of an input gradient are put together. */
   const tilesOf = (w: Value): Value => {
@@ -133,7 +157,8 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
         const [, , kh, kw] = dims(w!)
         const taps = Array.from({ length: kh * kw }, (_, tap) => kh * kw - 1 - tap)
         const back = pads.map((amount, side) => (side % 2 ? kw : kh) - 1 - amount)
-        return plain(nchwc.conv(blocked(dy!), filterOf(w!, taps, [kh, kw]), { pads: back }))
+        const filter = filterOf(filledFilter(w!, block), taps, [kh, kw])
+        return firstChannels(nchwc.conv(layout.filled(dy!), filter, { pads: back }), channelsOf(w!))
       },
     },
     {
@@ -145,7 +170,10 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
         dims(inputs[1]!).slice(2).join() === '1,1' &&
         pads.every((amount) => amount === 0) &&
         output_padding.every((left, axis) => left === strides[axis]! - 1),
-      write: ([dy, w], { strides }) => plain(spread(nchwc.conv(blocked(dy!), filterOf(w!, [0], [1, 1])), strides)),
+      write([dy, w], { strides }) {
+        const y = nchwc.conv(layout.filled(dy!), filterOf(filledFilter(w!, block), [0], [1, 1]))
+        return firstChannels(spread(y, strides), channelsOf(w!))
+      },
     },
     {
       // Stride s: dx[s·u + a] = Σ dy[u + d]·w[i] over the taps i with i = a + pad − s·d. The s·s places (a, e) are so many
@@ -157,18 +185,20 @@ export function convInputGradCandidates(layout: Layout): readonly Candidate<Inpu
         remainders(inputs, attributes) !== undefined,
       write([dy, w], attributes) {
         const [n] = dims(dy!)
-        const [, c, kh, kw] = dims(w!)
+        const filter = filledFilter(w!, block)
+        const [, c, kh, kw] = dims(filter)
         const [rows, columns] = remainders([dy!, w!], attributes)!
         const taps: number[] = []
         for (const i of rows.taps)
           for (const j of columns.taps)
             for (const a of i) for (const e of j) taps.push(a === undefined || e === undefined ? kh * kw : a * kw + e)
-        const y = nchwc.conv(blocked(dy!), filterOf(w!, taps, [rows.length, columns.length]), {
+        const y = nchwc.conv(layout.filled(dy!), filterOf(filter, taps, [rows.length, columns.length]), {
           pads: [rows.before, columns.before, rows.after, columns.after],
         })
         const [sh, sw] = [rows.taps.length, columns.taps.length]
         const apart = reshape(y, [(n * c) / block, sh, sw, rows.count, columns.count, block])
-        return plain(reshape(transpose(apart, [0, 3, 1, 4, 2, 5]), [n, c, rows.count * sh, columns.count * sw]))
+        const between = transpose(apart, [0, 3, 1, 4, 2, 5])
+        return firstChannels(reshape(between, [n, c, rows.count * sh, columns.count * sw]), channelsOf(w!))
       },
     },
     {

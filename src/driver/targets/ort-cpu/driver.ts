@@ -115,7 +115,9 @@ async function decide(options: PlanOptions<CpuPlan>): Promise<Decided | undefine
   const found = await tuned(options, block, settings, cache)
   if (!found) return undefined
   const { lowered, timings } = found
-  const choices = Object.fromEntries([...timings].map(([key, { choice }]) => [key, choice]))
+  // In an order of their own: that of the timings depends on which were known before.
+  const chosen = [...timings].map(([key, { choice }]): [string, string] => [key, choice])
+  const choices = Object.fromEntries(chosen.sort(([a], [b]) => (a < b ? -1 : 1)))
   const stepsPerRun = severalSteps ? stepsPerRunOf(lowered, model.state) : 1
   const plan: CpuPlan = { target: 'ort-cpu', block, choices, ...(stepsPerRun > 1 ? { stepsPerRun } : {}) }
   const proof = fingerprint(model.fingerprint, JSON.stringify({ target: plan.target, block, choices }))

@@ -15,6 +15,12 @@ export interface Layout {
   fits(x: Value): boolean
   blocked(x: Value): Value
   plain(y: Value): Value
+  /** Whether x could be blocked, were its last block filled with channels of zeros. */
+  fitsFilled(x: Value): boolean
+  /** x with so many channels, which need not be whole blocks, as convolutions take it: with channels of zeros in the last block. */
+  filled(x: Value): Value
+  /** Of a blocked y the first so many channels. */
+  firstChannels(y: Value, channels: number): Value
   /** x as [N, H, W, C]. */
   channelsLast(x: Value): Value
   /**
@@ -42,13 +48,17 @@ export function layoutBy(nchwc: Nchwc): Layout {
   /** The blocked value that x is the plain view of, if it is one. */
   const behind = (x: Value): Value | undefined => {
     const node = nodeOf(x)
-    return node?.operator === operators.ReorderOutput && !node.attributes.channels_last ? node.inputs[0] : undefined
+    if (node?.operator !== operators.ReorderOutput || node.attributes.channels_last) return undefined
+    const [y] = node.inputs
+    // What fills the last block is no part of x.
+    return y!.shape[1] === x.shape[1] ? y : undefined
   }
   const fits: Layout['fits'] = ({ dtype, shape }) =>
     dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! % block === 0
   /** Of a single place the channels stand side by side in both layouts. */
   const isBoth = (x: Value) => fits(x) && x.shape[2] === 1 && x.shape[3] === 1
   const blocked = once((x) => behind(x) ?? (isBoth(x) ? x : nchwc.reorderInput(x)))
+  const plain = (y: Value) => (isBoth(y) ? y : nchwc.reorderOutput(y))
   const imagesSideBySide: Layout['imagesSideBySide'] = ({ dtype, shape }) => {
     if (dtype !== 'float32' || shape.length !== 4 || !isStatic(shape)) return undefined
     const [n, c] = shape as readonly [number, number, ...number[]]
@@ -66,7 +76,11 @@ export function layoutBy(nchwc: Nchwc): Layout {
       const [n, c, h, w] = x.shape as readonly [number, number, number, number]
       return nchwc.reorderInput(reshape(x, [n / images, c * images, h, w]))
     }),
-    plain: (y) => (isBoth(y) ? y : nchwc.reorderOutput(y)),
+    plain,
+    fitsFilled: ({ dtype, shape }) =>
+      dtype === 'float32' && shape.length === 4 && isStatic(shape) && shape[1]! > block && shape[1]! % 4 === 0,
+    filled: once((x) => (fits(x) ? blocked(x) : nchwc.reorderInput(x))),
+    firstChannels: (y, channels) => (y.shape[1] === channels ? plain(y) : nchwc.reorderOutput(y, { channels })),
     channelsLast: once((x) => {
       const y = behind(x)
       return y ? nchwc.reorderOutput(y, { channelsLast: true }) : transpose(x, [0, 2, 3, 1])

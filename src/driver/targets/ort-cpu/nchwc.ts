@@ -50,10 +50,13 @@ export interface Nchwc {
     readonly GlobalAveragePool: Operator
     readonly MaxPool: Operator
   }
-  /** [N, C, H, W] → blocked. With `channelsLast` the input is [N, H, W, C]. C is a multiple of the block. */
+  /**
+   * [N, C, H, W] → blocked. With `channelsLast` the input is [N, H, W, C]. C is a multiple of the block, or of 4: then channels of
+   * zeros fill the last block, and the result has so many more.
+   */
   reorderInput(x: Value, options?: { channelsLast?: boolean }): Value
-  /** Blocked → [N, C, H, W], or [N, H, W, C] with `channelsLast`. */
-  reorderOutput(x: Value, options?: { channelsLast?: boolean }): Value
+  /** Blocked → [N, C, H, W], or [N, H, W, C] with `channelsLast`; of the last block only so many that there are `channels`, all unless given. */
+  reorderOutput(x: Value, options?: { channelsLast?: boolean; channels?: number }): Value
   /**
    * Convolution of a blocked x, or of a plain x with fewer channels than a block. The result is blocked.
    * @param w as `filter` or, for a plain x or one channel a group, `narrowFilter` gives it
@@ -87,6 +90,22 @@ function describe(block: number): Nchwc {
     if (!isKnown(channels as number) || (channels as number) % block !== 0)
       throw new GraphError(`needs channels in whole blocks of ${block}, got ${channels}`)
   }
+  /** Channels in whole blocks that hold so many. */
+  const filled = (channels: number) => Math.ceil(channels / block) * block
+  /** [N, C, H, W] with zeros as further channels, or without its last ones. */
+  const withChannels = (x: Numbers, channels: number): Numbers => {
+    const [n, c, h, w] = x.shape as Dims4
+    if (c === channels) return x
+    const data = Array.from({ length: n * channels * h * w }, (_, i) => {
+      const [image, channel, place] = [
+        Math.floor(i / (channels * h * w)),
+        Math.floor(i / (h * w)) % channels,
+        i % (h * w),
+      ]
+      return channel < c ? x.data[(image * c + channel) * h * w + place]! : 0
+    })
+    return numbers(x.dtype, [n, channels, h, w], data)
+  }
   const toBlocks = (x: Numbers): Numbers => {
     const [n, c, h, w] = x.shape as Dims4
     return rearranged(x, [n, c / block, block, h * w], [0, 1, 3, 2], x.shape)
@@ -108,18 +127,19 @@ function describe(block: number): Nchwc {
     arity: [1, 1],
     infer([x], { channels_last }) {
       require4d(x!)
-      const shape = channels_last ? lastToFirst(x!.shape) : x!.shape
-      requireBlocks(shape[1])
-      return [{ dtype: x!.dtype, shape }]
+      const [n, c, ...places] = channels_last ? lastToFirst(x!.shape) : x!.shape
+      if (!isKnown(c!) || c % 4 !== 0) requireBlocks(c)
+      return [{ dtype: x!.dtype, shape: [n!, filled(c as number), ...places] }]
     },
     gradient: { forbidden: 'differentiate the plain graph' },
     evaluate([x], { channels_last }) {
-      if (!channels_last) return [toBlocks(x!)]
       const [n, h, w, c] = x!.shape as Dims4
-      return [rearranged(x!, [n, h * w, c / block, block], [0, 2, 1, 3], [n, c, h, w])]
+      const first = channels_last ? rearranged(x!, [n, h * w, c], [0, 2, 1], [n, c, h, w]) : x!
+      return [toBlocks(withChannels(first, filled(first.shape[1]!)))]
     },
     samples: [
       { inputs: [normal(2, 2 * block, 3, 4)] },
+      { inputs: [normal(2, block + 4, 3, 4)] },
       { inputs: [normal(2, 3, 4, 2 * block)], attributes: { channels_last: 1 } },
     ],
   })
@@ -133,17 +153,22 @@ function describe(block: number): Nchwc {
     infer([x], { channels, channels_last }) {
       require4d(x!)
       requireBlocks(x!.shape[1])
-      if (channels !== x!.shape[1]) throw new GraphError(`channels=${channels} is not the number of channels`)
-      return [{ dtype: x!.dtype, shape: channels_last ? firstToLast(x!.shape) : x!.shape }]
+      if (filled(channels) !== x!.shape[1])
+        throw new GraphError(`channels=${channels} are not in as many blocks as ${x!.shape[1]}`)
+      const [n, , ...places] = x!.shape
+      const shape = [n!, channels, ...places]
+      return [{ dtype: x!.dtype, shape: channels_last ? firstToLast(shape) : shape }]
     },
     gradient: { forbidden: 'differentiate the plain graph' },
-    evaluate([x], { channels_last }) {
-      if (!channels_last) return [fromBlocks(x!)]
-      const [n, c, h, w] = x!.shape as Dims4
-      return [rearranged(x!, [n, c / block, h * w, block], [0, 2, 1, 3], [n, h, w, c])]
+    evaluate([x], { channels, channels_last }) {
+      const y = withChannels(fromBlocks(x!), channels)
+      if (!channels_last) return [y]
+      const [n, c, h, w] = y.shape as Dims4
+      return [rearranged(y, [n, c, h * w], [0, 2, 1], [n, h, w, c])]
     },
     samples: [
       { inputs: [normal(2, 2 * block, 3, 4)], attributes: { channels: 2 * block } },
+      { inputs: [normal(2, 2 * block, 3, 4)], attributes: { channels: block + 4 } },
       { inputs: [normal(2, 2 * block, 3, 4)], attributes: { channels: 2 * block, channels_last: 1 } },
     ],
   })
@@ -245,11 +270,11 @@ function describe(block: number): Nchwc {
   }
   const reorderInput: Nchwc['reorderInput'] = (x, { channelsLast = false } = {}) =>
     apply1(ReorderInput, [x], { channels_last: Number(channelsLast) })
-  const reorderOutput: Nchwc['reorderOutput'] = (x, { channelsLast = false } = {}) =>
+  const reorderOutput: Nchwc['reorderOutput'] = (x, { channelsLast = false, channels = x.shape[1] as number } = {}) =>
     // A single block of channels stands last already.
-    channelsLast && x.shape[1] === block && isStatic(x.shape)
+    channelsLast && x.shape[1] === block && channels === block && isStatic(x.shape)
       ? reshape(x, firstToLast(x.shape) as readonly number[])
-      : apply1(ReorderOutput, [x], { channels: x.shape[1] as number, channels_last: Number(channelsLast) })
+      : apply1(ReorderOutput, [x], { channels, channels_last: Number(channelsLast) })
   // ReorderInput brings b rows side by side, much faster than Transpose does: here those of b output channels.
   const narrowFilter = (w: Value): Value => {
     const [o, i, kh, kw] = dims(w)

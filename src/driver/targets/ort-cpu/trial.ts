@@ -8,18 +8,26 @@ import { ortCpu } from './index.js'
 import { layoutBy } from './layout.js'
 import { nchwc } from './nchwc.js'
 
+/** Whether the result is an activation with channels in whole blocks: what follows gains where it is left in them. */
+export function staysInBlocks(call: Call, block: number): boolean {
+  if (call.operator.name === 'ConvWeightGrad') return false
+  return layoutBy(nchwc(block)).fits(apply1(call.operator, operandsOf(call), call.attributes))
+}
+
+const operandsOf = ({ operands }: Call) => operands.map(({ dtype, shape }, i) => input(`x${i}`, dtype, shape))
+
 /**
  * The call with operands x0, x1, … that come in the layouts that it had, and its result in the layout that it can have.
  * The one output is their mean, so that no time goes into copying a result out.
  */
-export function trialGraph({ operator, attributes, operands }: Call, name: string, block: number): Graph {
+export function trialGraph(call: Call, name: string, block: number): Graph {
+  const { operator, attributes, operands } = call
   const layout = layoutBy(nchwc(block))
-  const inputs = operands.map(({ dtype, shape }, i) => input(`x${i}`, dtype, shape))
+  const inputs = operandsOf(call)
   const seen = inputs.map((value, i) => (operands[i]!.blocked ? layout.plain(value) : value))
   const y = apply1(operator, seen, attributes)
   const { outputs } = ortCpu({ block, choose: () => name }).lower(graph('trial', inputs, { y }))
   const result = outputs.get('y')!
-  const isActivation = operator.name !== 'ConvWeightGrad'
-  const taken = isActivation && layout.fits(result) ? layout.blocked(result) : result
+  const taken = staysInBlocks(call, block) ? layout.blocked(result) : result
   return graph('trial', inputs, { mean: reduceMean(reshape(taken, [-1]), [0], { keepdims: 0 }) })
 }

@@ -9,7 +9,7 @@ import type { SessionSettings } from '../../runtime/protocol.js'
 import { openSession, type Session } from '../../runtime/session.js'
 import type { Timing } from '../target.js'
 import type { Call } from './candidates.js'
-import { trialGraph } from './trial.js'
+import { staysInBlocks, trialGraph } from './trial.js'
 
 const ROUNDS = 3
 /** Runs in a row. The fastest of all rounds counts: whatever else the machine does can only make a run longer. */
@@ -42,7 +42,7 @@ function operandsOf({ operands }: Call): Tensors {
 
 /** Candidates this near to the fastest are as good: the first of them is taken, which needs least memory. */
 const NEAR = 1.15
-/** The same of activations, whose first candidates leave them in blocks: what follows gains by that. */
+/** The same where the first candidates leave the result in blocks: what follows gains by that. */
 const NEAR_IN_BLOCKS = 1.25
 
 /** Times calls one after the other. One session lives at a time: the threads of an idle one would spin beside it. */
@@ -81,7 +81,7 @@ export class Tuner {
       }
       running = running.filter((name) => name === names[0] || ms[name]! <= fastest() * HOPELESS)
     }
-    const near = call.operator.name === 'ConvWeightGrad' ? NEAR : NEAR_IN_BLOCKS
+    const near = staysInBlocks(call, this.block) ? NEAR_IN_BLOCKS : NEAR
     const choice = names.find((name) => ms[name]! <= fastest() * near)
     return choice === undefined ? undefined : { choice, ms }
   }
