@@ -16,8 +16,9 @@ import { planStep } from '../planning/plan.js'
 import { lockFolder } from '../run/lock.js'
 import type { EpochMetrics } from '../run/metrics.js'
 import { checkFits, ensureFolder, keepPlan, openRun } from '../run/runFolder.js'
-import { openTrainingSession } from '../runtime/session.js'
+import { openTrainingSession, type TrainingSession, type TrainingSessionOptions } from '../runtime/session.js'
 import type { StepPlan } from '../targets/index.js'
+import type { PlannedStep } from '../targets/target.js'
 import { type FitConfig, type FitOverrides, stepsPerRunOf } from './config.js'
 import type { EndReason, FitEvent } from './events.js'
 import { Feeds } from './feeds.js'
@@ -96,7 +97,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     checkBatches(model, data.train.count, config)
     const stepModel = config.accumulate === 1 ? model : accumulating(model)
     const hyperparameters = hyperparametersOf(stepModel.signature, config)
-    const { threads, runtime, provider, device, precision } = config
+    const { threads, runtime, device, precision, stepsPerRun } = config
     const planned = await planStep({
       model: stepModel,
       batch: Math.min(config.batchSize, data.train.count),
@@ -104,7 +105,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       precision,
       severalSteps: true,
       earlier: overrides.target === undefined || overrides.target === earlier?.target ? earlier : undefined,
-      ...{ threads, runtime, provider, device },
+      ...{ threads, runtime, provider: config.provider, device },
+      stepsPerRun: stepsPerRun ?? undefined,
       signal: options.signal,
       onNotice: tell,
       onProgress: (done, total) => options.onEvent?.({ event: 'tuning', done, total }),
@@ -118,7 +120,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     }
     if (begun) checkFits(state, expected, folder)
     await keepPlan(folder, planned.plan)
-    const settings = { threads, runtime, provider, device }
+    const settings = { threads, runtime, provider: planned.provider ?? config.provider, device }
     const { batchSize, dropLast, seed, augment, accumulate } = config
     const source = await openBatches(splits.training, bindings, {
       ...{ batchSize, dropLast, seed },
@@ -129,11 +131,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     open.push(evaluator)
     // What the runtime refuses after an epoch it refuses before the first step.
     await evaluator.check(state)
-    const session = await openTrainingSession({
-      models: planned.models,
+    const session = await openStep(planned, state, {
       batch: source.sizeOf(0),
-      state,
-      carried: planned.signature.updates,
       keepModels: planned.keepModels ?? false,
       optimize: planned.optimize,
       ...settings,
@@ -143,6 +142,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const feeds = new Feeds({
       ...{ signature: planned.signature, source, hyperparameters, seed, totalSteps, accumulate },
       stepsPerRun: planned.inLoop ? (planned.stepsPerRun ?? stepsPerRunOf(config)) : undefined,
+      allOrOne: planned.allOrOne,
     })
     const parts = { options, folder, planned, session, evaluator, source, feeds, totalSteps }
     return await new Run({ ...parts, checkpoint: { ...checkpoint, state } }).go()
@@ -150,6 +150,19 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     for (const each of open.reverse()) await each.close()
     unlock()
   }
+}
+
+/** Opens a planned step on a state, which comes and goes by the names of the signature however the models have it. */
+async function openStep(
+  { models, signature, stepsPerRun, held }: PlannedStep<StepPlan>,
+  state: Tensors,
+  options: Omit<TrainingSessionOptions, 'models' | 'steps' | 'state' | 'carried'>,
+): Promise<TrainingSession> {
+  const steps = stepsPerRun ?? 1
+  if (!held) return openTrainingSession({ ...options, models, steps, state, carried: signature.updates })
+  const carried = held.updates
+  const session = await openTrainingSession({ ...options, models, steps, state: held.hold(state), carried })
+  return { ...session, readState: async () => held.release(await session.readState()) }
 }
 
 /**

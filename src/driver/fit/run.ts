@@ -138,7 +138,7 @@ export class Run {
     const { feeds, session, planned } = this.#parts
     const begun = performance.now()
     const fed = await feeds.of(epoch, epochStep, this.#lastStep - step)
-    const computing = session.step(fed.tensors, fed.examples)
+    const computing = session.step(fed.tensors, fed.examples, fed.steps)
     // The worker thread computes; meanwhile the next run's feeds are made.
     feeds.prepareAfter(fed)
     const outputs = await computing
@@ -291,12 +291,13 @@ export class Run {
     trainingMs: number,
     evaluationMs: number,
   ): Promise<void> {
-    const { batchSize, threads, runtime, provider } = this.#config
+    const { batchSize, threads, runtime } = this.#config
+    const { plan, provider = this.#config.provider } = this.#parts.planned
     await appendTiming(this.#parts.folder, {
       ...own,
       trainingMs: Math.round(trainingMs),
       evaluationMs: Math.round(evaluationMs),
-      ...{ batchSize, threads, provider, target: this.#parts.planned.plan.target },
+      ...{ batchSize, threads, provider, target: plan.target },
       ...(await surroundings(runtime, provider)),
     })
   }

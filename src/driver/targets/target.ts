@@ -26,6 +26,8 @@ export interface PlanOptions<P extends Plan = Plan> extends SessionSettings {
   readonly precision?: Precision
   /** Whether a run may take several steps where one would do; false unless given. `inLoop` says whether it does. */
   readonly severalSteps?: boolean
+  /** How many steps a run is to take at most, where the target takes several; as the target has it unless given. */
+  readonly stepsPerRun?: number | undefined
   /** The plan of an earlier part of the run: taken again where it is for this machine. */
   readonly earlier?: P | undefined
   onNotice?(message: string): void
@@ -46,6 +48,16 @@ export interface Timing {
   readonly ms: Readonly<Record<string, number>>
 }
 
+/** How the models have the state, where not tensor by tensor. */
+export interface HeldState {
+  /** Output of the models → the input that it replaces. */
+  readonly updates: Readonly<Record<string, string>>
+  /** Their inputs, from the state by the names of the signature. */
+  hold(state: Tensors): Tensors
+  /** The state again, from them. */
+  release(held: Tensors): Tensors
+}
+
 export interface PlannedStep<P extends Plan = Plan> {
   readonly plan: P
   readonly models: StepModels
@@ -57,8 +69,13 @@ export interface PlannedStep<P extends Plan = Plan> {
   readonly inLoop: boolean
   /** How many at most, where the target decides it for the model; undefined: what suits the provider. */
   readonly stepsPerRun?: number
+  /** Whether a model is written for so many: a run takes these or one; false unless given. */
+  readonly allOrOne?: boolean
+  readonly held?: HeldState
   /** Whether models for several batch sizes stay open side by side. */
   readonly keepModels?: boolean
+  /** The provider that it runs on, where that is not the one that was asked for. */
+  readonly provider?: Provider
   /** Whether the runtime should rewrite the step's graph. */
   readonly optimize: boolean
   /** Timings of the calls that were a choice. */

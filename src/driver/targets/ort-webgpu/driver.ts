@@ -1,0 +1,99 @@
+// Target `ort-webgpu` to the driver: several steps a run, on any GPU.
+
+import { z } from 'zod'
+import { UserError } from '../../../core/errors.js'
+import { portable } from '../../../core/targets/portable/index.js'
+import { fingerprint, TuningCache } from '../../planning/cache.js'
+import { compareSteps } from '../../planning/compare.js'
+import { countsOf } from '../counts.js'
+import type { DriverTarget, PlannedStep, PlanOptions } from '../target.js'
+import { heldIn } from './held.js'
+import { ortWebgpu } from './index.js'
+import { type PackedStep, packedStep, stepsOf, unrolled } from './steps.js'
+
+const planSchema = z.strictObject({ target: z.literal('ort-webgpu') })
+type WebgpuPlan = z.infer<typeof planSchema>
+
+/** A model for each batch size and for each number of steps. */
+function webgpuSteps({ model, batch, stepsPerRun }: PlanOptions<WebgpuPlan>): PlannedStep<WebgpuPlan> {
+  const { signature } = model
+  const lowered = new Map<number, PackedStep>()
+  const stepFor = (size: number): PackedStep => {
+    const known = lowered.get(size) ?? packedStep(model.graph(size), signature)
+    lowered.set(size, known)
+    return known
+  }
+  const written = new Map<string, Uint8Array>()
+  const models = (size: number, steps = 1): Uint8Array => {
+    const key = `${size} ${steps}`
+    const known = written.get(key) ?? model.encode(unrolled(stepFor(size), signature, steps).graph, { signature })
+    written.set(key, known)
+    return known
+  }
+  const step = stepFor(batch)
+  return {
+    plan: { target: 'ort-webgpu' },
+    models,
+    signature,
+    added: {},
+    inLoop: true,
+    stepsPerRun: stepsPerRun ?? stepsOf(step),
+    allOrOne: true,
+    held: heldIn(step.packs),
+    keepModels: true,
+    optimize: true,
+    timings: new Map(),
+  }
+}
+
+export const ortWebgpuTarget: DriverTarget<WebgpuPlan> = {
+  name: 'ort-webgpu',
+  about: 'for any GPU, by WebGPU',
+  runtime: 'node',
+  providers: ['cpu', 'webgpu'],
+  precisions: ['fp32'],
+  inLoop: true,
+  fixesBatch: true,
+  planSchema,
+
+  async plan(options) {
+    const { model, threads, provider = 'cpu', compare = compareSteps } = options
+    const cache = await TuningCache.open({ provider, device: 0 }, options.cacheFile)
+    const proof = fingerprint(model.fingerprint, 'ort-webgpu')
+    if (!cache.isVerified(proof)) {
+      const few = model.fixedBatch ?? 16
+      const onCpu = { ...(threads === undefined ? {} : { threads }), optimize: false }
+      const problem = await compare(model, model.step(portable, few), model.step(ortWebgpu, few), few, onCpu, {
+        settings: provider === 'cpu' ? onCpu : { provider },
+        coarse: false,
+      })
+      if (problem) throw new UserError(`its step by the ${provider} provider is not the portable step (${problem})`)
+      cache.keepVerified(proof)
+      await cache.save()
+    }
+    return webgpuSteps(options)
+  },
+
+  write: async ({ model, batch }) => model.step(ortWebgpu, batch),
+
+  /** On a GPU a step takes as long as it has nodes. */
+  explain({ stepsPerRun }, { model, batch }) {
+    const { graph, packs } = packedStep(model.graph(batch), model.signature)
+    const operators = countsOf(graph.nodes)
+    const nodes = graph.nodes.length
+    return {
+      json: {
+        target: 'ort-webgpu',
+        batch,
+        stepsPerRun,
+        nodes,
+        packs: packs.length,
+        operators: Object.fromEntries(operators),
+      },
+      text:
+        `target ort-webgpu: batches of ${batch}, ${stepsPerRun} steps a run one after the other in the graph; a step is ${nodes} nodes, ` +
+        `and its state crosses the bus in ${packs.length} tensors a run`,
+      table: [['operator', 'nodes a step'], ...operators.map(([name, count]) => [name, String(count)])],
+    }
+  },
+}
