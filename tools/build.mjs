@@ -1,9 +1,12 @@
-// Compiles src and graphs into dist when dist is missing or older than they are, and bundles the script of a report's page.
+// Compiles src and graphs into dist when dist is missing or older than they are, and bundles the script of a report's page and the
+// page of rdm-lab.
 // The output appears whole, by a rename, so that two commands of one pipe (`rdm-export … | rdm-fit -`) may both arrive here first.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildLab } from './lab.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
@@ -55,11 +58,15 @@ export async function build() {
       process.stderr.write('The TypeScript compiler is not installed: run `npm ci` first.\n')
       return false
     }
-    const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh], {
+    const compiler = spawn(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh], {
       stdio: ['ignore', 2, 2],
     })
-    if (run.status !== 0) return false
-    await bundlePage(join(fresh, 'src', 'study', 'report', 'script.js'))
+    const [[code]] = await Promise.all([
+      once(compiler, 'exit'),
+      bundlePage(join(fresh, 'src', 'study', 'report', 'script.js')),
+      buildLab(join(fresh, 'lab')),
+    ])
+    if (code !== 0) return false
     utimesSync(join(fresh, 'src', 'index.js'), started, started)
     const old = existsSync(dist) ? mkdtempSync(join(root, 'dist.')) : undefined
     if (old) renameSync(dist, join(old, 'dist'))

@@ -1,0 +1,17 @@
+// The page's tabs, in their order. A new one is a file and an entry here.
+
+import type { ComponentType } from 'preact'
+import { DesignTab } from './design/tab.js'
+import { ExportTab } from './export/tab.js'
+
+export interface Tab {
+  /** In the address. */
+  readonly id: string
+  readonly title: string
+  readonly component: ComponentType
+}
+
+export const tabs: readonly Tab[] = [
+  { id: 'design', title: 'Design', component: DesignTab },
+  { id: 'export', title: 'Export', component: ExportTab },
+]
