@@ -44,6 +44,27 @@ async function bundlePage(file) {
   })
 }
 
+/**
+ * What a page imports, and its worker: modules without names of packages, for neither a worker nor an import map knows them. They
+ * share what they have in common. Only onnxruntime-web stays outside.
+ */
+async function bundleWeb(dir) {
+  const { build } = await import('rolldown')
+  const web = join(root, 'src', 'web')
+  await build({
+    input: {
+      index: join(web, 'index.ts'),
+      worker: join(web, 'worker.ts'),
+      core: join(root, 'src', 'core', 'index.ts'),
+    },
+    output: { dir, format: 'esm', minify: true, chunkFileNames: '[name].js' },
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+    external: /^onnxruntime-web/,
+    platform: 'browser',
+    logLevel: 'warn',
+  })
+}
+
 /** Compiles if needed; returns false, with the compiler's words on standard error, when the sources do not compile. */
 export async function build() {
   if (upToDate()) return true
@@ -55,10 +76,13 @@ export async function build() {
       process.stderr.write('The TypeScript compiler is not installed: run `npm ci` first.\n')
       return false
     }
-    const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh], {
-      stdio: ['ignore', 2, 2],
-    })
-    if (run.status !== 0) return false
+    const compile = (project, ...more) =>
+      spawnSync(process.execPath, [tsc, '-p', join(root, project), '--outDir', fresh, ...more], {
+        stdio: ['ignore', 2, 2],
+      }).status === 0
+    if (!compile('tsconfig.build.json')) return false
+    if (!compile(join('src', 'web'), '--declaration', '--emitDeclarationOnly')) return false
+    await bundleWeb(join(fresh, 'web'))
     await bundlePage(join(fresh, 'src', 'study', 'report', 'script.js'))
     utimesSync(join(fresh, 'src', 'index.js'), started, started)
     const old = existsSync(dist) ? mkdtempSync(join(root, 'dist.')) : undefined

@@ -65,9 +65,13 @@ export interface ImageDataset extends Dataset {
   readonly test: ImageSet
 }
 
+/** Memory that threads share; in a page that is not cross-origin isolated nothing is shared. */
+const Shareable: new (bytes: number) => ArrayBufferLike =
+  typeof SharedArrayBuffer === 'undefined' ? ArrayBuffer : SharedArrayBuffer
+
 /** An array whose memory threads share: a data set that is in one is not copied to the thread that makes batches. */
 export const shared = <T extends DType>(dtype: T, length: number): Arrays[T] =>
-  new arrays[dtype](new SharedArrayBuffer(length * widthOf(dtype)), 0, length)
+  new arrays[dtype](new Shareable(length * widthOf(dtype)), 0, length)
 
 /** A set of images as a split with the columns `images` and `labels`, which share its memory. */
 export const imageSet = (set: Omit<ImageSet, 'columns'>): ImageSet => {
