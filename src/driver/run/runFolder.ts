@@ -79,6 +79,10 @@ const heldOutOf = ({ heldOut }: Dataset) => (heldOut === undefined ? {} : { held
 /** Whether there is a run in the folder to go on with. */
 export const hasRun = (folder: string): boolean => existsSync(join(folder, runFiles.config))
 
+/** Whether a folder holds a checkpoint that was brought there, of a run that began elsewhere. */
+export const hasBroughtRun = (folder: string): boolean =>
+  !hasRun(folder) && checkpointFiles.some((name) => existsSync(join(folder, name)))
+
 /**
  * Reads config.json of a run folder.
  * @throws UserError when there is none, or one that is damaged.
@@ -134,12 +138,22 @@ async function startRun({ folder, model, data, dataPath, config: overrides }: Op
   return { checkpoint: beginning(model, config, sha256), notice: undefined }
 }
 
+/** What config.json of a run says that began elsewhere, such as in a page: all of it is in the checkpoint. */
+async function infoInCheckpoint(folder: string): Promise<RunInfo> {
+  const { checkpoint } = (await loadCheckpoint(folder))!
+  const { model, data: sha256, config, recipe } = checkpoint
+  return { format: 'rdm-onnx run 1', model, data: { path: null, sha256 }, config, recipe }
+}
+
 async function resumeRun({ folder, model, data, dataPath, config: overrides }: OpenRunOptions): Promise<OpenRun> {
-  const info = await readRunInfo(folder)
+  const brought = hasBroughtRun(folder)
+  const info = brought ? await infoInCheckpoint(folder) : await readRunInfo(folder)
   if (info.model !== model.fingerprint) {
     throw new UserError(
-      `the run in ${folder} belongs to another model: it began with ${join(folder, runFiles.initial)}; ` +
-        'leave out the model to go on with that, or choose another folder for this one',
+      brought
+        ? `the checkpoint in ${folder} belongs to another model: give the one that it was trained with`
+        : `the run in ${folder} belongs to another model: it began with ${join(folder, runFiles.initial)}; ` +
+            'leave out the model to go on with that, or choose another folder for this one',
     )
   }
   const sha256 = dataFingerprint(data)
@@ -151,6 +165,8 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   }
   const config = resumedConfig(info.config, overrides, folder)
   const path = dataPath === undefined ? info.data.path : resolve(dataPath)
+  // Its first weights stayed where it began; a later process needs the model, and takes the weights from the checkpoint.
+  if (brought) await writeAtomically(join(folder, runFiles.initial), model.withState(model.state))
   await writeInfo(folder, { ...info, config, data: { path, ...heldOutOf(data), sha256 } })
   const loaded = await loadCheckpoint(folder)
   const plan = planFor(info, config)
@@ -183,7 +199,7 @@ export async function keepPlan(folder: string, plan: StepPlan): Promise<void> {
  */
 export async function ensureFolder(folder: string, resume: boolean): Promise<void> {
   if (resume) {
-    await readRunInfo(folder)
+    if (!hasBroughtRun(folder)) await readRunInfo(folder)
     return
   }
   try {
