@@ -5,7 +5,13 @@ import { bytesOf, elementsOf, type Tensor, type Tensors } from '../../core/graph
 import { permutation, randomStream } from '../../core/random.js'
 import { type Column, type Dataset, isShared, type Split, shared, type TensorColumn } from './dataset.js'
 import { imagesAt } from './images.js'
-import type { ReadOptions } from './reader.js'
+
+/** What a user may say of data that do not say it themselves. */
+export interface ReadOptions {
+  /** Of a file that holds no test set: the part that is held out, by a draw of this seed. */
+  readonly holdOut?: number | undefined
+  readonly seed?: number | undefined
+}
 
 /** The part that is held out unless another is asked for. */
 export const usualHoldOut = 0.2

@@ -8,7 +8,8 @@ import { type Recipe, recipeSchema } from '../../core/model/recipe.js'
 import { type FitConfig, fitConfigSchema } from '../fit/config.js'
 import { syncFolder, writeBeside } from './files.js'
 import { type Progress, progressSchema } from './metrics.js'
-import { decodeSafetensors, encodeSafetensors, readMetadataOf } from './safetensors.js'
+import { decodeSafetensors, encodeSafetensors } from './safetensors.js'
+import { readMetadataOf } from './safetensorsHeader.js'
 
 /** The two files, newest first. */
 export const checkpointFiles = ['checkpoint.safetensors', 'checkpoint.previous.safetensors'] as const
