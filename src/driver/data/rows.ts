@@ -7,13 +7,18 @@ import type { Transform } from '../../core/model/recipe.js'
 import type { TargetInfo } from '../../core/training/signature.js'
 import type { Binding } from './bind.js'
 import type { Column, ImageFilesColumn, Split, TensorColumn } from './dataset.js'
+import { imagesAt } from './images.js'
 import { boxOf, type Crop, cropImage, inPlace, type Region, resizeBox } from './transforms.js'
 
-/** Decodes image files to pixels, uint8 [count, channels, height, width]; the centre of each, or the region that is given for it. */
+/**
+ * Decodes image files to pixels, uint8 [count, channels, height, width]; the centre of each, or the region that is given for it.
+ * Where `blobs` are given, they are what is decoded, and `files` are their names.
+ */
 export type DecodeImages = (
   files: readonly string[],
   shape: readonly [channels: number, height: number, width: number],
   regions?: readonly Region[],
+  blobs?: readonly Blob[],
 ) => Promise<Uint8Array>
 
 /** The rows of a column in memory, one after the other. */
@@ -52,16 +57,16 @@ function taken(
 
 /** The images of some rows, decoded in the size that the input takes; their regions are cut out on the way. */
 async function decoded(
-  { kind, files, ...column }: ImageFilesColumn,
+  { kind, files, blobs, ...column }: ImageFilesColumn,
   indices: ArrayLike<number>,
   shape: readonly number[],
   crops: readonly Crop[] | undefined,
   decode: DecodeImages | undefined,
 ): Promise<TensorColumn> {
   if (!decode) throw new UserError('nothing here decodes image files: give pixels')
-  const chosen = Array.from(indices, (index) => files[index]!)
+  const chosen = imagesAt({ files, blobs }, indices)
   const regions = crops?.flatMap(({ region }) => region ?? [])
-  const data = await decode(chosen, shape as never, regions?.length ? regions : undefined)
+  const data = await decode(chosen.files, shape as never, regions?.length ? regions : undefined, chosen.blobs)
   return { ...column, kind: 'tensor', shape, data }
 }
 

@@ -8,10 +8,7 @@
 
 import { permutation, type RandomStream, randomStream } from '../../core/random.js'
 import { type ImageDataset, type ImageSet, imageSet } from './dataset.js'
-
-/** Images as large as CIFAR's, so that they can be written as it. */
-const cifarSide = 32
-const pixelBytes = 3 * cifarSide * cifarSide
+import { cifarSide, pixelBytes } from './formats/cifar.js'
 
 /** How much of the pixel at (x, y), in the pattern's own coordinates, is figure: 0 (ground) to 1. */
 type Pattern = (x: number, y: number) => number
