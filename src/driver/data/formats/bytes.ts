@@ -68,7 +68,9 @@ export async function* unpacked(
   pieces: AsyncIterable<Uint8Array>,
   format: 'gzip' | 'deflate-raw',
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = streamOf(pieces).pipeThrough(new DecompressionStream(format)).getReader()
+  // Browsers and Node type the same stream differently.
+  const unpack = new DecompressionStream(format) as unknown as TransformStream<Uint8Array, Uint8Array>
+  const reader = streamOf(pieces).pipeThrough(unpack).getReader()
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((error: unknown) => {
