@@ -47,6 +47,27 @@ async function bundlePage(file) {
   })
 }
 
+/**
+ * What a page imports, and its worker: modules without names of packages, for neither a worker nor an import map knows them. They
+ * share what they have in common. Only onnxruntime-web stays outside.
+ */
+async function bundleWeb(dir) {
+  const { build } = await import('rolldown')
+  const web = join(root, 'src', 'web')
+  await build({
+    input: {
+      index: join(web, 'index.ts'),
+      worker: join(web, 'worker.ts'),
+      core: join(root, 'src', 'core', 'index.ts'),
+    },
+    output: { dir, format: 'esm', minify: true, chunkFileNames: '[name].js' },
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+    external: /^onnxruntime-web/,
+    platform: 'browser',
+    logLevel: 'warn',
+  })
+}
+
 /** Compiles if needed; returns false, with the compiler's words on standard error, when the sources do not compile. */
 export async function build() {
   if (upToDate()) return true
@@ -58,15 +79,19 @@ export async function build() {
       process.stderr.write('The TypeScript compiler is not installed: run `npm ci` first.\n')
       return false
     }
-    const compiler = spawn(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh], {
-      stdio: ['ignore', 2, 2],
-    })
-    const [[code]] = await Promise.all([
-      once(compiler, 'exit'),
+    const compile = async (project, ...more) => {
+      const command = [tsc, '-p', join(root, project), '--outDir', fresh, ...more]
+      const [code] = await once(spawn(process.execPath, command, { stdio: ['ignore', 2, 2] }), 'exit')
+      return code === 0
+    }
+    const web = () => compile(join('src', 'web'), '--declaration', '--emitDeclarationOnly')
+    const [compiled] = await Promise.all([
+      compile('tsconfig.build.json').then((done) => done && web()),
+      bundleWeb(join(fresh, 'web')),
       bundlePage(join(fresh, 'src', 'study', 'report', 'script.js')),
       buildLab(join(fresh, 'lab')),
     ])
-    if (code !== 0) return false
+    if (!compiled) return false
     utimesSync(join(fresh, 'src', 'index.js'), started, started)
     const old = existsSync(dist) ? mkdtempSync(join(root, 'dist.')) : undefined
     if (old) renameSync(dist, join(old, 'dist'))

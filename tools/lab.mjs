@@ -38,6 +38,13 @@ const policyInPage = {
   ],
 }
 
+/** Sources name each other by their compiled form, which a bundler of sources has to be told where a worker is named. */
+const workerOfSources = {
+  name: 'worker-of-sources',
+  enforce: 'pre',
+  transform: (code, id) => (id.endsWith('/web/client.ts') ? code.replace("'./worker.js'", "'./worker.ts'") : undefined),
+}
+
 export async function buildLab(folder) {
   const { build } = await import('vite')
   await build({
@@ -46,7 +53,7 @@ export async function buildLab(folder) {
     // Any folder of a host will do.
     base: './',
     logLevel: 'warn',
-    plugins: [policyInPage],
+    plugins: [policyInPage, workerOfSources],
     worker: { format: 'es' },
     build: {
       target: 'es2023',
@@ -54,6 +61,7 @@ export async function buildLab(folder) {
       emptyOutDir: true,
       modulePreload: { polyfill: false },
       chunkSizeWarningLimit: 2000,
+      rolldownOptions: { checks: { pluginTimings: false } },
       // The policy lets nothing run that is written into an address.
       assetsInlineLimit: 0,
     },

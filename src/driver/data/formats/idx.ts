@@ -2,14 +2,13 @@
 // (http://yann.lecun.com/exdb/mnist/): two zero bytes, a type, the number of axes, the size of each, then the numbers.
 // The files are untrusted: the header and the size of the file are compared before there is memory for the numbers.
 
-import { join } from 'node:path'
-import { messageOf, UserError } from '../../core/errors.js'
-import { elementsOf } from '../../core/graph/tensor.js'
-import { mostDeflated, openBytes } from './byteReader.js'
-import { type Dataset, type Split, shared } from './dataset.js'
-import { maxBytes, namesIn, sizeOf } from './paths.js'
+import { messageOf, UserError } from '../../../core/errors.js'
+import { elementsOf } from '../../../core/graph/tensor.js'
+import { type Dataset, type Split, shared } from '../dataset.js'
+import { checkNoHoldOut } from '../splits.js'
+import { mostDeflated, openBytes } from './bytes.js'
+import { type FileTree, maxBytes, namesIn, sizeOf } from './fileTree.js'
 import type { Reader } from './reader.js'
-import { checkNoHoldOut } from './splits.js'
 
 const types: Readonly<Record<number, string>> = {
   8: 'uint8',
@@ -32,16 +31,16 @@ interface IdxFiles {
  * Finds the four files in a folder; undefined where there are none of them.
  * @throws UserError for a data set that is not complete, or where there are several
  */
-async function findFiles(folder: string): Promise<IdxFiles | undefined> {
+async function findFiles(files: FileTree, folder: string): Promise<IdxFiles | undefined> {
   const found = new Map<string, string>()
   const prefixes = new Set<string>()
-  for (const name of await namesIn(folder)) {
+  for (const name of await namesIn(files, folder)) {
     const [match, prefix = '', part, what, packed] = fileName.exec(name) ?? []
     if (match === undefined) continue
     prefixes.add(prefix)
     const role = `${part === 'train' ? 'train' : 'test'} ${what}`
     // A file that is there unpacked, too, need not be unpacked.
-    if (packed === undefined || !found.has(role)) found.set(role, join(folder, name))
+    if (packed === undefined || !found.has(role)) found.set(role, files.join(folder, name))
   }
   if (found.size === 0) return undefined
   if (prefixes.size > 1)
@@ -68,10 +67,10 @@ interface IdxArray {
 }
 
 /** Reads one file of bytes. */
-async function readIdx(path: string, axes: readonly number[]): Promise<IdxArray> {
+async function readIdx(files: FileTree, path: string, axes: readonly number[]): Promise<IdxArray> {
   const gzip = path.endsWith('.gz')
-  const size = (await sizeOf(path)) ?? 0
-  const reader = openBytes(path, { gzip })
+  const size = (await sizeOf(files, path)) ?? 0
+  const reader = openBytes(files, path, { gzip })
   const fail = (reason: string): never => {
     throw new UserError(`${path}: is damaged or no IDX file: ${reason}`)
   }
@@ -102,7 +101,7 @@ async function readIdx(path: string, axes: readonly number[]): Promise<IdxArray>
     if (error instanceof UserError) throw error
     return fail(messageOf(error))
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 
@@ -111,23 +110,23 @@ interface Pair {
   readonly labels: IdxArray
 }
 
-async function readPair(files: IdxFiles['train']): Promise<Pair> {
-  const images = await readIdx(files.images, [3, 4])
-  const labels = await readIdx(files.labels, [1])
+async function readPair(files: FileTree, paths: IdxFiles['train']): Promise<Pair> {
+  const images = await readIdx(files, paths.images, [3, 4])
+  const labels = await readIdx(files, paths.labels, [1])
   if (images.shape[0] !== labels.shape[0])
     throw new UserError(
-      `${files.labels}: has ${labels.shape[0]} labels for the ${images.shape[0]} images of ${files.images}`,
+      `${paths.labels}: has ${labels.shape[0]} labels for the ${images.shape[0]} images of ${paths.images}`,
     )
   return { images, labels }
 }
 
-async function readDigits(folder: string): Promise<Dataset> {
-  const files = (await findFiles(folder))!
-  const [train, test] = [await readPair(files.train), await readPair(files.test)]
+async function readDigits(files: FileTree, folder: string): Promise<Dataset> {
+  const paths = (await findFiles(files, folder))!
+  const [train, test] = [await readPair(files, paths.train), await readPair(files, paths.test)]
   const [shape, testShape] = [train, test].map(({ images }) => images.shape.slice(1))
   if (`${shape}` !== `${testShape}`)
     throw new UserError(
-      `${files.test.images}: has images of ${testShape!.join('×')}; those to train on have ${shape!.join('×')}`,
+      `${paths.test.images}: has images of ${testShape!.join('×')}; those to train on have ${shape!.join('×')}`,
     )
   const most = [train, test].reduce((most, { labels }) => labels.data.reduce((a, b) => Math.max(a, b), most), 0)
   const classes = Array.from({ length: most + 1 }, (_, i) => `${i}`)
@@ -151,9 +150,9 @@ export const idxReader: Reader = {
   format: 'idx',
   looksFor:
     'train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (MNIST), with or without .gz',
-  recognizes: async (path) => (await findFiles(path)) !== undefined,
-  async read(path, options) {
+  recognizes: async (files, path) => (await findFiles(files, path)) !== undefined,
+  async read(files, path, options) {
     checkNoHoldOut(path, options)
-    return readDigits(path)
+    return readDigits(files, path)
   },
 }

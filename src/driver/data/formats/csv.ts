@@ -2,15 +2,13 @@
 // float32, columns of other text become labels, whose classes are the different texts.
 // The files are untrusted: sizes are checked first, and what is not as expected is refused with its line and column.
 
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream'
-import { CsvError, type Info, parse } from 'csv-parse'
-import { messageOf, UserError } from '../../core/errors.js'
-import { type Column, type Split, shared } from './dataset.js'
-import { findPair, maxBytes, sizeOf } from './paths.js'
+import { CsvError, type Info, parse } from '#csv-parse'
+import { messageOf, UserError } from '../../../core/errors.js'
+import { type Column, type Split, shared } from '../dataset.js'
+import { checkAlike, checkNoHoldOut, heldOut } from '../splits.js'
+import { readRange } from './bytes.js'
+import { type FileTree, findPair, maxBytes, sizeOf } from './fileTree.js'
 import type { Reader } from './reader.js'
-import { checkAlike, checkNoHoldOut, heldOut } from './splits.js'
 
 const extensions = ['.csv', '.tsv']
 /** Most bytes of a line, and most different texts of a column. */
@@ -108,21 +106,57 @@ class ColumnBuilder {
 }
 
 /** The character that parts the columns: of tab, comma and semicolon the one that the first line has most of. */
-async function delimiterOf(path: string): Promise<string> {
-  const file = await open(path, 'r')
-  try {
-    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(2 ** 16), position: 0 })
-    const line = /^[^\r\n]*/.exec(
-      buffer
-        .toString('utf8', 0, bytesRead)
-        .replace(/^\uFEFF/, '')
-        .replace(/"[^"]*"/g, ''),
-    )![0]
-    const counts = ['\t', ',', ';'].map((delimiter) => ({ delimiter, count: line.split(delimiter).length }))
-    return counts.reduce((most, each) => (each.count > most.count ? each : most)).delimiter
-  } finally {
-    await file.close()
+async function delimiterOf(files: FileTree, path: string): Promise<string> {
+  const text = new TextDecoder().decode(await readRange(files, path, 0, 2 ** 16))
+  const line = /^[^\r\n]*/.exec(text.replace(/"[^"]*"/g, ''))![0]
+  const counts = ['\t', ',', ';'].map((delimiter) => ({ delimiter, count: line.split(delimiter).length }))
+  return counts.reduce((most, each) => (each.count > most.count ? each : most)).delimiter
+}
+
+/** Text of a file: UTF-8, or UTF-16 where the file says so at its beginning, as spreadsheets do. */
+async function* textOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string, void> {
+  let decoder: InstanceType<typeof TextDecoder> | undefined
+  for await (const piece of pieces) {
+    decoder ??= new TextDecoder(piece[0] === 0xff && piece[1] === 0xfe ? 'utf-16le' : 'utf-8')
+    yield decoder.decode(piece, { stream: true })
   }
+  if (decoder) yield decoder.decode()
+}
+
+interface Line {
+  readonly info: Info
+  readonly record: string[]
+}
+
+/** The lines of a table, some thousands at a time. */
+async function* linesOf(text: AsyncIterable<string>, delimiter: string): AsyncGenerator<readonly Line[], void> {
+  const parser = parse({
+    delimiter,
+    info: true,
+    trim: true,
+    skip_empty_lines: true,
+    // Told apart by the reader, with a message of its own.
+    relax_column_count: true,
+    max_record_size: maxRecord,
+  })
+  let lines: Line[] = []
+  parser.on('data', (line: Line) => lines.push(line))
+  const failure = new Promise<never>((_, reject) => parser.on('error', reject))
+  const end = new Promise<void>((resolve) => parser.on('end', resolve))
+  // It is told where it is waited for.
+  failure.catch(() => {})
+  const taken = () => {
+    const all = lines
+    lines = []
+    return all
+  }
+  for await (const piece of text) {
+    await Promise.race([failure, new Promise<void>((resolve) => parser.write(piece, () => resolve()))])
+    yield taken()
+  }
+  parser.end()
+  await Promise.race([failure, end])
+  yield taken()
 }
 
 interface Table {
@@ -143,47 +177,33 @@ function readHeader(path: string, names: readonly string[]): readonly string[] {
   return names
 }
 
-async function readTable(path: string): Promise<Table> {
-  const size = (await sizeOf(path)) ?? 0
+async function readTable(files: FileTree, path: string): Promise<Table> {
+  const size = (await sizeOf(files, path)) ?? 0
   if (size > maxBytes) throw new UserError(`${path}: has ${size} bytes; at most ${maxBytes} are read into memory`)
-  const delimiter = await delimiterOf(path)
-  const parser = pipeline(
-    createReadStream(path),
-    parse({
-      delimiter,
-      bom: true,
-      info: true,
-      trim: true,
-      skip_empty_lines: true,
-      // Told apart here, with a message of our own.
-      relax_column_count: true,
-      max_record_size: maxRecord,
-    }),
-    // Whoever reads the records sees the error.
-    () => {},
-  )
   let names: readonly string[] | undefined
   let builders: ColumnBuilder[] = []
   let count = 0
-  try {
-    for await (const { info, record } of parser as AsyncIterable<{ info: Info; record: string[] }>) {
-      if (!names) {
-        names = readHeader(path, record)
-        builders = names.map(
-          (name) =>
-            new ColumnBuilder((line, what) => {
-              throw new UserError(`${path}: line ${line}, column '${name}': ${what}`)
-            }),
-        )
-        continue
-      }
-      if (record.length !== names.length)
-        throw new UserError(
-          `${path}: line ${info.lines} has ${record.length} values; expected ${names.length}, one for each column`,
-        )
-      for (let i = 0; i < builders.length; i++) builders[i]!.add(record[i]!, info.lines)
-      count++
+  const take = ({ info, record }: Line): void => {
+    if (!names) {
+      names = readHeader(path, record)
+      builders = names.map(
+        (name) =>
+          new ColumnBuilder((line, what) => {
+            throw new UserError(`${path}: line ${line}, column '${name}': ${what}`)
+          }),
+      )
+      return
     }
+    if (record.length !== names.length)
+      throw new UserError(
+        `${path}: line ${info.lines} has ${record.length} values; expected ${names.length}, one for each column`,
+      )
+    for (let i = 0; i < builders.length; i++) builders[i]!.add(record[i]!, info.lines)
+    count++
+  }
+  try {
+    const text = textOf(files.bytes(path))
+    for await (const lines of linesOf(text, await delimiterOf(files, path))) lines.forEach(take)
   } catch (error) {
     if (error instanceof UserError) throw error
     const where = error instanceof CsvError && typeof error.lines === 'number' ? `line ${error.lines}: ` : ''
@@ -238,12 +258,15 @@ function splitsOf(tables: readonly Table[]): Split[] {
 export const csvReader: Reader = {
   format: 'csv',
   looksFor: 'a table with a header (.csv, .tsv), or train.csv and test.csv',
-  recognizes: async (path) => (await findPair(path, extensions)) !== undefined,
-  async read(path, options) {
-    const found = (await findPair(path, extensions))!
-    if ('file' in found) return heldOut('csv', path, splitsOf([await readTable(found.file)])[0]!, options)
+  recognizes: async (files, path) => (await findPair(files, path, extensions)) !== undefined,
+  async read(files, path, options) {
+    const found = (await findPair(files, path, extensions))!
+    if ('file' in found) return heldOut('csv', path, splitsOf([await readTable(files, found.file)])[0]!, options)
     checkNoHoldOut(path, options)
-    const [train, test] = splitsOf([await readTable(found.train), await readTable(found.test)]) as [Split, Split]
+    const [train, test] = splitsOf([await readTable(files, found.train), await readTable(files, found.test)]) as [
+      Split,
+      Split,
+    ]
     checkAlike([found.train, found.test], train, test)
     return { format: 'csv', train, test }
   },

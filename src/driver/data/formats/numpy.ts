@@ -3,10 +3,7 @@
 // The files are untrusted: headers and sizes are compared before there is memory for the numbers, what unpacks to more than it says
 // is refused, and pickles are never read.
 
-import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
-import { type Entry, openPromise, type ZipFile } from 'yauzl'
-import { messageOf, UserError } from '../../core/errors.js'
+import { messageOf, UserError } from '../../../core/errors.js'
 import {
   bytesOf,
   type DType,
@@ -15,12 +12,13 @@ import {
   type Tensors,
   tensorOf,
   widthOf,
-} from '../../core/graph/tensor.js'
-import { ByteReader, mostDeflated, openBytes } from './byteReader.js'
-import { type Dataset, shared } from './dataset.js'
-import { findPair, maxBytes, namesIn, sizeOf } from './paths.js'
-import type { Reader, ReadOptions } from './reader.js'
-import { checkAlike, checkNoHoldOut, datasetOf, splitOf } from './splits.js'
+} from '../../../core/graph/tensor.js'
+import { type Dataset, shared } from '../dataset.js'
+import { checkAlike, checkNoHoldOut, datasetOf, type ReadOptions, splitOf } from '../splits.js'
+import { type ByteReader, mostDeflated, openBytes } from './bytes.js'
+import { type FileTree, findPair, maxBytes, namesIn, sizeOf } from './fileTree.js'
+import type { Reader } from './reader.js'
+import { type ZipEntry, zipEntries } from './zip.js'
 
 /** Most arrays of a file, and most bytes of the header of one. */
 const maxArrays = 10_000
@@ -96,10 +94,13 @@ function transposed<T extends Tensor['data']>(data: T, shape: readonly number[],
 }
 
 function swapBytes(bytes: Uint8Array, width: number): void {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (width === 2) buffer.swap16()
-  if (width === 4) buffer.swap32()
-  if (width === 8) buffer.swap64()
+  for (let at = 0; at < bytes.length; at += width) {
+    for (let [low, high] = [at, at + width - 1]; low < high; low++, high--) {
+      const byte = bytes[low]!
+      bytes[low] = bytes[high]!
+      bytes[high] = byte
+    }
+  }
 }
 
 /** Memory that is left for arrays. */
@@ -119,35 +120,27 @@ class Budget {
  * Reads one array.
  * @param size bytes of the file, as it is said to be when it is unpacked
  * @param name for messages
- * @param checksum of the bytes, where it is known
  */
-async function readArray(
-  reader: ByteReader,
-  size: number,
-  name: string,
-  budget: Budget,
-  checksum?: number,
-): Promise<Tensor> {
+async function readArray(reader: ByteReader, size: number, name: string, budget: Budget): Promise<Tensor> {
   const fail = (reason: string): never => {
     throw new UserError(`${name}: is damaged or no array of NumPy: ${reason}`)
   }
-  let sum = 0
-  const take = async (bytes: Uint8Array): Promise<Buffer> => {
+  const take = async (bytes: Uint8Array): Promise<DataView> => {
     if ((await reader.fill(bytes)) < bytes.length) fail('it ends too early')
-    if (checksum !== undefined) sum = crc32(bytes, sum)
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
   try {
-    const magic = await take(new Uint8Array(8))
-    if (magic.toString('latin1', 0, 6) !== '\x93NUMPY') fail('it does not begin as one')
+    const magic = new Uint8Array(8)
+    await take(magic)
+    if (String.fromCharCode(...magic.subarray(0, 6)) !== '\x93NUMPY') fail('it does not begin as one')
     const isFirst = magic[6] === 1
     const length = await take(new Uint8Array(isFirst ? 2 : 4))
-    const headerBytes = isFirst ? length.readUInt16LE() : length.readUInt32LE()
+    const headerBytes = isFirst ? length.getUint16(0, true) : length.getUint32(0, true)
     if (headerBytes > maxHeader) fail(`a header of ${headerBytes} bytes`)
-    const header = parseHeader((await take(new Uint8Array(headerBytes))).toString('utf8'), name, fail)
+    const header = parseHeader(new TextDecoder().decode(await take(new Uint8Array(headerBytes))), name, fail)
     const { dtype, width, from, shape, isFortran, isSwapped } = header
     const count = elementsOf(shape)
-    const begin = 8 + length.length + headerBytes
+    const begin = 8 + length.byteLength + headerBytes
     if (begin + count * width !== size)
       fail(`its header says [${shape.join(', ')}] of ${width} bytes each, which its ${size} bytes are not`)
     budget.take(count * Math.max(width, widthOf(dtype)), name)
@@ -155,7 +148,6 @@ async function readArray(
     const raw = from ? new Uint8Array(count * width) : bytesOf(data)
     await take(raw)
     if (!(await reader.ended())) fail('there are more bytes than it says')
-    if (checksum !== undefined && sum !== checksum) fail('its checksum is another')
     if (isSwapped) swapBytes(raw, width)
     if (from) {
       const values = new from(raw.buffer as ArrayBuffer)
@@ -169,70 +161,63 @@ async function readArray(
     if (error instanceof UserError) throw error
     return fail(messageOf(error))
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 
-async function entriesOf(zip: ZipFile, path: string): Promise<Entry[]> {
-  const entries: Entry[] = []
-  for await (const entry of zip.eachEntry()) {
+async function entriesOf(files: FileTree, path: string): Promise<ZipEntry[]> {
+  const entries: ZipEntry[] = []
+  for await (const entry of zipEntries(files, path, (await sizeOf(files, path)) ?? 0)) {
     if (entries.push(entry) > maxArrays) throw new UserError(`${path}: holds more than ${maxArrays} arrays`)
   }
   return entries
 }
 
 /** All arrays of an .npz file, by their names. */
-async function readNpz(path: string): Promise<Tensors> {
+async function readNpz(files: FileTree, path: string): Promise<Tensors> {
   const budget = new Budget()
-  let zip: ZipFile | undefined
   try {
-    zip = await openPromise(path, { lazyEntries: true, autoClose: false })
     const tensors = new Map<string, Tensor>()
-    for (const entry of await entriesOf(zip, path)) {
-      const { fileName, compressedSize, uncompressedSize } = entry
-      const name = fileName.replace(/\.npy$/, '')
-      const inFile = `${path}: ${JSON.stringify(fileName)}`
-      if (name === fileName) throw new UserError(`${inFile}: is no array; expected names that end in .npy`)
+    for (const entry of await entriesOf(files, path)) {
+      const { packedSize, size } = entry
+      const name = entry.name.replace(/\.npy$/, '')
+      const inFile = `${path}: ${JSON.stringify(entry.name)}`
+      if (name === entry.name) throw new UserError(`${inFile}: is no array; expected names that end in .npy`)
       if (tensors.has(name)) throw new UserError(`${inFile}: is there twice`)
-      if (uncompressedSize > maxBytes || uncompressedSize > mostDeflated * (compressedSize + 1))
-        throw new UserError(
-          `${inFile}: says that its ${compressedSize} bytes unpack to ${uncompressedSize}; that is too much`,
-        )
-      const reader = new ByteReader(await zip.openReadStreamPromise(entry))
-      tensors.set(name, await readArray(reader, uncompressedSize, inFile, budget, entry.crc32))
+      if (size > maxBytes || size > mostDeflated * (packedSize + 1))
+        throw new UserError(`${inFile}: says that its ${packedSize} bytes unpack to ${size}; that is too much`)
+      tensors.set(name, await readArray(await entry.open(), size, inFile, budget))
     }
     return Object.fromEntries(tensors)
   } catch (error) {
     if (error instanceof UserError) throw error
     throw new UserError(`${path}: is damaged or no .npz file: ${messageOf(error)}`)
-  } finally {
-    zip?.close()
   }
 }
 
-async function readNpy(paths: readonly string[]): Promise<Tensors> {
+async function readNpy(files: FileTree, paths: readonly string[]): Promise<Tensors> {
   const budget = new Budget()
   const tensors: [string, Tensor][] = []
   for (const path of paths) {
     const name = /([^/\\]*)\.npy$/.exec(path)![1]!
-    tensors.push([name, await readArray(openBytes(path), (await sizeOf(path)) ?? 0, path, budget)])
+    tensors.push([name, await readArray(openBytes(files, path), (await sizeOf(files, path)) ?? 0, path, budget)])
   }
   return Object.fromEntries(tensors)
 }
 
 /** The .npy files at a path: the file itself, or those of the folder. */
-const npyFiles = async (path: string): Promise<readonly string[]> =>
-  (await sizeOf(path)) !== undefined
+const npyFiles = async (files: FileTree, path: string): Promise<readonly string[]> =>
+  (await sizeOf(files, path)) !== undefined
     ? [path].filter((name) => name.endsWith('.npy'))
-    : (await namesIn(path)).filter((name) => name.endsWith('.npy')).map((name) => join(path, name))
+    : (await namesIn(files, path)).filter((name) => name.endsWith('.npy')).map((name) => files.join(path, name))
 
-async function read(path: string, options: ReadOptions): Promise<Dataset> {
-  const found = await findPair(path, ['.npz'])
-  if (!found) return datasetOf('npy', path, await readNpy(await npyFiles(path)), options)
-  if ('file' in found) return datasetOf('npz', path, await readNpz(path), options)
+async function read(files: FileTree, path: string, options: ReadOptions): Promise<Dataset> {
+  const found = await findPair(files, path, ['.npz'])
+  if (!found) return datasetOf('npy', path, await readNpy(files, await npyFiles(files, path)), options)
+  if ('file' in found) return datasetOf('npz', path, await readNpz(files, path), options)
   checkNoHoldOut(path, options)
-  const train = splitOf(found.train, await readNpz(found.train))
-  const test = splitOf(found.test, await readNpz(found.test))
+  const train = splitOf(found.train, await readNpz(files, found.train))
+  const test = splitOf(found.test, await readNpz(files, found.test))
   checkAlike([found.train, found.test], train, test)
   return { format: 'npz', train, test }
 }
@@ -240,6 +225,7 @@ async function read(path: string, options: ReadOptions): Promise<Dataset> {
 export const numpyReader: Reader = {
   format: 'npz',
   looksFor: 'arrays of NumPy (.npz), train.npz and test.npz, or .npy files',
-  recognizes: async (path) => (await findPair(path, ['.npz'])) !== undefined || (await npyFiles(path)).length > 0,
+  recognizes: async (files, path) =>
+    (await findPair(files, path, ['.npz'])) !== undefined || (await npyFiles(files, path)).length > 0,
   read,
 }
