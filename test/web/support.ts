@@ -21,6 +21,12 @@ export interface TrainingPage {
   run<T>(body: string, parameters?: Readonly<Record<string, unknown>>): Promise<T>
 }
 
+interface PageOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  /** Of the browser; unless given those that give it a GPU. */
+  readonly args?: readonly string[]
+}
+
 const helpers = `
   const web = await import('/dist/web/index.js')
   const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
@@ -52,16 +58,14 @@ const asText = (value: unknown): unknown =>
   value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value
 
 /** Opens a page for one test; isolated from others, so that WebAssembly has threads, unless other headers are given. */
-export async function openTrainingPage(options: { headers?: Record<string, string> } = {}): Promise<TrainingPage> {
+export async function openTrainingPage(options: PageOptions = {}): Promise<TrainingPage> {
   const page = await openPageOnce(options)
   onTestFinished(page.close)
   return page
 }
 
 /** The same, to be closed by the caller. */
-export async function openPageOnce(
-  options: { headers?: Record<string, string> } = {},
-): Promise<TrainingPage & { close(): Promise<void> }> {
+export async function openPageOnce(options: PageOptions = {}): Promise<TrainingPage & { close(): Promise<void> }> {
   const folders = [join(root, 'test', 'web'), root, join(root, 'node_modules')]
   const { page, messages, close } = await openPageWith({ folders, path: 'blank.html', args: gpu, ...options })
   return {
