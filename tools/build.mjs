@@ -58,6 +58,7 @@ async function bundleWeb(dir) {
     input: {
       index: join(web, 'index.ts'),
       worker: join(web, 'worker.ts'),
+      gpuWorker: join(web, 'gpuWorker.ts'),
       core: join(root, 'src', 'core', 'index.ts'),
     },
     output: { dir, format: 'esm', minify: true, chunkFileNames: '[name].js' },

@@ -2,14 +2,22 @@
 
 import { messageOf, UserError } from '../core/errors.js'
 import type { FitEvent } from '../driver/fit/events.js'
-import type { Question, Replies, Request, ToPage, ToWorker } from './protocol.js'
+import type { Question, Replies, Request, ToPage, ToWorker, WebProvider } from './protocol.js'
 import type { RunStore } from './store.js'
 
 export interface ClientOptions {
+  /** WebAssembly unless given. */
+  readonly provider?: WebProvider | undefined
   /** Answers what the worker asks for. */
   readonly store?: RunStore
   onEvent?(event: FitEvent): void
 }
+
+/** As it stands here, bundlers understand it as well as browsers. */
+const workerFor = (provider: WebProvider): Worker =>
+  provider === 'wasm'
+    ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
+    : new Worker(new URL('./gpuWorker.js', import.meta.url), { type: 'module' })
 
 /** A worker of this page. */
 export class Client {
@@ -21,8 +29,7 @@ export class Client {
 
   constructor(options: ClientOptions = {}) {
     this.#options = options
-    // As it stands here, bundlers understand it as well as browsers.
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
+    this.#worker = workerFor(options.provider ?? 'wasm')
     this.#worker.addEventListener('message', ({ data }: MessageEvent<ToPage>) => this.#take(data))
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault()

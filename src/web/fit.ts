@@ -62,7 +62,7 @@ export interface FitRun {
 export function fit(options: FitOptions): FitRun {
   const { model, data, config = {}, store = memoryStore(), resume = false, signal, onEvent } = options
   const { provider, threads, runtime } = options
-  const client = new Client({ store, ...(onEvent ? { onEvent } : {}) })
+  const client = new Client({ provider, store, ...(onEvent ? { onEvent } : {}) })
   const tell = (kind: 'pause' | 'resume' | 'stop') => void client.request({ kind }).catch(() => {})
   const stop = () => tell('stop')
   const { train, test } = withColumns(data)

@@ -27,7 +27,7 @@ export interface WebSession {
  * @throws UserError when ONNX Runtime refuses the model, or the browser lacks the provider
  */
 export async function openSession(model: Uint8Array, settings: WebSettings = {}): Promise<WebSession> {
-  const client = new Client()
+  const client = new Client(settings)
   try {
     const { inputs, outputs } = await client.request({ kind: 'open', model, settings })
     return {
@@ -58,7 +58,7 @@ export interface EvaluateOptions extends WebSettings {
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { model, split, inputs, testAugment, provider, threads, runtime } = options
-  const client = new Client()
+  const client = new Client({ provider })
   try {
     const { count, columns } = split
     const settings = { provider, threads, runtime }
@@ -82,7 +82,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
  * @throws UserError when the file has no initialization
  */
 export async function drawState(model: Uint8Array, seed: number, settings: WebSettings = {}): Promise<Tensors> {
-  const client = new Client()
+  const client = new Client(settings)
   try {
     return await client.request({ kind: 'drawState', model, seed, settings })
   } finally {

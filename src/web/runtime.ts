@@ -7,30 +7,35 @@ import { isSmall, type Tensor, tensorOf } from '../core/graph/tensor.js'
 import { dtypeOfRuntime } from '../driver/runtime/tensor.js'
 import type { WebProvider, WebSettings } from './protocol.js'
 
-type Ort = typeof import('onnxruntime-web')
+export type Ort = typeof import('onnxruntime-web')
 
-/** A worker has one runtime: WebAssembly settles its threads when it is loaded. */
-let loaded: { readonly provider: WebProvider; readonly ort: Promise<Ort> } | undefined
+/** What this worker computes with. */
+let own: { readonly provider: WebProvider; readonly byName: () => Promise<Ort> } | undefined
+let loaded: Promise<Ort> | undefined
 
-/** The module of a page without a bundler: its packages lie side by side, as npm puts them. */
-const beside = (file: string): string => {
+/** Settles it, once; `byName` imports the package's module, where somebody knows the package by its name. */
+export function setRuntime(provider: WebProvider, byName: () => Promise<Ort>): void {
+  own = { provider, byName }
+}
+
+/** The module of a page without a bundler, whose workers know no names: packages lie side by side, as npm puts them. */
+function beside(file: string): string {
   const here = import.meta.url
   return new URL(`../../../onnxruntime-web/dist/${file}`, here).href
 }
 
-async function importOrt(provider: WebProvider, address: string | undefined): Promise<Ort> {
+async function importOrt(address: string | undefined): Promise<Ort> {
   const importFrom = (url: string): Promise<Ort> => import(/* @vite-ignore */ url)
   if (address !== undefined) return importFrom(address)
-  const file = `ort.${provider}.bundle.min.mjs`
-  // A bundler knows the package by its name; a worker without one has no names of packages.
-  if (provider === 'webgpu') return import('onnxruntime-web/webgpu').catch(() => importFrom(beside(file)))
-  return import('onnxruntime-web/wasm').catch(() => importFrom(beside(file)))
+  const { provider, byName } = own!
+  return byName().catch(() => importFrom(beside(`ort.${provider}.bundle.min.mjs`)))
 }
 
-async function load(provider: WebProvider, { threads, runtime }: WebSettings): Promise<Ort> {
+async function load({ threads, runtime }: WebSettings): Promise<Ort> {
+  if (own!.provider === 'webgpu') await checkAdapter()
   let ort: Ort
   try {
-    ort = await importOrt(provider, runtime)
+    ort = await importOrt(runtime)
   } catch (error) {
     throw new UserError(
       `onnxruntime-web does not load: install it beside rdm-onnx (npm install onnxruntime-web), or give its address as 'runtime' (${reasonOf(error)})`,
@@ -52,13 +57,10 @@ async function checkAdapter(): Promise<void> {
   if (!adapter) throw new UserError("this browser offers no GPU by WebGPU: take the provider 'wasm'")
 }
 
-/** The runtime, loaded once. */
-export async function ortFor(settings: WebSettings): Promise<Ort> {
-  const provider = settings.provider ?? 'wasm'
-  if (provider === 'webgpu') await checkAdapter()
-  loaded ??= { provider, ort: load(provider, settings) }
-  if (loaded.provider !== provider) throw new Error('a worker has one provider')
-  return loaded.ort
+/** The runtime, loaded once: WebAssembly settles its threads then. */
+export function ortFor(settings: WebSettings): Promise<Ort> {
+  loaded ??= load(settings)
+  return loaded
 }
 
 /** What goes wrong without a word, mostly for want of memory, arrives as the address of a C++ exception. */
@@ -82,7 +84,7 @@ export async function createSession(
   { optimize, kept = [], onCpu = false }: OpenOptions,
 ): Promise<InferenceSession> {
   const ort = await ortFor(settings)
-  const onGpu = settings.provider === 'webgpu' && !onCpu
+  const onGpu = own!.provider === 'webgpu' && !onCpu
   try {
     return await ort.InferenceSession.create(model, {
       executionProviders: [onGpu ? 'webgpu' : 'wasm'],

@@ -42,14 +42,22 @@ export class ByteReader {
   }
 }
 
-/** Bytes that are taken as they are asked for. */
-const streamOf = (pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> => {
+/** Bytes that are unpacked at a time: a browser makes all of them that there are to be, at worst 64 MiB. */
+const packedAtOnce = 2 ** 16
+
+/** Bytes that are taken as they are asked for, in pieces of that size. */
+function streamOf(pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]()
+  let left: Uint8Array = new Uint8Array(0)
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await iterator.next()
-      if (done) controller.close()
-      else controller.enqueue(value)
+      while (left.length === 0) {
+        const { done, value } = await iterator.next()
+        if (done) return controller.close()
+        left = value
+      }
+      controller.enqueue(left.subarray(0, packedAtOnce))
+      left = left.subarray(packedAtOnce)
     },
     async cancel() {
       await iterator.return?.()
@@ -68,9 +76,12 @@ export async function* unpacked(
   pieces: AsyncIterable<Uint8Array>,
   format: 'gzip' | 'deflate-raw',
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  // Browsers and Node type the same stream differently.
-  const unpack = new DecompressionStream(format) as unknown as TransformStream<Uint8Array, Uint8Array>
-  const reader = streamOf(pieces).pipeThrough(unpack).getReader()
+  const { readable, writable } = new DecompressionStream(format)
+  // Whoever reads what comes out sees the error.
+  streamOf(pieces)
+    .pipeTo(writable as WritableStream<Uint8Array>)
+    .catch(() => {})
+  const reader = (readable as ReadableStream<Uint8Array>).getReader()
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((error: unknown) => {

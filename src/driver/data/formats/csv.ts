@@ -2,7 +2,7 @@
 // float32, columns of other text become labels, whose classes are the different texts.
 // The files are untrusted: sizes are checked first, and what is not as expected is refused with its line and column.
 
-import { CsvError, type Info, parse } from '#csv-parse'
+import type { Info } from '#csv-parse'
 import { messageOf, UserError } from '../../../core/errors.js'
 import { type Column, type Split, shared } from '../dataset.js'
 import { checkAlike, checkNoHoldOut, heldOut } from '../splits.js'
@@ -130,6 +130,8 @@ interface Line {
 
 /** The lines of a table, some thousands at a time. */
 async function* linesOf(text: AsyncIterable<string>, delimiter: string): AsyncGenerator<readonly Line[], void> {
+  // Loaded where there is a table: in a page it is large.
+  const { parse } = await import('#csv-parse')
   const parser = parse({
     delimiter,
     info: true,
@@ -206,7 +208,8 @@ async function readTable(files: FileTree, path: string): Promise<Table> {
     for await (const lines of linesOf(text, await delimiterOf(files, path))) lines.forEach(take)
   } catch (error) {
     if (error instanceof UserError) throw error
-    const where = error instanceof CsvError && typeof error.lines === 'number' ? `line ${error.lines}: ` : ''
+    const where =
+      error instanceof Error && 'lines' in error && typeof error.lines === 'number' ? `line ${error.lines}: ` : ''
     throw new UserError(`${path}: ${where}cannot be read: ${messageOf(error)}`)
   }
   if (!names) throw new UserError(`${path}: is empty; expected a line with the names of the columns`)

@@ -127,11 +127,11 @@ async function* checked(
   let [count, sum] = [0, 0]
   for await (const piece of pieces) {
     count += piece.length
-    if (count > size) throw new Error(`too many bytes in the stream. expected ${size}. got at least ${count}`)
+    if (count > size) throw new Error(`too many bytes in the stream; expected ${size}`)
     sum = crc32(piece, sum)
     yield piece
   }
-  if (count < size) throw new Error(`not enough bytes in the stream. expected ${size}. got only ${count}`)
+  if (count < size) throw new Error(`not enough bytes in the stream; expected ${size}, there are ${count}`)
   if (sum !== checksum) throw new Error('its checksum is another')
 }
 
