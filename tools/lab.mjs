@@ -38,11 +38,12 @@ const policyInPage = {
   ],
 }
 
-/** Sources name each other by their compiled form, which a bundler of sources has to be told where a worker is named. */
-const workerOfSources = {
-  name: 'worker-of-sources',
+/** Sources name workers by their compiled form, too, which a bundler of sources has to be told. */
+const workersOfSources = {
+  name: 'workers-of-sources',
   enforce: 'pre',
-  transform: (code, id) => (id.endsWith('/web/client.ts') ? code.replace("'./worker.js'", "'./worker.ts'") : undefined),
+  transform: (code, id) =>
+    id.endsWith('/web/client.ts') ? code.replaceAll(/(new URL\('\.\/\w+)\.js'/g, "$1.ts'") : undefined,
 }
 
 export async function buildLab(folder) {
@@ -53,7 +54,7 @@ export async function buildLab(folder) {
     // Any folder of a host will do.
     base: './',
     logLevel: 'warn',
-    plugins: [policyInPage, workerOfSources],
+    plugins: [policyInPage, workersOfSources],
     worker: { format: 'es' },
     build: {
       target: 'es2023',

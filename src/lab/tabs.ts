@@ -3,6 +3,7 @@
 import type { ComponentType } from 'preact'
 import { DesignTab } from './design/tab.js'
 import { ExportTab } from './export/tab.js'
+import { TrainTab } from './train/tab.js'
 
 export interface Tab {
   /** In the address. */
@@ -14,4 +15,5 @@ export interface Tab {
 export const tabs: readonly Tab[] = [
   { id: 'design', title: 'Design', component: DesignTab },
   { id: 'export', title: 'Export', component: ExportTab },
+  { id: 'train', title: 'Train', component: TrainTab },
 ]

@@ -19,7 +19,7 @@ import { saveFile, sizeText } from '../ui/files.js'
 import { Work } from '../work/work.js'
 import { type Choices, commandFor, firstChoices, optionsFor } from './choices.js'
 
-const choices = signal<Choices>(firstChoices)
+export const choices = signal<Choices>(firstChoices)
 const choose = (changes: Partial<Choices>) => {
   choices.value = { ...choices.value, ...changes }
 }

@@ -17,18 +17,26 @@ export function Chart({ options, label, class: name = '' }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<ReturnType<typeof init>>(null)
   useEffect(() => {
-    const made = init(place.current!, null, { renderer: 'svg' })
+    const element = place.current!
+    const made = init(element, null, { renderer: 'svg' })
     chart.current = made
     // In a tab that is not shown it has no size.
-    const observer = new ResizeObserver(() => place.current!.clientWidth > 0 && made.resize())
-    observer.observe(place.current!)
+    const observer = new ResizeObserver(() => element.clientWidth > 0 && made.resize())
+    observer.observe(element)
     return () => {
       observer.disconnect()
       made.dispose()
     }
   }, [])
   useEffect(() => {
-    chart.current!.setOption({ animation: false, textStyle: { fontFamily: 'inherit' }, ...options }, true)
+    chart.current!.setOption(
+      {
+        animation: false,
+        textStyle: { fontFamily: getComputedStyle(document.body).fontFamily.replaceAll('"', '') },
+        ...options,
+      },
+      true,
+    )
   }, [options])
   return <div class={`chart ${name}`} role="img" aria-label={label} ref={place} />
 }
