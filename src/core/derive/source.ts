@@ -1,9 +1,8 @@
-// The network that rdm-derive is to work on, up to the value that its loss is for.
+// The network of a file, up to the value that its loss is for.
 
-import { UserError } from '../../core/errors.js'
-import type { Graph } from '../../core/graph/graph.js'
-import { type NetworkOptions, readNetwork } from '../../core/onnx/network.js'
-import { ModelError } from '../../core/onnx/refusals.js'
+import type { Graph } from '../graph/graph.js'
+import { type NetworkOptions, readNetwork } from '../onnx/network.js'
+import { ModelError } from '../onnx/refusals.js'
 
 export interface ReadFile {
   readonly file: Graph
@@ -11,15 +10,16 @@ export interface ReadFile {
   readonly leftOut: readonly string[]
 }
 
-/** The network of a file; where it has no such output, or others than that cannot be read, it ends at the value of that name. */
+/**
+ * The network of a file; where it has no such output, or others than that cannot be read, it ends at the value of that name.
+ * @throws UserError as `readNetwork` does: ModelError for what cannot be read
+ */
 export function readUpTo(bytes: Uint8Array, output: string | undefined, options: NetworkOptions): ReadFile {
   try {
     const file = readNetwork(bytes, options)
     if (output === undefined || file.outputs.has(output)) return { file, leftOut: [] }
   } catch (error) {
-    if (!(error instanceof ModelError)) throw error
-    if (output === undefined)
-      throw new UserError(`${error.message}; --output NAME ends the network at a value before it`)
+    if (!(error instanceof ModelError) || output === undefined) throw error
   }
   let leftOut: readonly string[] = []
   const file = readNetwork(bytes, {

@@ -1,9 +1,9 @@
 // --normalize: what pixels are normalized by, and how such images are augmented.
 
 import { z } from 'zod'
-import { pixelStatistics } from '../../../graphs/pixels.js'
-import { imagenetPixels, type PixelStatistics } from '../../core/derive/pixels.js'
-import { photoAugmentation, type Recipe } from '../../core/model/recipe.js'
+import { imagenetPixels, type PixelStatistics } from '../src/core/derive/pixels.js'
+import { photoAugmentation, type Recipe } from '../src/core/model/recipe.js'
+import { pixelStatistics } from './pixels.js'
 
 /** What images of a data set are normalized by, and how they are augmented. */
 export interface Normalization extends Pick<Recipe, 'augment'> {
