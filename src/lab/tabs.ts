@@ -1,6 +1,7 @@
 // The page's tabs, in their order. A new one is a file and an entry here.
 
 import type { ComponentType } from 'preact'
+import { BringTab } from './bring/tab.js'
 import { DesignTab } from './design/tab.js'
 import { ExportTab } from './export/tab.js'
 import { TrainTab } from './train/tab.js'
@@ -16,4 +17,5 @@ export const tabs: readonly Tab[] = [
   { id: 'design', title: 'Design', component: DesignTab },
   { id: 'export', title: 'Export', component: ExportTab },
   { id: 'train', title: 'Train', component: TrainTab },
+  { id: 'bring', title: 'Bring a model', component: BringTab },
 ]

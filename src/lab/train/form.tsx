@@ -6,9 +6,10 @@ import { z } from 'zod'
 import { messageOf } from '../../core/errors.js'
 import { scheduleText } from '../../core/training/schedule.js'
 import { grouped } from '../../driver/format/table.js'
-import { chosenFiles, droppedFiles, type PageFile, readDataset } from '../../web/files.js'
+import { chosenFiles, type PageFile, readDataset } from '../../web/files.js'
 import { design, setDesign, tab } from '../address.js'
 import { architectureOf, designFrom } from '../design/design.js'
+import { Drop, FileButton } from '../ui/drop.js'
 import { Check, Choice, Panel, TextField, WholeField } from '../ui/fields.js'
 import { type Data, dataFrom, drawn, fittedTo, type Source } from './data.js'
 import { type Settings, show } from './training.js'
@@ -35,7 +36,6 @@ function DataPanel({ data }: Pick<FormProps, 'data'>) {
   const wanted = useSignal(firstDrawn)
   const problem = useSignal<string | undefined>(undefined)
   const isReading = useSignal(false)
-  const isOver = useSignal(false)
   const take = (next: Data) => {
     const fitted = fittedTo(design.value, next)
     data.value = next
@@ -98,23 +98,7 @@ function DataPanel({ data }: Pick<FormProps, 'data'>) {
           </div>
         </>
       ) : (
-        // biome-ignore lint/a11y/noStaticElementInteractions: for the pointer; the buttons in it do the same
-        <div
-          class={`drop ${isOver.value ? 'over' : ''}`}
-          onDragOver={(event) => {
-            event.preventDefault()
-            isOver.value = true
-          }}
-          onDragLeave={() => {
-            isOver.value = false
-          }}
-          onDrop={(event) => {
-            event.preventDefault()
-            isOver.value = false
-            const found = droppedFiles(event.dataTransfer as unknown as Parameters<typeof droppedFiles>[0])
-            void read(() => found)
-          }}
-        >
+        <Drop onFiles={(found) => void read(() => found)}>
           <p>Drop a folder or files here, or choose them:</p>
           <div class="row">
             <FileButton label="A folder" folder onFiles={(list) => void read(() => chosenFiles(list))} />
@@ -123,7 +107,7 @@ function DataPanel({ data }: Pick<FormProps, 'data'>) {
           <p class="hint">
             CIFAR’s binary files, MNIST’s, NumPy’s npz, safetensors, or images in a folder for each class.
           </p>
-        </div>
+        </Drop>
       )}
       <p role="status">
         {isReading.value || (kind.value === 'drawn' && !data.value) ? 'Reading …' : data.value && aboutData(data.value)}
@@ -140,28 +124,6 @@ function aboutData({ dataset: { train, test, heldOut }, classes, size }: Data): 
   const held = heldOut === undefined ? '' : ' (held out)'
   return `${grouped(train.count)} images${sizes} to train on, ${grouped(test.count)} to test${held}, ${classes.length} classes.`
 }
-
-interface FileButtonProps {
-  readonly label: string
-  readonly folder?: boolean
-  readonly onFiles: (files: FileList) => void
-}
-
-/** A field for files that looks like a button. */
-const FileButton = ({ label, folder = false, onFiles }: FileButtonProps) => (
-  <label class="button">
-    {label}
-    <input
-      type="file"
-      multiple
-      {...{ webkitdirectory: folder }}
-      onChange={({ currentTarget }) => {
-        if (currentTarget.files?.length) onFiles(currentTarget.files)
-        currentTarget.value = ''
-      }}
-    />
-  </label>
-)
 
 /** Of eight layers, and a quarter of a minute an epoch. */
 const small = 'depth=8&functions=11,01&widths=8,16,32'

@@ -54,7 +54,7 @@ interface PictureProps {
   readonly label: string
 }
 
-function Picture({ pixels, size, label }: PictureProps) {
+export function Picture({ pixels, size, label }: PictureProps) {
   const place = useRef<HTMLCanvasElement>(null)
   useEffect(() => {
     const context = place.current!.getContext('2d')!

@@ -3,6 +3,7 @@
 import type { FileOptions, ResidualOptions } from '../../../graphs/exported.js'
 import type { Architecture } from '../../../graphs/residual.js'
 import type { LayerRange } from '../../study/paths/lengths.js'
+import type { Derivation, Inspection } from '../bring/inspection.js'
 import type { Facts } from '../design/facts.js'
 
 /** Each job with what it takes and what it gives. */
@@ -11,6 +12,10 @@ export interface Jobs {
   facts: { takes: { networks: readonly Architecture[]; range: LayerRange }; gives: readonly Facts[] }
   /** A model file. */
   file: { takes: { network: ResidualOptions; file: FileOptions }; gives: Uint8Array<ArrayBuffer> }
+  /** What a model file is, and what of it would train. */
+  inspection: { takes: { bytes: Uint8Array; choices: Derivation }; gives: Inspection }
+  /** A file that trains the network of another. */
+  derived: { takes: { bytes: Uint8Array; choices: Derivation }; gives: Uint8Array<ArrayBuffer> }
 }
 export type Job = keyof Jobs
 
