@@ -3,10 +3,9 @@
 // The output appears whole, by a rename, so that two commands of one pipe (`rdm-export … | rdm-fit -`) may both arrive here first.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildLab } from './lab.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
@@ -14,6 +13,8 @@ const stamp = join(dist, 'src', 'index.js')
 
 const sources = (folder) =>
   readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, String(name)))
+
+const areOlder = (paths, time) => paths.every((path) => statSync(path).mtimeMs <= time)
 
 /** True when dist holds the compiled form of the sources as they are now. */
 export function upToDate() {
@@ -24,10 +25,11 @@ export function upToDate() {
     ...sources('graphs'),
     join(root, 'tsconfig.build.json'),
     join(root, 'tsconfig.json'),
+    join(root, 'tools', 'lab.mjs'),
     // What the page's script is bundled from comes in other versions.
     join(root, 'package-lock.json'),
   ]
-  return inputs.every((path) => statSync(path).mtimeMs <= built)
+  return areOlder(inputs, built)
 }
 
 const notice =
@@ -69,6 +71,19 @@ async function bundleWeb(dir) {
   })
 }
 
+/** The page of rdm-lab; the one that is there serves again where nothing has changed of what it is made of. */
+async function bundleLab(folder) {
+  const before = join(dist, 'lab')
+  const inputs = ['core', 'driver', 'study', 'web', 'lab'].flatMap((floor) => sources(join('src', floor)))
+  inputs.push(...sources('graphs'), join(root, 'tools', 'lab.mjs'), join(root, 'package-lock.json'))
+  if (existsSync(before) && areOlder(inputs, statSync(join(before, 'index.html')).mtimeMs))
+    return cpSync(before, folder, { recursive: true, preserveTimestamps: true })
+  const started = new Date()
+  const { buildLab } = await import('./lab.mjs')
+  await buildLab(folder)
+  utimesSync(join(folder, 'index.html'), started, started)
+}
+
 /** Compiles if needed; returns false, with the compiler's words on standard error, when the sources do not compile. */
 export async function build() {
   if (upToDate()) return true
@@ -90,7 +105,7 @@ export async function build() {
       compile('tsconfig.build.json').then((done) => done && web()),
       bundleWeb(join(fresh, 'web')),
       bundlePage(join(fresh, 'src', 'study', 'report', 'script.js')),
-      buildLab(join(fresh, 'lab')),
+      bundleLab(join(fresh, 'lab')),
     ])
     if (!compiled) return false
     utimesSync(join(fresh, 'src', 'index.js'), started, started)

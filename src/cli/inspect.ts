@@ -32,12 +32,13 @@ const stepModelOf = ({ model, config }: InspectOptions): TrainableModel =>
 
 function planFor(options: InspectOptions, batch: number): Promise<PlannedStep<StepPlan> | undefined> {
   const { config, signal, onEvent } = options
-  const { precision, threads, runtime, provider, device, target } = config
+  const { precision, threads, runtime, provider, device, target, stepsPerRun } = config
   return planStep({
     model: stepModelOf(options),
     batch,
     wanted: target,
     ...{ precision, threads, runtime, provider, device, signal },
+    stepsPerRun: stepsPerRun ?? undefined,
     onNotice: (message) => onEvent({ event: 'notice', message }),
     onProgress: (done, total) => onEvent({ event: 'tuning', done, total }),
   })
@@ -74,7 +75,7 @@ export async function profile(options: InspectOptions, data: Dataset, steps: num
     const examples = source.sizeOf(0)
     const planned = await planFor(options, examples)
     if (!planned) return undefined
-    const { models, optimize, inLoop, signature, added } = planned
+    const { models, optimize, inLoop, signature, added, held } = planned
     const stepModel = stepModelOf(options)
     const feeds = new Feeds({
       ...{ signature, source, seed, accumulate },
@@ -83,10 +84,11 @@ export async function profile(options: InspectOptions, data: Dataset, steps: num
       stepsPerRun: inLoop ? 1 : undefined,
     })
     const { tensors } = await feeds.of(0, 0)
+    const state = { ...stepModel.state, ...added }
     const result = await profileStep({
       model: models(examples),
-      feeds: { ...stepModel.state, ...added, ...tensors },
-      settings: { threads, provider, device, optimize },
+      feeds: { ...(held?.hold(state) ?? state), ...tensors },
+      settings: { threads, provider: planned.provider ?? provider, device, optimize },
       steps,
       // Forward once, and as much again for each of the two gradients.
       nominalFlops: 2 * 3 * examples * model.multiplyAdds,

@@ -40,14 +40,22 @@ export function addMachineOptions(command: Command): Command {
       parsedBy(wholeNumber(1, 1024)),
     )
     .addOption(runtimeOption())
-    .addOption(new Option('--ep <provider>', 'execution provider (default: cpu)').choices(providers))
-    .option('--device <number>', 'GPU to train on, counted from 0 (default: 0)', parsedBy(wholeNumber(0, 1023)))
+    .addOption(
+      new Option('--ep <provider>', 'execution provider: cuda for NVIDIA, webgpu for any GPU (default: cpu)').choices(
+        providers,
+      ),
+    )
+    .option(
+      '--device <number>',
+      'GPU to train on with --ep cuda, counted from 0 (default: 0)',
+      parsedBy(wholeNumber(0, 1023)),
+    )
     .addOption(
       new Option('--target <name>', 'how the step is written for the runtime (default: auto)').choices(targetNames),
     )
     .option(
       '--steps-per-run <count>',
-      'steps in one run, with target ort-cuda (default: 100 on a GPU, 10 elsewhere)',
+      'steps in one run, with target ort-cuda (default: 100 on a GPU, 10 elsewhere) or ort-webgpu (default: by their nodes, 16 at most)',
       parsedBy(wholeNumber(1, 1_000_000)),
     )
     .option(

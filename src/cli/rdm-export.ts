@@ -64,6 +64,7 @@ export async function main(argv: string[]): Promise<void> {
     'rdm-export --arch rdm56 --part train --inline --opset 13 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cpu --batch 128 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-cuda --precision fp16 > steps.onnx',
+    'rdm-export --arch rdm56 --part train --target ort-webgpu --batch 64 > step.onnx',
     'rdm-export --arch rdm56 --part train --target ort-training > step.onnx',
     'rdm-export --arch rdm56 --gates > model.onnx',
     'rdm-export --arch rdm56 --optimizer adamw --weight-decay 0.05 --lr cosine:max=0.001,warmup=5 > model.onnx',
@@ -115,7 +116,7 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(choice('--precision <name>', 'with --target ort-cuda: of convolutions (default: fp32)', precisions))
     .option(
       '--batch <images>',
-      "with --target ort-cpu: images in a batch (default: the recipe's)",
+      "with --target ort-cpu or ort-webgpu: images in a batch (default: the recipe's)",
       parsedBy(wholeNumber(1, 65_536)),
     )
     .option('--inline', 'no local functions: their bodies in place')
@@ -240,8 +241,9 @@ function checkTarget({ target: name, part, precision, batch, portableLevel, opse
     throw new UserError(`--target ${name} writes a training step for one runtime alone: add --part train`)
   if (precision !== undefined && target.precisions.length === 1)
     throw new UserError(`--precision ${precision} is for target ort-cuda: add --target ort-cuda, or leave it out`)
+  const fixing = ownTargetNames.filter((other) => targetOf(other).fixesBatch).join(' or ')
   if (batch !== undefined && !target.fixesBatch)
-    throw new UserError(`the batch size of --target ${name} is symbolic: leave out --batch, or add --target ort-cpu`)
+    throw new UserError(`the batch size of --target ${name} is symbolic: leave out --batch, or add --target ${fixing}`)
   if (portableLevel !== undefined && !isPlain)
     throw new UserError(
       `--portable-level ${portableLevel} is for target portable: leave out --target ${name}, or the level`,

@@ -73,6 +73,7 @@ const fitCommand = (): Command =>
     'rdm-fit --resume --out runs/rdm8',
     'rdm-fit --resume --out runs/rdm8 --epochs 10',
     'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/gpu --ep cuda --precision fp16',
+    'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/gpu --ep webgpu',
     'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/five --seeds 1..5 --jobs 2',
     'rdm-fit model.onnx --data cifar-10-batches-bin --out runs/web --runtime web-training',
     'rdm-fit --resume --out runs/five --seeds 1..8',

@@ -3,6 +3,7 @@
 
 import { Batches } from '../driver/data/batches.js'
 import type { Engine } from '../driver/fit/engine.js'
+import { decodeImages } from './images.js'
 import type { WebSettings } from './protocol.js'
 import { openPlain, openStep } from './session.js'
 
@@ -11,7 +12,7 @@ export const webEngine = (settings: WebSettings): Engine => ({
   openSmall: (model) => openPlain(model, settings, { optimize: true, onCpu: true }),
   openTraining: (options) => openStep(options, settings),
   async openBatches(split, bindings, options) {
-    const batches = new Batches(split, bindings, options)
+    const batches = new Batches(split, bindings, options, decodeImages)
     return {
       count: batches.count,
       stepsPerEpoch: batches.stepsPerEpoch,

@@ -66,18 +66,26 @@ export function fit(options: FitOptions): FitRun {
   const tell = (kind: 'pause' | 'resume' | 'stop') => void client.request({ kind }).catch(() => {})
   const stop = () => tell('stop')
   const { train, test } = withColumns(data)
-  const result = client
-    .request({
-      kind: 'fit',
-      model,
-      data: { train: plain(train), test: plain(test) },
-      settings: { provider, threads, runtime },
-      ...{ config, resume, where: store.name },
-    })
-    .finally(() => {
+  const go = async (): Promise<FitResult> => {
+    try {
+      const unlock = await store.lock()
+      try {
+        return await client.request({
+          kind: 'fit',
+          model,
+          data: { train: plain(train), test: plain(test) },
+          settings: { provider, threads, runtime },
+          ...{ config, resume, where: store.name },
+        })
+      } finally {
+        unlock()
+      }
+    } finally {
       signal?.removeEventListener('abort', stop)
       client.close()
-    })
+    }
+  }
+  const result = go()
   if (signal?.aborted) stop()
   else signal?.addEventListener('abort', stop)
   return {

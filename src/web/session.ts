@@ -90,7 +90,7 @@ class Step implements TrainingSession {
     this.#options = options
     this.#settings = settings
     this.#state = state
-    this.#model = options.models(options.batch)
+    this.#model = options.models(options.batch, options.steps)
     const { inputs, outputs } = signatureOf(this.#model)
     this.inputs = inputs
     this.outputs = outputs
@@ -102,8 +102,8 @@ class Step implements TrainingSession {
     return step
   }
 
-  step(feeds: Tensors, batch: number): Promise<Tensors> {
-    return this.#next(() => this.#run(feeds, batch))
+  step(feeds: Tensors, batch: number, steps = 1): Promise<Tensors> {
+    return this.#next(() => this.#run(feeds, batch, steps))
   }
 
   readState(): Promise<Tensors> {
@@ -124,9 +124,9 @@ class Step implements TrainingSession {
     return done
   }
 
-  async #run(feeds: Tensors, batch: number): Promise<Tensors> {
+  async #run(feeds: Tensors, batch: number, steps: number): Promise<Tensors> {
     const { carried, models } = this.#options
-    this.#model = models(batch)
+    this.#model = models(batch, steps)
     const session = await this.#session()
     const fed = await allToOrt(this.#settings, feeds)
     const outputs = await runSession(session, { ...this.#state, ...fed })
@@ -173,6 +173,6 @@ function checkStep({ state, carried }: StepOptions, { inputs, outputs }: Pick<Tr
 
 /** @throws UserError when the runtime refuses the step, or the state does not fit it */
 export async function openStep(options: StepOptions, settings: WebSettings): Promise<TrainingSession> {
-  checkStep(options, signatureOf(options.models(options.batch)))
+  checkStep(options, signatureOf(options.models(options.batch, options.steps)))
   return Step.open(options, settings)
 }

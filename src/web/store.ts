@@ -14,17 +14,34 @@ export interface RunStore {
   write(file: string, bytes: Uint8Array): Promise<void>
   /** Removes all files of the run. */
   remove(): Promise<void>
+  /**
+   * Takes the store for one run.
+   * @returns what gives it back; a page that is gone has given it back
+   * @throws UserError while another run has it, in this page or another
+   */
+  lock(): Promise<() => void>
 }
+
+const inUse = (name: string) =>
+  new UserError(`${name} is in use by another run, here or in another tab: stop that one first`)
 
 /** A store that lasts as long as the page. */
 export function memoryStore(name = 'memory'): RunStore {
   const kept = new Map<string, Uint8Array>()
+  let locked = false
   return {
     name,
     lasts: false,
     read: async (file) => kept.get(file),
     write: async (file, bytes) => void kept.set(file, bytes),
     remove: async () => kept.clear(),
+    async lock() {
+      if (locked) throw inUse(name)
+      locked = true
+      return () => {
+        locked = false
+      }
+    },
   }
 }
 
@@ -85,6 +102,16 @@ export async function openStore(name: string): Promise<RunStore> {
         if (!isMissing(error)) throw error
       })
     },
+    lock: () =>
+      new Promise((resolve, reject) => {
+        navigator.locks
+          .request(`${folderName}/${key}`, { ifAvailable: true }, async (lock) => {
+            if (!lock) throw inUse(name)
+            // Held until this is kept.
+            await new Promise<void>((unlock) => resolve(unlock))
+          })
+          .catch(reject)
+      }),
   }
 }
 

@@ -1,7 +1,8 @@
-// How a step is written for the runtime of a page: the seam where a target of its own goes.
+// How a step is written for the runtime of a page.
 
 import type { TrainableModel } from '../core/model/trainable.js'
 import { portable } from '../core/targets/portable/index.js'
+import { webgpuSteps } from '../driver/targets/ort-webgpu/planned.js'
 import { symbolicStep } from '../driver/targets/symbolic.js'
 import type { PlannedStep } from '../driver/targets/target.js'
 import type { WebProvider } from './protocol.js'
@@ -13,5 +14,8 @@ export interface WebPlanOptions {
   readonly provider: WebProvider
 }
 
-export const planWebStep = async ({ model }: WebPlanOptions): Promise<PlannedStep> =>
-  symbolicStep(model, portable, { target: 'portable' })
+/** One step a run: state stays where it is, so that a run costs nothing more than its launch. */
+export const planWebStep = ({ model, batch, provider }: WebPlanOptions): PlannedStep =>
+  provider === 'webgpu'
+    ? webgpuSteps({ model, batch, stepsPerRun: 1 })
+    : symbolicStep(model, portable, { target: 'portable' })

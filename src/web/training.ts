@@ -84,7 +84,7 @@ export class PageRun {
     const settled = settle(model, data.train.count, config)
     const provider = settings.provider ?? 'wasm'
     const batch = Math.min(config.batchSize, data.train.count)
-    const planned = await planWebStep({ model: settled.stepModel, batch, provider })
+    const planned = planWebStep({ model: settled.stepModel, batch, provider })
     const engine = webEngine(settings)
     let kept: { checkpoint: Checkpoint } = { checkpoint }
     const record: RunRecord = {
@@ -104,6 +104,7 @@ export class PageRun {
     try {
       const { state, ...result } = await train({
         ...{ model, ...settled, bound, checkpoint, planned, record, onEvent },
+        stepsPerRun: planned.stepsPerRun,
         engine: {
           ...engine,
           openTraining: async (options) => {

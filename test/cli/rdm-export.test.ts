@@ -374,11 +374,11 @@ describe('bad input: one line, exit code 2, nothing on standard output', () => {
     ['--depth 8 --precision fp16', '--precision fp16 is for target ort-cuda: add --target ort-cuda, or leave it out'],
     [
       '--depth 8 --part train --batch 8',
-      'the batch size of --target portable is symbolic: leave out --batch, or add --target ort-cpu',
+      'the batch size of --target portable is symbolic: leave out --batch, or add --target ort-cpu or ort-webgpu',
     ],
     [
       '--depth 8 --part train --target ort-training --batch 8',
-      'the batch size of --target ort-training is symbolic: leave out --batch, or add --target ort-cpu',
+      'the batch size of --target ort-training is symbolic: leave out --batch, or add --target ort-cpu or ort-webgpu',
     ],
     [
       '--depth 8 --part train --target ort-cpu --portable-level basic',

@@ -26,7 +26,7 @@ describe.runIf(hasBrowser)('the lab', () => {
   it('shows the paper’s network first, and changes all of it with a switch', async () => {
     const { page, complaints } = await lab.open()
     await fact(page, 'parameters').getByText('1,707,418').waitFor()
-    expect(page.url()).toBe(`${lab.url}#design?arch=rdm56`)
+    await expect.poll(() => page.url()).toBe(`${lab.url}#design?arch=rdm56`)
     const figure = page.getByRole('img', { name: /^A basic block/ })
     expect(await figure.getAttribute('aria-label')).toBe(
       'A basic block with pre-activation, a shortcut and 2 residual functions: function 1 keeps every ReLU; function 2 drops ReLU 1.',
@@ -37,7 +37,7 @@ describe.runIf(hasBrowser)('the lab', () => {
     await relu.click()
     expect(await relu.getAttribute('aria-checked')).toBe('true')
     expect(await drawn()).toBe(4)
-    expect(page.url()).toBe(`${lab.url}#design?block=basic&depth=56&functions=11,11`)
+    await expect.poll(() => page.url()).toBe(`${lab.url}#design?block=basic&depth=56&functions=11,11`)
     await page.getByRole('radio', { name: 'bottleneck' }).check({ force: true })
     await page.getByLabel('Depth, in layers').fill('29')
     const { architecture } = architectureFrom({ block: 'bottleneck', depth: 29, functions: ['111', '111'] })
@@ -72,7 +72,7 @@ describe.runIf(hasBrowser)('the lab', () => {
     await page.getByLabel('Start from').selectOption('rdm83')
     await fact(page, 'network').getByText('rdm83').waitFor()
     await page.getByRole('tab', { name: 'Export' }).click()
-    expect(page.url()).toBe(`${lab.url}#export?arch=rdm83&range=2:4`)
+    await expect.poll(() => page.url()).toBe(`${lab.url}#export?arch=rdm83&range=2:4`)
     await page.goBack()
     await page.getByRole('tab', { name: 'Design', selected: true }).waitFor()
     await page.goBack()
@@ -95,10 +95,10 @@ describe.runIf(hasBrowser)('the lab', () => {
     expect(await focused()).toBe('Design')
     for (let i = 0; i < 30 && (await focused()) !== 'ReLU 1 of function 1'; i++) await page.keyboard.press('Tab')
     await page.keyboard.press('Space')
-    expect(page.url()).toBe(`${lab.url}#design?block=basic&depth=8&functions=01`)
+    await expect.poll(() => page.url()).toBe(`${lab.url}#design?block=basic&depth=8&functions=01`)
     await page.getByLabel('Classes').focus()
     await page.keyboard.press('ArrowUp')
-    expect(page.url()).toContain('&classes=11')
+    await expect.poll(() => page.url()).toContain('&classes=11')
   })
 
   it('fits a phone, by day and by night', async () => {

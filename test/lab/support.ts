@@ -1,11 +1,10 @@
 // The built page in Chromium, served as rdm-lab serves it.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { serveLab } from '../../src/cli/lab/server.js'
+import { launchBrowser } from '../../tools/browser.mjs'
 
 const folder = join(import.meta.dirname, '..', '..', 'dist', 'lab')
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)!
 
 export interface Lab {
   /** A page of the lab in a context of its own. Everything it says to the console or asks of elsewhere is in `complaints`. */
@@ -18,7 +17,7 @@ export async function openLab(args: readonly string[] = []): Promise<Lab> {
   const server = await serveLab(folder, 0)
   let browser: Browser
   try {
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', ...args] })
+    browser = await launchBrowser(args)
   } catch (error) {
     await server.close()
     throw error

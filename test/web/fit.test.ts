@@ -275,6 +275,13 @@ describe.runIf(hasBrowser)('a run in a page', () => {
       'first holds a run already: resume it, or take another store for a new one',
     )
     expect(await failing(`${again}; return failed({ resume: true, config: { seed: 7 } })`)).toMatch(/has seed 1, not 7/)
+    const twice = `const lasting = await web.openStore('shared')
+      const first = web.fit({ model, data, store: lasting })
+      const said = await failed({ store: await web.openStore('shared') })
+      first.stop()
+      await first.result
+      return said`
+    expect(await failing(twice)).toBe('shared is in use by another run, here or in another tab: stop that one first')
     const other = 'web.synthesize({ ...synth, seed: 9 })'
     expect(await failing(`${again}; return failed({ resume: true, data: ${other} })`)).toMatch(
       /^the checkpoint in first belongs to another run/,

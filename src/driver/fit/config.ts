@@ -8,7 +8,7 @@ import { type FitConfig, type FitOverrides, fitConfigSchema, newSettings, resume
 export { type FitConfig, type FitOverrides, fitConfigSchema }
 
 /**
- * How many steps a run takes at most, where it takes many. On a GPU enough that what passes over the bus before and after is
+ * How many steps a run takes at most, where it takes any number. On a GPU enough that what passes over the bus before and after is
  * little beside them; a run that is stopped and a progress bar wait for all of them.
  */
 export const stepsPerRunOf = ({ stepsPerRun, provider }: Pick<FitConfig, 'stepsPerRun' | 'provider'>): number =>
@@ -22,6 +22,15 @@ export function checkRuntime({ runtime, provider }: Pick<FitConfig, 'runtime' | 
 
 const listed = (names: readonly string[]): string => names.join(' or ')
 
+/** Which targets know a setting, and what to add to have one of them. */
+function adviceFor(knows: (target: ReturnType<typeof targetOf>) => boolean): string {
+  const able = ownTargetNames.map(targetOf).filter(knows)
+  const names = able.map(({ name }) => name)
+  const gpus = new Set(able.flatMap(({ providers }) => providers.filter((provider) => provider !== 'cpu')))
+  const options = [...[...gpus].map((provider) => `--ep ${provider}`), ...names.map((name) => `--target ${name}`)]
+  return `is for target ${listed(names)}: add ${listed(options)}, or leave it out`
+}
+
 /** Settings that only some runtimes, targets or providers know. */
 function checkAgreement(config: FitConfig): void {
   const { runtime, target: name } = config
@@ -32,17 +41,18 @@ function checkAgreement(config: FitConfig): void {
     throw new UserError(
       `--target ${name} is for --runtime ${target.runtime}, not ${runtime}: leave out --target, or give --runtime ${target.runtime}`,
     )
-  if (config.provider === 'cpu' && config.device !== 0)
-    throw new UserError(`--device ${config.device} is a GPU: add --ep cuda, or leave it out`)
-  const able = (is: (candidate: ReturnType<typeof targetOf>) => boolean) =>
-    listed(ownTargetNames.filter((candidate) => is(targetOf(candidate))))
-  const advice = (targets: string) => `is for target ${targets}: add --ep cuda or --target ${targets}, or leave it out`
+  if (config.provider !== 'cuda' && config.device !== 0)
+    throw new UserError(
+      config.provider === 'cpu'
+        ? `--device ${config.device} is a GPU: add --ep cuda, or leave it out`
+        : `--device ${config.device} is for --ep cuda: --ep ${config.provider} takes the GPU that the system gives; leave it out`,
+    )
   if (!target.precisions.includes(config.precision))
     throw new UserError(
-      `--precision ${config.precision} ${advice(able(({ precisions }) => precisions.includes(config.precision)))}`,
+      `--precision ${config.precision} ${adviceFor(({ precisions }) => precisions.includes(config.precision))}`,
     )
   if (config.stepsPerRun !== null && !target.inLoop)
-    throw new UserError(`--steps-per-run ${config.stepsPerRun} ${advice(able(({ inLoop }) => inLoop))}`)
+    throw new UserError(`--steps-per-run ${config.stepsPerRun} ${adviceFor(({ inLoop }) => inLoop)}`)
 }
 
 function agreeing(config: FitConfig): FitConfig {

@@ -11,6 +11,8 @@ export interface StepOptions extends CarriedState {
   readonly models: StepModels
   /** The batch size to begin with. */
   readonly batch: number
+  /** The steps a run to begin with. */
+  readonly steps: number
   /** Whether a model stays open while one for another batch size is used. */
   readonly keepModels: boolean
   /** Whether the runtime rewrites the graph to make it faster. */

@@ -31,6 +31,8 @@ export interface FeedsOptions {
   readonly accumulate?: number
   /** Steps that the model takes in one run, in a loop; undefined without a loop. */
   readonly stepsPerRun?: number | undefined
+  /** Whether a run takes so many steps or one, and nothing between; false unless given. */
+  readonly allOrOne?: boolean
 }
 
 interface Place {
@@ -70,9 +72,9 @@ export class Feeds {
   }
 
   #place(epoch: number, epochStep: number, most: number): Place {
-    const { source, stepsPerRun } = this.#options
-    const steps = stepsPerRun === undefined ? 1 : Math.min(stepsPerRun, most, source.alikeFrom(epochStep))
-    return { epoch, epochStep, steps }
+    const { source, stepsPerRun = 1, allOrOne = false } = this.#options
+    const steps = Math.min(stepsPerRun, most, source.alikeFrom(epochStep))
+    return { epoch, epochStep, steps: allOrOne && steps < stepsPerRun ? 1 : steps }
   }
 
   async #make(place: Place): Promise<StepFeeds> {

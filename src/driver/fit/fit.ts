@@ -77,14 +77,15 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     if (notice !== undefined) tell(notice)
     const bound = checked ?? checkData(model, data, config.inputs)
     const { stepModel, hyperparameters } = settle(model, data.train.count, config)
-    const { threads, runtime, provider, device, precision } = config
+    const { threads, runtime, device, precision, stepsPerRun } = config
     const planned = await planStep({
       model: stepModel,
       batch: Math.min(config.batchSize, data.train.count),
       wanted: config.target,
       precision,
       earlier: overrides.target === undefined || overrides.target === earlier?.target ? earlier : undefined,
-      ...{ threads, runtime, provider, device },
+      ...{ threads, runtime, provider: config.provider, device },
+      stepsPerRun: stepsPerRun ?? undefined,
       signal: options.signal,
       onNotice: tell,
       onProgress: (done, total) => options.onEvent?.({ event: 'tuning', done, total }),
@@ -94,11 +95,12 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       const state = Object.keys(checkpoint.state).length > 0 ? checkpoint.state : stepModel.state
       return { reason: 'interrupted', step, config, history, state }
     }
+    const provider = planned.provider ?? config.provider
     const settings = { threads, runtime, provider, device }
     const engine = nodeEngine(settings)
     return await train({
       ...{ model, stepModel, bound, checkpoint, planned, hyperparameters, engine },
-      stepsPerRun: planned.inLoop ? stepsPerRunOf(config) : undefined,
+      stepsPerRun: planned.inLoop ? (planned.stepsPerRun ?? stepsPerRunOf(config)) : undefined,
       predictor: (outputs, optimize) =>
         planned.predictor?.(outputs, settings) ??
         sessionPredictor(model, (bytes) => engine.open(bytes, { optimize }), engine.keepsPredictor),

@@ -161,7 +161,7 @@ export class Run {
     const { feeds, session, planned } = this.#parts
     const begun = performance.now()
     const fed = await feeds.of(epoch, epochStep, this.#lastStep - step)
-    const computing = session.step(fed.tensors, fed.examples)
+    const computing = session.step(fed.tensors, fed.examples, fed.steps)
     // The worker thread computes; meanwhile the next run's feeds are made.
     feeds.prepareAfter(fed)
     const outputs = await computing
@@ -309,18 +309,14 @@ export class Run {
     trainingMs: number,
     evaluationMs: number,
   ): Promise<void> {
-    const { batchSize, threads, provider } = this.#config
+    const { batchSize, threads } = this.#config
+    const { plan, provider = this.#config.provider } = this.#parts.planned
     await this.#record.addTiming({
       ...own,
       trainingMs: Math.round(trainingMs),
       evaluationMs: Math.round(evaluationMs),
       // Names of targets are those of the registry.
-      ...{
-        batchSize,
-        threads,
-        provider,
-        target: this.#parts.planned.plan.target as NonNullable<EpochTiming['target']>,
-      },
+      ...{ batchSize, threads, provider, target: plan.target as NonNullable<EpochTiming['target']> },
     })
   }
 

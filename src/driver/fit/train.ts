@@ -1,5 +1,6 @@
 // One process's part of a run, by whatever it computes with and wherever it is kept.
 
+import type { Tensors } from '../../core/graph/tensor.js'
 import { accumulating } from '../../core/model/accumulating.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
 import type { Bound } from '../data/bind.js'
@@ -7,6 +8,7 @@ import { transformsOf } from '../data/transforms.js'
 import { type EvaluatorOptions, openEvaluator } from '../evaluation/splitEvaluator.js'
 import type { Checkpoint } from '../run/checkpointFile.js'
 import { checkFits } from '../run/standing.js'
+import type { TrainingSession } from '../runtime/session.js'
 import type { PlannedStep } from '../targets/target.js'
 import { checkBatches } from './checks.js'
 import type { Engine } from './engine.js'
@@ -70,23 +72,36 @@ export async function train(options: TrainOptions): Promise<FitResult> {
     open.push(evaluator)
     // What the runtime refuses after an epoch it refuses before the first step.
     await evaluator.check(state)
-    const session = await engine.openTraining({
-      models: planned.models,
-      batch: source.sizeOf(0),
-      state,
-      carried: planned.signature.updates,
-      keepModels: planned.keepModels ?? false,
-      optimize: planned.optimize,
-    })
+    const session = await openStep(engine, planned, state, source.sizeOf(0))
     open.push(session)
     const totalSteps = Math.ceil(config.epochs * source.stepsPerEpoch)
     const feeds = new Feeds({
       ...{ signature: planned.signature, source, hyperparameters, seed, totalSteps, accumulate, stepsPerRun },
+      allOrOne: planned.stepsPerRun !== undefined,
     })
     const { signal, onEvent, pause } = options
     const parts = { model, planned, session, evaluator, source, feeds, totalSteps, record, signal, onEvent, pause }
     return await new Run({ ...parts, checkpoint: { ...options.checkpoint, state } }).go()
   } finally {
     for (const each of open.reverse()) await each.close()
+  }
+}
+
+/** Opens a planned step on a state, which comes and goes by the names of the signature however the models have it. */
+async function openStep(
+  engine: Pick<Engine, 'openTraining'>,
+  { models, signature, stepsPerRun: steps = 1, held, keepModels = false, optimize }: PlannedStep,
+  state: Tensors,
+  batch: number,
+): Promise<TrainingSession> {
+  const options = { models, batch, steps, keepModels, optimize }
+  if (!held) return engine.openTraining({ ...options, state, carried: signature.updates })
+  const session = await engine.openTraining({ ...options, state: held.hold(state), carried: held.updates })
+  return {
+    inputs: session.inputs,
+    outputs: session.outputs,
+    step: (feeds, examples, count) => session.step(feeds, examples, count),
+    readState: async () => held.release(await session.readState()),
+    close: () => session.close(),
   }
 }

@@ -18,15 +18,20 @@ export interface PlanOptions extends Omit<TargetOptions, 'earlier'> {
 }
 
 /**
- * Decides how the step is written. Where `auto` meets a target that fails, it falls back to the portable step and says why.
+ * Decides how the step is written. Where `auto` meets a target that fails, it falls back to the portable step and says why. WebGPU is
+ * for whatever GPU there is: where there is none, and where its step is wrong, the CPU trains, and a notice says why.
  * @returns undefined when the signal stops it
  * @throws UserError when the provider is not there, or the target that is asked for does not run here
  */
-export async function planStep({ earlier, ...options }: PlanOptions): Promise<PlannedStep<StepPlan> | undefined> {
-  const { wanted, runtime = 'node', provider = 'cpu', precision = 'fp32' } = options
+export async function planStep(options: PlanOptions): Promise<PlannedStep<StepPlan> | undefined> {
+  const { wanted, runtime = 'node', provider = 'cpu', precision = 'fp32', earlier } = options
   const target = targetOf(wanted === 'auto' ? fastestFor(options) : wanted)
   // A CPU target says itself that it is not for a GPU.
-  if (target.providers.includes(provider) || wanted === 'auto') await requireProvider(options)
+  if (target.providers.includes(provider) || wanted === 'auto') {
+    const absent = await absenceOf(options)
+    if (absent && provider === 'webgpu') return onCpu(options, absent.message)
+    if (absent) throw absent
+  }
   const asPortable = () => portableTarget.plan({ ...options, earlier: undefined })
   if (target === portableTarget) return asPortable()
   if (wanted === 'auto' && !target.inLoop && earlier?.target === 'portable') return asPortable()
@@ -44,18 +49,39 @@ export async function planStep({ earlier, ...options }: PlanOptions): Promise<Pl
   }
   if (wanted === target.name || precision !== 'fp32')
     throw new UserError(`target ${target.name} does not train this model here: ${problem}; use --target portable`)
+  // By the same kernels the portable step would go wrong as well.
+  if (provider === 'webgpu') return onCpu(options, problem)
   options.onNotice?.(`training with the portable step, which is slower: ${problem}`)
   return asPortable()
 }
 
-/** @throws UserError saying what to install when the runtime or its provider is not there */
+/** The step on the CPU instead. */
+async function onCpu(options: PlanOptions, why: string): Promise<PlannedStep<StepPlan> | undefined> {
+  options.onNotice?.(`training on the CPU, which is slower: ${why}`)
+  const planned = await planStep({ ...options, provider: 'cpu' })
+  return planned && { ...planned, provider: 'cpu' }
+}
+
+/** @throws UserError saying what to install when the runtime or its provider is not there, and no other would do */
 export async function requireProvider(settings: SessionSettings): Promise<void> {
+  const absent = settings.provider === 'webgpu' ? undefined : await absenceOf(settings)
+  if (absent) throw absent
+}
+
+/** What to install where the runtime or its provider is not there; undefined where both are. */
+async function absenceOf(settings: SessionSettings): Promise<UserError | undefined> {
   const { runtime = 'node', provider = 'cpu', device = 0 } = settings
-  if (runtime === 'web-training') findWebBuild()
-  // What is there after a plain install.
-  if (provider === 'cpu') return
-  const something = graph('something', [], { one: constant('float32', 1) })
-  const bytes = encodeModel(writeModel({ graph: something, weights: new Map() }))
-  const session = await openSession(bytes, { runtime, provider, device, threads: 1 })
-  await session.close()
+  try {
+    if (runtime === 'web-training') findWebBuild()
+    // What is there after a plain install.
+    if (provider === 'cpu') return undefined
+    const something = graph('something', [], { one: constant('float32', 1) })
+    const bytes = encodeModel(writeModel({ graph: something, weights: new Map() }))
+    const session = await openSession(bytes, { runtime, provider, device, threads: 1 })
+    await session.close()
+    return undefined
+  } catch (error) {
+    if (error instanceof UserError) return error
+    throw error
+  }
 }

@@ -9,11 +9,27 @@ import type { LoadedModel } from './model.js'
 import type { Provider, SessionSettings } from './protocol.js'
 import { dtypeOfRuntime, mapValues } from './tensor.js'
 
+function providerOptions({ provider = 'cpu', device = 0 }: SessionSettings): ort.InferenceSession.SessionOptions {
+  switch (provider) {
+    case 'cuda':
+      return { executionProviders: [{ name: provider, deviceId: device }] }
+    case 'webgpu':
+      return {
+        // In the other layout there is a Transpose before and behind what has channels: a node in ten of a step.
+        executionProviders: [{ name: provider, preferredLayout: 'NCHW' }],
+        // Bytes come as quantized numbers: what makes fewer of those moves them to where there is no kernel for them.
+        extra: { session: { disable_quant_qdq: '1' } },
+      }
+    default:
+      return { executionProviders: [provider] }
+  }
+}
+
 /** Session options, all in one place. */
 function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
-  const { threads = availableParallelism(), provider = 'cpu', device = 0, optimize = true } = settings
+  const { threads = availableParallelism(), optimize = true } = settings
   return {
-    executionProviders: provider === 'cuda' ? [{ name: provider, deviceId: device }] : [provider],
+    ...providerOptions(settings),
     // Always set, because results depend on it in the last bit: training and evaluation take the same number.
     intraOpNumThreads: threads,
     // The parallel executor makes a training step slower: its operators share one pool of threads as it is.
@@ -33,9 +49,20 @@ const whatToInstall: Record<Exclude<Provider, 'cpu'>, string> = {
   cuda:
     "it needs an NVIDIA GPU with its driver, CUDA and cuDNN, and ONNX Runtime's CUDA provider libraries; " +
     '`npx rdm-doctor` says which of them is missing and how to get it; or leave out --ep cuda',
+  webgpu:
+    'it needs a GPU with its driver; on Linux also the Vulkan loader (Debian: libvulkan1) and a Vulkan driver (mesa-vulkan-drivers, ' +
+    "or NVIDIA's); `npx rdm-doctor` says what it finds; or leave out --ep webgpu",
 }
 
-const oneLine = (error: unknown) => messageOf(error).replace(/\s+/g, ' ').trim()
+/** What ONNX Runtime says of a provider that is not there. */
+const notThere = /AppendExecutionProvider|backend not found|shared library|WebGPU adapter/i
+
+/** Without the place in ONNX Runtime's sources where a condition was not met. */
+const oneLine = (error: unknown) =>
+  messageOf(error)
+    .replace(/\s+/g, ' ')
+    .replace(/^\S+\.cc:\d+ .* was false\. /, '')
+    .trim()
 
 // Errors arrive as exceptions; printing them as well would tear the progress bar.
 ort.env.logLevel = 'fatal'
@@ -67,7 +94,7 @@ export async function createSession(
     return await ort.InferenceSession.create(model, { ...sessionOptions(settings), ...profiler })
   } catch (error) {
     const reason = oneLine(error)
-    if (provider !== 'cpu' && /AppendExecutionProvider|backend not found|shared library/i.test(reason)) {
+    if (provider !== 'cpu' && notThere.test(reason)) {
       throw new UserError(
         `the execution provider "${provider}" is not available: ${whatToInstall[provider]} (${reason})`,
       )

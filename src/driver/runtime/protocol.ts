@@ -6,8 +6,11 @@ import type { TensorInfo } from '../../core/onnx/signature.js'
 export const runtimes = ['node', 'web-training'] as const
 export type RuntimeName = (typeof runtimes)[number]
 
-/** Where a session computes: ONNX Runtime's CPU provider, or its CUDA provider on an NVIDIA GPU. */
-export const providers = ['cpu', 'cuda'] as const
+/**
+ * Where a session computes: ONNX Runtime's CPU provider, its CUDA provider on an NVIDIA GPU, or its WebGPU provider on whatever GPU
+ * Metal, Direct3D 12 or Vulkan has.
+ */
+export const providers = ['cpu', 'cuda', 'webgpu'] as const
 export type Provider = (typeof providers)[number]
 
 export interface SessionSettings {
@@ -17,7 +20,7 @@ export interface SessionSettings {
   readonly threads?: number
   /** `cpu` when left out. */
   readonly provider?: Provider
-  /** Which GPU, counted from 0 as CUDA counts them; the first when left out. */
+  /** Which GPU, counted from 0 as CUDA counts them; the first when left out. For CUDA alone: WebGPU takes the system's. */
   readonly device?: number
   /** Whether the runtime rewrites the graph to make it faster; true when left out. Takes seconds for a large step. */
   readonly optimize?: boolean

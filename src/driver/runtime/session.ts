@@ -36,21 +36,24 @@ export interface TrainingSession {
   /**
    * One step: computes, replaces the state, and gives the outputs that are not state (loss, correct count).
    * @param batch how many images the feeds hold
+   * @param steps how many steps they are for; 1 unless given
    * @throws UserError when the feeds do not fit the model; the state is then as it was.
    */
-  step(feeds: Tensors, batch: number): Promise<Tensors>
+  step(feeds: Tensors, batch: number, steps?: number): Promise<Tensors>
   /** A copy of the state after the last step asked for. */
   readState(): Promise<Tensors>
   close(): Promise<void>
 }
 
-/** The step for a batch size; the same array for batch sizes that share a model. */
-export type StepModels = (batch: number) => Uint8Array
+/** The model for a batch size and so many steps a run, 1 unless given; the same array for those that share a model. */
+export type StepModels = (batch: number, steps?: number) => Uint8Array
 
 export interface TrainingSessionOptions extends SessionSettings, CarriedState {
   readonly models: StepModels
   /** The batch size to begin with. */
   readonly batch: number
+  /** The steps a run to begin with; 1 when left out. */
+  readonly steps?: number
   /**
    * Whether a model stays open while one for another batch size is used (false when left out). It holds memory for two steps;
    * but on a GPU a model takes seconds to open, and the odd batch comes twice an epoch.
@@ -123,8 +126,8 @@ export async function openSession(model: Uint8Array, settings: SessionSettings =
  * @throws UserError when ONNX Runtime refuses the model, the state does not fit it, or the provider is not there.
  */
 export async function openTrainingSession(options: TrainingSessionOptions): Promise<TrainingSession> {
-  const { models, batch: first, state, carried, keepModels = false, ...settings } = options
-  let current = models(first)
+  const { models, batch: first, steps: begun = 1, state, carried, keepModels = false, ...settings } = options
+  let current = models(first, begun)
   const { thread, info } = await openThread(current, settings, { state, carried })
   const keys = new Map([[current, 0]])
   const change = (model: Uint8Array): Promise<void> => {
@@ -138,8 +141,8 @@ export async function openTrainingSession(options: TrainingSessionOptions): Prom
   }
   return {
     ...info,
-    async step(feeds, batch) {
-      const model = models(batch)
+    async step(feeds, batch, steps = 1) {
+      const model = models(batch, steps)
       if (model === current) return runIn(thread, feeds)
       const changed = change(model)
       current = model

@@ -6,10 +6,11 @@ import { type OwnTargetName, ownTargetNames, type TargetName, targetNames } from
 import { ortCpuTarget } from './ort-cpu/driver.js'
 import { ortCudaTarget } from './ort-cuda/driver.js'
 import { ortTrainingTarget } from './ort-training/driver.js'
+import { ortWebgpuTarget } from './ort-webgpu/driver.js'
 import { portableTarget } from './portable/driver.js'
 import type { DriverTarget, Plan } from './target.js'
 
-const all = [portableTarget, ortCpuTarget, ortCudaTarget, ortTrainingTarget] as const
+const all = [portableTarget, ortCpuTarget, ortCudaTarget, ortWebgpuTarget, ortTrainingTarget] as const
 // Each name has its target, and each target its name.
 all satisfies readonly { readonly name: OwnTargetName }[]
 ownTargetNames satisfies readonly (typeof all)[number]['name'][]
@@ -19,6 +20,7 @@ export const stepPlanSchema = z.union([
   portableTarget.planSchema,
   ortCpuTarget.planSchema,
   ortCudaTarget.planSchema,
+  ortWebgpuTarget.planSchema,
   ortTrainingTarget.planSchema,
 ])
 export type StepPlan = z.infer<typeof stepPlanSchema>
@@ -29,10 +31,12 @@ export { type OwnTargetName, ownTargetNames, type TargetName, targetNames }
 export const targetOf = (name: OwnTargetName): DriverTarget =>
   all.find((target) => target.name === name) as DriverTarget<Plan>
 
+const fastest = { cpu: ortCpuTarget, cuda: ortCudaTarget, webgpu: ortWebgpuTarget } as const
+
 /** The fastest of those that are for a runtime and a provider. */
 export function fastestFor({ runtime = 'node', provider = 'cpu' }: SessionSettings): OwnTargetName {
   if (runtime === 'web-training') return ortTrainingTarget.name
-  return provider === 'cuda' ? ortCudaTarget.name : ortCpuTarget.name
+  return fastest[provider].name
 }
 
 export interface TargetSettings {

@@ -24,6 +24,8 @@ export interface PlanOptions<P extends Plan = Plan> extends SessionSettings {
   readonly batch: number
   /** fp32 unless given. */
   readonly precision?: Precision
+  /** How many steps a run is to take at most, where the target takes several; as the target has it unless given. */
+  readonly stepsPerRun?: number | undefined
   /** The plan of an earlier part of the run: taken again where it is for this machine. */
   readonly earlier?: P | undefined
   onNotice?(message: string): void
@@ -44,6 +46,16 @@ export interface Timing {
   readonly ms: Readonly<Record<string, number>>
 }
 
+/** How the models have the state, where not tensor by tensor. */
+export interface HeldState {
+  /** Output of the models → the input that it replaces. */
+  readonly updates: Readonly<Record<string, string>>
+  /** Their inputs, from the state by the names of the signature. */
+  hold(state: Tensors): Tensors
+  /** The state again, from them. */
+  release(held: Tensors): Tensors
+}
+
 export interface PlannedStep<P extends Plan = Plan> {
   readonly plan: P
   readonly models: StepModels
@@ -53,8 +65,13 @@ export interface PlannedStep<P extends Plan = Plan> {
   readonly added: Tensors
   /** Whether the models take many steps a run: what they are fed with has one more axis in front. */
   readonly inLoop: boolean
+  /** How many steps a model takes a run, where each is written for so many: these or one. */
+  readonly stepsPerRun?: number
+  readonly held?: HeldState
   /** Whether models for several batch sizes stay open side by side. */
   readonly keepModels?: boolean
+  /** The provider that it runs on, where that is not the one that was asked for. */
+  readonly provider?: Provider
   /** Whether the runtime should rewrite the step's graph. */
   readonly optimize: boolean
   /** Timings of the calls that were a choice. */

@@ -212,7 +212,7 @@ function Result() {
       const bytes = await work.ask('file', optionsFor(design.value, choices.value))
       if (!bytes) return
       saveFile(name, bytes)
-      said.value = `${name}: ${sizeText(bytes.length)}, SHA-256 ${await digest(bytes)}`
+      said.value = `${name}: ${sizeText(bytes.length)}${await digest(bytes)}`
     } catch (error) {
       problem.value = error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
     } finally {
@@ -254,9 +254,11 @@ function nameIn(): readonly [name: string, problem?: string] {
   }
 }
 
+/** What tells the bytes from others; nothing where the page has no secure origin. */
 async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  if (!globalThis.isSecureContext) return ''
   const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return [...sum].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `, SHA-256 ${[...sum].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`
 }
 
 function Command({ text }: { readonly text: string }) {
@@ -274,9 +276,11 @@ function Command({ text }: { readonly text: string }) {
       <pre tabIndex={0}>
         <code>{text}</code>
       </pre>
-      <button type="button" onClick={copy}>
-        {copied.value ? 'Copied' : 'Copy'}
-      </button>
+      {globalThis.isSecureContext && (
+        <button type="button" onClick={copy}>
+          {copied.value ? 'Copied' : 'Copy'}
+        </button>
+      )}
     </div>
   )
 }

@@ -48,8 +48,8 @@ export class Curves {
   #rate: number | undefined
   /** Of the epoch in progress, in this process. */
   #stepping = 0
-  /** What the evaluation after an epoch takes. */
-  #evaluating = 0
+  /** Milliseconds that the evaluation after an epoch takes; 0 before there was one. */
+  evaluating = 0
   #last: EpochMetrics | undefined
   /** The first steps of a process wait for the runtime. */
   #warm = 0
@@ -85,7 +85,7 @@ export class Curves {
 
   #takeEpoch(event: EpochEvent): void {
     this.#epoch(event)
-    this.#evaluating = Math.max(0, event.ms - this.#stepping)
+    this.evaluating = Math.max(0, event.ms - this.#stepping)
     this.#stepping = 0
   }
 
@@ -108,7 +108,7 @@ export class Curves {
       ...(error === undefined ? {} : { error }),
       ...(this.#last?.testError === undefined ? {} : { testError: this.#last.testError }),
       ...(this.#rate === undefined ? {} : { imagesPerSecond: this.#rate }),
-      ...(this.#ms === undefined ? {} : { left: stepsLeft * this.#ms + evaluations * this.#evaluating }),
+      ...(this.#ms === undefined ? {} : { left: stepsLeft * this.#ms + evaluations * this.evaluating }),
     }
   }
 }

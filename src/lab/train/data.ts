@@ -95,3 +95,12 @@ export const fittedTo = (design: Design, { classes, size }: Data): Design => ({
   classes: classes.length,
   imageSize: size ?? design.imageSize,
 })
+
+/** In what the design does not fit the data, in a line. */
+export function misfitOf({ classes, imageSize }: Design, data: Data): string | undefined {
+  if (classes !== data.classes.length)
+    return `The design has ${classes} classes, and the data have ${data.classes.length}.`
+  if (data.size !== undefined && imageSize !== data.size)
+    return `The design takes images of ${imageSize}×${imageSize}, and those of the data are ${data.size}×${data.size}.`
+  return undefined
+}

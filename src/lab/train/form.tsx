@@ -11,7 +11,7 @@ import { design, setDesign, tab } from '../address.js'
 import { architectureOf, designFrom } from '../design/design.js'
 import { Drop, FileButton } from '../ui/drop.js'
 import { Check, Choice, Panel, TextField, WholeField } from '../ui/fields.js'
-import { type Data, dataFrom, drawn, fittedTo, type Source } from './data.js'
+import { type Data, dataFrom, drawn, fittedTo, misfitOf, type Source } from './data.js'
 import { type Settings, show } from './training.js'
 import { hasGpu } from './trial.js'
 
@@ -24,7 +24,7 @@ interface FormProps {
 export const TrainForm = ({ data, settings, isBusy }: FormProps) => (
   <fieldset class="form" disabled={isBusy} aria-label="what is trained, and how">
     <DataPanel data={data} />
-    <NetworkPanel />
+    <NetworkPanel data={data.value} />
     <SettingsPanel settings={settings} />
   </fieldset>
 )
@@ -37,10 +37,8 @@ function DataPanel({ data }: Pick<FormProps, 'data'>) {
   const problem = useSignal<string | undefined>(undefined)
   const isReading = useSignal(false)
   const take = (next: Data) => {
-    const fitted = fittedTo(design.value, next)
     data.value = next
-    setDesign(fitted)
-    void show(next, fitted.imageSize)
+    void show(next, next.size ?? design.value.imageSize)
   }
   useEffect(() => {
     if (kind.value !== 'drawn') return
@@ -54,7 +52,10 @@ function DataPanel({ data }: Pick<FormProps, 'data'>) {
     try {
       const files = await found()
       const name = files[0]?.path.split('/')[0] ?? ''
-      take(dataFrom(await readDataset(files), { kind: 'files', name }))
+      const next = dataFrom(await readDataset(files), { kind: 'files', name })
+      take(next)
+      // Who chooses files means to train on them.
+      setDesign(fittedTo(design.value, next))
     } catch (error) {
       data.value = undefined
       problem.value = messageOf(error)
@@ -86,7 +87,7 @@ function DataPanel({ data }: Pick<FormProps, 'data'>) {
             <WholeField
               label="Training images"
               value={wanted.value.train}
-              {...{ min: 2, max: 100_000, by: 500 }}
+              {...{ min: 2, max: 20_000, by: 500 }}
               onChange={(train) => draw({ train })}
             />
             <WholeField
@@ -128,7 +129,7 @@ function aboutData({ dataset: { train, test, heldOut }, classes, size }: Data): 
 /** Of eight layers, and a quarter of a minute an epoch. */
 const small = 'depth=8&functions=11,01&widths=8,16,32'
 
-function NetworkPanel() {
+function NetworkPanel({ data }: { readonly data: Data | undefined }) {
   const { classes, imageSize, pixels } = design.value
   let name = 'no network'
   try {
@@ -136,6 +137,7 @@ function NetworkPanel() {
   } catch {
     // The tab Design says what is wrong with it.
   }
+  const misfit = data && misfitOf(design.value, data)
   return (
     <Panel title="Network">
       <p class="wrapped">
@@ -154,6 +156,16 @@ function NetworkPanel() {
           A small one to try
         </button>
       </div>
+      {data && misfit !== undefined && (
+        <>
+          <p class="problem" role="alert">
+            {misfit}
+          </p>
+          <button type="button" onClick={() => setDesign(fittedTo(design.value, data))}>
+            Fit the design to the data
+          </button>
+        </>
+      )}
       <p class="hint">Loss and optimizer are those of the tab Export.</p>
     </Panel>
   )

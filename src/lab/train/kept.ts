@@ -66,5 +66,8 @@ export async function replaceKept(said: About, model: Uint8Array): Promise<RunSt
  * Runs what trains while no other tab of this page does: both would write the same files.
  * @returns undefined where one does
  */
-export const alone = <T>(work: () => Promise<T>): Promise<T | undefined> =>
-  navigator.locks.request('rdm-lab training', { ifAvailable: true }, async (lock) => (lock ? work() : undefined))
+export const alone = async <T>(work: () => Promise<T>): Promise<T | undefined> =>
+  // Without a secure origin there are neither locks nor files that last.
+  !globalThis.isSecureContext
+    ? work()
+    : navigator.locks.request('rdm-lab training', { ifAvailable: true }, async (lock) => (lock ? work() : undefined))

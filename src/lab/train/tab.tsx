@@ -10,7 +10,7 @@ import { Panel } from '../ui/fields.js'
 import { saveFile } from '../ui/files.js'
 import { errorText, lossText, RunCharts } from './charts.js'
 import { timeText } from './curves.js'
-import type { Data } from './data.js'
+import { type Data, misfitOf } from './data.js'
 import { TrainForm } from './form.js'
 import { Confusion, Pictures } from './results.js'
 import * as training from './training.js'
@@ -26,7 +26,7 @@ export function TrainTab() {
       <div class="results">
         <KeptPanel data={data.value} />
         <RunPanel
-          canStart={data.value !== undefined}
+          canStart={data.value !== undefined && misfitOf(design.value, data.value) === undefined}
           onStart={() => void training.start(design.value, choices.value, settings.value, data.value!)}
         />
         <Pictures />
@@ -49,7 +49,7 @@ function KeptPanel({ data }: { readonly data: Data | undefined }) {
     <Panel title="The run that this browser keeps" class="kept">
       <p class="wrapped">
         <strong>{about.name}</strong>
-        {`: ${isOver ? 'finished, ' : ''}${grouped(step)} steps, ${epoch} of ${epochs} epochs.`}
+        {`: ${isOver ? 'finished, ' : ''}${grouped(step)} steps, ${epoch} of ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}.`}
         {isMissing &&
           ` Choose its data set again (${about.source.kind === 'files' && about.source.name}), then it can go on.`}
       </p>

@@ -6,6 +6,7 @@ import { parseSchedule } from '../../core/training/schedule.js'
 import type { Evaluation } from '../../driver/evaluation/modelEvaluation.js'
 import type { FitEvent } from '../../driver/fit/events.js'
 import { evaluate, type FitRun, fit, type RunStore, type WebOverrides, type WebProvider } from '../../web/index.js'
+import { setDesign } from '../address.js'
 import { architectureOf, type Design, designFrom, queryOf } from '../design/design.js'
 import { type Choices, optionsFor } from '../export/choices.js'
 import { Work } from '../work/work.js'
@@ -62,6 +63,8 @@ export let curves = new Curves()
 const DRAW = 250
 /** From one look at the samples to the next: after an epoch at least, and within a long one. */
 const LOOK = { epoch: 2000, step: 8000 }
+/** Milliseconds that the table at the end may take of a run that was stopped. */
+const PATIENCE = 10_000
 /** Seconds of work that a tab which is closed loses at most. */
 const CHECKPOINT_SECONDS = 15
 
@@ -135,7 +138,9 @@ export const goOn = (run: KeptRun, data?: Data): Promise<void> =>
       throw new UserError(
         `choose the data set of this run again: ${about.source.kind === 'files' ? about.source.name : ''}`,
       )
-    await show(own, designFrom(about.design).imageSize)
+    const design = designFrom(about.design)
+    setDesign(design)
+    await show(own, design.imageSize)
     await follow(await openKept(), { model, data: own, where: about.provider, config: {}, resume: true })
   })
 
@@ -189,13 +194,15 @@ async function follow(store: RunStore, { model, data, where, config, resume }: F
   files.value = { model: result.model, checkpoint: result.checkpoint }
   const [isDone, epochs] = [result.reason !== 'interrupted', result.history.length]
   outcome.value = isDone
-    ? `Finished after ${result.step} steps in ${epochs} epochs.`
+    ? `Finished after ${result.step} steps in ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}.`
     : `Stopped after ${result.step} steps. It can go on, also after this tab was closed.`
   phase.value = 'judging'
   drawnAt.value++
   await looking
   await ask(async () => result.model)
-  evaluation.value = await evaluate({ model: result.model, split: dataset.test, provider: where })
+  // Who stops a run does not want to wait.
+  if (isDone || curves.evaluating < PATIENCE)
+    evaluation.value = await evaluate({ model: result.model, split: dataset.test, provider: where })
   kept.value = await readKept()
 }
 

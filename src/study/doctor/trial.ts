@@ -43,7 +43,11 @@ const LIMIT = 180_000
 const TOLERANCE = 1e-3
 
 /** The names that ONNX Runtime's profiler writes. */
-export const placeNames: Record<Provider, string> = { cpu: 'CPUExecutionProvider', cuda: 'CUDAExecutionProvider' }
+export const placeNames: Record<Provider, string> = {
+  cpu: 'CPUExecutionProvider',
+  cuda: 'CUDAExecutionProvider',
+  webgpu: 'WebGpuExecutionProvider',
+}
 
 /** Tries a provider. Resolves whatever the provider does. */
 export async function tryProvider(system: System, provider: Provider, device: number): Promise<Trial> {

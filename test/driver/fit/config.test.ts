@@ -50,7 +50,16 @@ it('refuses settings that only another runtime, target or provider knows', () =>
   const advice = 'add --ep cuda or --target ort-cuda, or leave it out'
   expect(refusal({ precision: 'fp16' })).toBe(`--precision fp16 is for target ort-cuda: ${advice}`)
   expect(refusal({ precision: 'fp16', provider: 'cuda', target: 'portable' })).toMatch(/^--precision fp16 is for/)
-  expect(refusal({ stepsPerRun: 4, target: 'ort-cpu' })).toBe(`--steps-per-run 4 is for target ort-cuda: ${advice}`)
+  expect(refusal({ stepsPerRun: 4, target: 'ort-cpu' })).toBe(
+    '--steps-per-run 4 is for target ort-cuda or ort-webgpu: add --ep cuda or --ep webgpu or --target ort-cuda or ' +
+      '--target ort-webgpu, or leave it out',
+  )
+  expect(refusal({ provider: 'webgpu', device: 1 })).toBe(
+    '--device 1 is for --ep cuda: --ep webgpu takes the GPU that the system gives; leave it out',
+  )
+  expect(refusal({ runtime: 'web-training', provider: 'webgpu' })).toBe(
+    '--ep webgpu is for --runtime node, not web-training: leave out one of them',
+  )
   expect(refusal({ runtime: 'web-training', provider: 'cuda' })).toBe(
     '--ep cuda is for --runtime node, not web-training: leave out one of them',
   )

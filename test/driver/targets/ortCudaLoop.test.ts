@@ -5,63 +5,17 @@ import { specialize } from '../../../src/core/graph/specialize.js'
 import { type Numbers, numbers } from '../../../src/core/graph/tensor.js'
 import { nameOf } from '../../../src/core/graph/value.js'
 import { parametersAsInputs } from '../../../src/core/model/write.js'
-import { adamw } from '../../../src/core/optimizers/index.js'
 import { isPrimitive } from '../../../src/core/targets/target.js'
-import { type TrainingStep, trainingStep } from '../../../src/core/training/step.js'
+import type { TrainingStep } from '../../../src/core/training/step.js'
 import { evaluationSteps, lossScaling, stepNodes, trainingSteps } from '../../../src/driver/targets/ort-cuda/steps.js'
 import type { Precision } from '../../../src/driver/targets/target.js'
-import { disturbed, type TinyName, tinyBatch, tinyNames, tinyNetwork } from '../../support/networks.js'
+import { BATCH, type Data, floorOf, runFeeds, singleSteps, stacked, trainingData } from '../../support/manySteps.js'
+import { disturbed, tinyBatch, tinyNames, tinyNetwork } from '../../support/networks.js'
 import { expectClose, modelOf, openModel, relativeError, type Tensors } from '../../support/runtime.js'
-import { sgdStep, stateAfter } from '../../support/steps.js'
-
-const STEPS = 3
-const BATCH = 4
-
-/** Tensors of one shape, one after the other along a new first axis. */
-const stacked = (values: readonly Numbers[]): Numbers => {
-  const { dtype, shape } = values[0]!
-  return numbers(dtype, [values.length, ...shape], Float64Array.from(values.flatMap(({ data }) => [...data])))
-}
-const stackedAll = (batches: readonly Tensors[]): Map<string, Numbers> =>
-  new Map([...batches[0]!.keys()].map((name) => [name, stacked(batches.map((batch) => batch.get(name)!))]))
-
-const stepOf = (name: TinyName) =>
-  name === 'Multi-ResNet r=3'
-    ? trainingStep(tinyNetwork(name), { optimizer: adamw(), clipNorm: 1 })
-    : sgdStep(tinyNetwork(name), { momentum: 0.9, weightDecay: 1e-4, nesterov: name === 'RDM basic' })
-
-/** A step, the state that it begins with, and batches with a learning rate and gates of their own. */
-function trainingData(name: TinyName) {
-  const step = stepOf(name)
-  const open = parametersAsInputs(step.graph, step.graph.parameters)
-  const batches = (size = BATCH, count = STEPS) =>
-    Array.from({ length: count }, (_, i) => tinyBatch(step, 300 + i, { size, rate: 0.1 / (i + 1) }))
-  return { step, open, batches, state: disturbed(step.graph, 5) }
-}
-type Data = ReturnType<typeof trainingData>
-
-/** The float64 reference of single steps, one after the other. */
-function singleSteps({ step, state: first }: Data, batches: readonly Tensors[]) {
-  let state: Tensors = first
-  const loss: number[] = []
-  const correct: number[] = []
-  for (const batch of batches) {
-    const outputs = evaluate(step.graph, new Map([...state, ...batch]))
-    loss.push(outputs.get('loss')!.data[0]!)
-    correct.push(outputs.get('correct')!.data[0]!)
-    state = stateAfter(step, outputs)
-  }
-  return { loss, correct, state }
-}
+import { sgdStep } from '../../support/steps.js'
 
 const stepsOf = ({ open, step }: Data, precision: Precision = 'fp32') =>
   trainingSteps(open, step.signature, { precision })
-
-const runFeeds = ({ state }: Data, batches: readonly Tensors[]): Map<string, Numbers> =>
-  new Map([...state, ...stackedAll(batches)])
-
-/** Some momenta have gradients that are nothing but rounding: their floor is a tenth of the largest that there are here. */
-const floorOf = (name: string) => (/\.(momentum|first_moment)$/.test(name) ? 0.05 : 1e-3)
 
 describe.each(tinyNames)('%s', (name) => {
   const data = trainingData(name)

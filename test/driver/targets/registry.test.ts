@@ -24,10 +24,16 @@ const common = { model, batch: BATCH, threads: 1 }
 const here = ownTargetNames.filter((name) => name !== 'ort-cpu' || machineBlock !== undefined)
 
 it('knows these, and takes the fastest where none is said', () => {
-  expect(ownTargetNames).toEqual(['portable', 'ort-cpu', 'ort-cuda', 'ort-training'])
+  expect(ownTargetNames).toEqual(['portable', 'ort-cpu', 'ort-cuda', 'ort-webgpu', 'ort-training'])
   expect(targetNames).toEqual(['auto', ...ownTargetNames])
-  const settings = [{}, { provider: 'cpu' }, { provider: 'cuda' }, { runtime: 'web-training' }] as const
-  expect(settings.map(fastestFor)).toEqual(['ort-cpu', 'ort-cpu', 'ort-cuda', 'ort-training'])
+  const settings = [
+    {},
+    { provider: 'cpu' },
+    { provider: 'cuda' },
+    { provider: 'webgpu' },
+    { runtime: 'web-training' },
+  ] as const
+  expect(settings.map(fastestFor)).toEqual(['ort-cpu', 'ort-cpu', 'ort-cuda', 'ort-webgpu', 'ort-training'])
   const [runtime, provider] = ['node', 'cuda'] as const
   expect(meantBy({ target: 'auto', runtime, provider }).name).toBe('ort-cuda')
   expect(meantBy({ target: 'portable', runtime, provider }).name).toBe('portable')
@@ -40,9 +46,10 @@ describe.each(here)('%s', (name) => {
     expect(target.name).toBe(name)
     const { inputs } = signatureOf((await target.write(common))!)
     const shape = inputs.find((value) => value.name === 'x')!.shape
-    // In a loop a batch has one more axis in front.
-    expect(shape.length).toBe(target.inLoop ? 3 : 2)
-    const size = shape[target.inLoop ? 1 : 0]
+    // Where a loop takes any number of steps, a batch has one more axis in front; what has to be unrolled is written once.
+    const stacked = target.inLoop && !target.fixesBatch
+    expect(shape.length).toBe(stacked ? 3 : 2)
+    const size = shape[stacked ? 1 : 0]
     if (target.fixesBatch) expect(size).toBe(BATCH)
     else expect(typeof size).toBe('string')
   })
@@ -79,7 +86,7 @@ describe.each(here)('%s', (name) => {
 it('refuses a name that none has', () => {
   expect(() => newConfig(recipes.paper, { target: 'fast' as never })).toThrow(
     new UserError(
-      'the training configuration does not fit: target: Invalid option: expected one of "auto"|"portable"|"ort-cpu"|"ort-cuda"|"ort-training"',
+      'the training configuration does not fit: target: Invalid option: expected one of "auto"|"portable"|"ort-cpu"|"ort-cuda"|"ort-webgpu"|"ort-training"',
     ),
   )
   expect(stepPlanSchema.safeParse({ target: 'fast' }).success).toBe(false)

@@ -21,9 +21,9 @@ import {
 import { portable } from '../../../core/targets/portable/index.js'
 import { expandPrimitives } from '../../../core/targets/target.js'
 import type { StepSignature } from '../../../core/training/signature.js'
+import { packed, packState, unpacked } from '../gpu/packs.js'
 import type { Precision } from '../target.js'
 import { lowerNetwork } from './index.js'
-import { packed, packState, unpacked } from './packs.js'
 
 /**
  * State of half-precision training, float32 []: the loss is multiplied by `scale` to keep small gradients from vanishing;

@@ -72,8 +72,13 @@ const viewed = (value: Value): Value => {
 /**
  * Packs the carried state of a step.
  * @param carried output name → the input that it replaces
+ * @param most members that a pack may have
  */
-export function packState(source: Graph, carried: Readonly<Record<string, string>>): PackedStep {
+export function packState(
+  source: Graph,
+  carried: Readonly<Record<string, string>>,
+  most = Number.POSITIVE_INFINITY,
+): PackedStep {
   const inputs = new Map(source.inputs.map((value) => [nameOf(value), value]))
   const states = Object.entries(carried).map(([output, name]): Member => ({ name, value: inputs.get(name)!, output }))
   const patterns = new Patterns(source)
@@ -87,14 +92,23 @@ export function packState(source: Graph, carried: Readonly<Record<string, string
   }
   const replaced = new Set(Object.values(carried))
   const names = new Set([...inputs.keys()].filter((name) => !replaced.has(name)))
-  const packs = [...groups.values()].map((members): Pack => {
-    const base = roleOf(members[0]!)
-    let name = base
-    for (let i = 2; names.has(name); i++) name = `${base}${i}`
-    names.add(name)
-    return { name, members }
-  })
+  const packs = [...groups.values()]
+    .flatMap((members) => inParts(members, most))
+    .map((members): Pack => {
+      const base = roleOf(members[0]!)
+      let name = base
+      for (let i = 2; names.has(name); i++) name = `${base}${i}`
+      names.add(name)
+      return { name, members }
+    })
   return { packs, graph: rootScope('', () => repack(source, packs)) }
+}
+
+/** As few parts as it takes for none to be larger than `most`, all of nearly one size. */
+function inParts<T>(list: readonly T[], most: number): readonly (readonly T[])[] {
+  const parts = Math.max(1, Math.ceil(list.length / most))
+  const bounds = Array.from({ length: parts + 1 }, (_, i) => Math.round((i * list.length) / parts))
+  return bounds.slice(1).map((end, i) => list.slice(bounds[i], end))
 }
 
 /** What a state tensor is, by the end of its name: `weight`, `momentum`, `running_mean`. */
