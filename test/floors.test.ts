@@ -11,7 +11,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
   graphs: ['core', 'graphs'],
   driver: ['core', 'driver'],
   study: ['core', 'graphs', 'driver', 'study'],
-  lab: ['core', 'graphs', 'driver', 'study', 'lab'],
+  web: ['core', 'graphs', 'driver', 'web'],
+  lab: ['core', 'graphs', 'driver', 'study', 'web', 'lab'],
   cli: ['core', 'graphs', 'driver', 'study', 'cli'],
 }
 /** The packages that who imports the lowest floor has to install. */

@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 
 export interface OpenPage {
   readonly page: Page
@@ -24,6 +24,9 @@ export interface PageOptions {
 
 /** Whether a browser is installed. */
 export const isInstalled: boolean
+
+/** A new browser; where none is installed, an error says how to. */
+export function launchBrowser(args?: readonly string[]): Promise<Browser>
 
 /** Opens a page in a new browser. */
 export function openPageWith(options: PageOptions): Promise<OpenPage>

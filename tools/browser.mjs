@@ -10,6 +10,12 @@ const executablePath = executables.find(existsSync)
 /** Whether a browser is installed. */
 export const isInstalled = executablePath !== undefined
 
+/** Chromium; where there is none, an error says what to install. */
+export async function launchBrowser(args = []) {
+  if (executablePath === undefined) throw new Error('there is no Chromium: apt-get install chromium')
+  return chromium.launch({ executablePath, args: ['--no-sandbox', ...args] })
+}
+
 export async function openPageWith({ folders, path, headers, args = [] }) {
   const { origin, close: closeServer } = await serve(folders, headers && { headers })
   let browser
@@ -18,8 +24,7 @@ export async function openPageWith({ folders, path, headers, args = [] }) {
     await closeServer()
   }
   try {
-    if (executablePath === undefined) throw new Error('there is no Chromium: apt-get install chromium')
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', ...args] })
+    browser = await launchBrowser(args)
     const page = await browser.newPage({ viewport: { width: 1200, height: 900 } })
     const messages = []
     page.on('console', (message) => messages.push(message.text()))

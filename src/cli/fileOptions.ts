@@ -8,6 +8,7 @@ import type { Dim } from '../core/graph/shape.js'
 import type { NetworkOptions } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
+import { namedShape } from '../study/text.js'
 import { collectedBy, parsedBy, wholeNumber } from './command.js'
 
 export interface FileFlags {
@@ -26,16 +27,6 @@ export const nameList = z.string().transform((text) =>
     .map((part) => part.trim())
     .filter((part) => part !== ''),
 )
-
-/** Text like `image=batch,3,224,224`. */
-const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z.string().transform((text, context) => {
-  const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
-  const dims = sizes?.split(',').map((size) => size.trim())
-  if (name !== undefined && dims?.every((size) => /^([1-9]\d*|[A-Za-z_]\w*)$/.test(size)))
-    return [name, dims.map((size) => (/^\d/.test(size) ? Number(size) : size))] as const
-  context.addIssue(`"${text}" is no shape of an input: write NAME=SIZE,SIZE,…, as in image=batch,3,224,224`)
-  return z.NEVER
-})
 
 /** Text like `rate=16000`; names of inputs may have any sign in them. */
 const namedValue: z.ZodType<readonly [string, number], string> = z.string().transform((text, context) => {

@@ -1,21 +1,23 @@
 // rdm-derive: from a network of an ONNX file to a file that trains it.
 
 import { type Command, Option } from 'commander'
+import { type Normalization, normalization, normalizations } from '../../graphs/normalization.js'
 import { withOpenBatch } from '../core/derive/batch.js'
 import { derive, fineTuning, prepared } from '../core/derive/derive.js'
 import { explained } from '../core/derive/explain.js'
+import { type ReadFile, readUpTo } from '../core/derive/source.js'
 import { UserError } from '../core/errors.js'
 import { lossFor } from '../core/losses/combined.js'
 import { crossEntropy } from '../core/losses/crossEntropy.js'
 import { metadataOf } from '../core/model/metadata.js'
 import { type Part, parts } from '../core/model/write.js'
+import type { NetworkOptions } from '../core/onnx/network.js'
+import { ModelError } from '../core/onnx/refusals.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { collectedBy, createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { type AdapterFlags, adaptersFrom, addAdapterOptions } from './derive/adapters.js'
 import { described } from './derive/explanation.js'
 import { type HeadFlags, headClasses, headFrom } from './derive/head.js'
-import { type Normalization, normalization, normalizations } from './derive/normalization.js'
-import { readUpTo } from './derive/source.js'
 import { checkAlone, mergedModel, writeAdapter } from './derive/trained.js'
 import { addFileOptions, type FileFlags, nameList, readingOf, requireDestination, writeOut } from './fileOptions.js'
 import { readInput } from './input.js'
@@ -98,7 +100,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
   const preparation = { train: train?.flat(), freeze: freeze?.flat(), trainLast, head, pixels, lora }
 
   const bytes = await readInput(path)
-  const { file, leftOut } = readUpTo(bytes, output, readingOf(options))
+  const { file, leftOut } = readFor(bytes, output, readingOf(options))
   const isFixed = shape.some(([, [batch]]) => typeof batch === 'number')
   const network = (isFixed ? undefined : withOpenBatch(file)) ?? file
   if (options.explain) {
@@ -122,6 +124,16 @@ async function run(path: string, options: Options, command: Command): Promise<vo
     level,
   })
   await writeOut(written, options)
+}
+
+/** Says what to do about a file that cannot be read to its end. */
+function readFor(bytes: Uint8Array, output: string | undefined, options: NetworkOptions): ReadFile {
+  try {
+    return readUpTo(bytes, output, options)
+  } catch (error) {
+    if (!(error instanceof ModelError) || output !== undefined) throw error
+    throw new UserError(`${error.message}; --output NAME ends the network at a value before it`)
+  }
 }
 
 async function ofTrained(path: string, options: Options, command: Command): Promise<void> {

@@ -4,8 +4,9 @@ import { Option } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
 import { AIRBENCH, airbench94, airbenchRecipe, airbenchStep, WHITENING_IMAGES } from '../../graphs/airbench.js'
 import { kebab } from '../../graphs/describe.js'
+import { residualFrom, writeFile } from '../../graphs/exported.js'
 import { pixelStatistics } from '../../graphs/pixels.js'
-import { initOf, type RecipeName, recipeNames, recipes } from '../../graphs/recipes.js'
+import { type RecipeName, recipeNames } from '../../graphs/recipes.js'
 import { type Architecture, depthOf, residualNetwork, totalBlocks } from '../../graphs/residual.js'
 import { zoo } from '../../graphs/zoo.js'
 import { UserError } from '../core/errors.js'
@@ -15,7 +16,7 @@ import { type Init, inits } from '../core/layers/index.js'
 import { multiplyAdds, parameterCount } from '../core/model/cost.js'
 import { readTrainableModel } from '../core/model/read.js'
 import type { Recipe } from '../core/model/recipe.js'
-import { exportModel, type Part, parts, withDefaults } from '../core/model/write.js'
+import { type Part, parts, withDefaults } from '../core/model/write.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
 import type { StepOptions } from '../core/training/step.js'
@@ -24,11 +25,11 @@ import { grouped, rounded, table } from '../driver/format/table.js'
 import { type OwnTargetName, ownTargetNames, targetOf } from '../driver/targets/index.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
 import { multiplicity } from '../study/paths/multiplicity.js'
-import { addNetworkOptions, architectureFrom, formatFunctions, type NetworkOptions } from './architecture.js'
+import { addNetworkOptions, formatFunctions, type NetworkOptions } from './architecture.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { textReporter } from './progress/progress.js'
-import { addStepOptions, lossFrom, type StepFlags, stepFrom } from './stepOptions.js'
+import { addStepOptions, lossFrom, type StepFlags } from './stepOptions.js'
 
 interface Options extends NetworkOptions, ArtifactsOptions, StepFlags {
   readonly data?: string
@@ -163,19 +164,16 @@ async function run(options: Options): Promise<void> {
     throw new UserError('an ONNX file is no text for a terminal: redirect it (> model.onnx), or give --out FILE')
   }
   const target = targetOf(options.target)
-  const { portableLevel: level, part } = options
+  const { part } = options
   if (options.gates && (part === 'train' || part === 'init'))
     throw new UserError(`--gates are for the network, and --part ${part} has none in it: leave one of them out`)
   checkTarget(options)
-  const { step, recipe } = await stepFrom(options, chosen.recipe, chosen.step)
-  const { seed, inline = false, opset } = options
   const isPlain = target.name === 'portable'
-  const model = exportModel(network, {
-    ...step,
-    ...{ recipe, seed, inline, level, architecture, opset },
-    part: isPlain ? part : 'all',
-  })
-  const bytes = isPlain ? model : await stepFor(target, model, options.batch ?? recipe.batchSize, options.precision)
+  const loss = await lossFrom(options)
+  const model = writeFile({ network, architecture, ...chosen }, { ...options, part: isPlain ? part : 'all' }, loss)
+  const bytes = isPlain
+    ? model
+    : await stepFor(target, model, options.batch ?? chosen.recipe.batchSize, options.precision)
   if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
   else process.stdout.write(bytes)
 }
@@ -194,14 +192,8 @@ async function choose(options: Options): Promise<Chosen> {
   if (options.arch === AIRBENCH) return chooseAirbench(options)
   if (options.data !== undefined)
     throw new UserError(`--data is for --arch ${AIRBENCH}, whose first convolution is computed from it: leave it out`)
-  const { architecture, recipe } = architectureFrom(options)
-  const name = options.recipe ?? recipe
-  return {
-    network: residualNetwork(architecture, options.init ?? initOf[name], options.gates),
-    recipe: recipes[name],
-    architecture,
-    about: () => summary(architecture),
-  }
+  const residual = residualFrom(options)
+  return { ...residual, about: () => summary(residual.architecture) }
 }
 
 /** What only residual networks have. */

@@ -10,7 +10,7 @@ import { readDataset } from '../driver/data/readers.js'
 import { type FitOverrides, newConfig } from '../driver/fit/config.js'
 import { fit } from '../driver/fit/fit.js'
 import { checkRate } from '../driver/fit/hyperparameters.js'
-import { readRunInfo, runFiles } from '../driver/run/runFolder.js'
+import { hasBroughtRun, readRunInfo, runFiles } from '../driver/run/runFolder.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
 import { seedList } from '../study/text.js'
 import {
@@ -169,16 +169,18 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
     printSummary(summary, out, json)
     return
   }
-  const info = resume ? await readRunInfo(out) : undefined
+  // A checkpoint alone, of a run that began in a page.
+  const brought = resume && hasBroughtRun(out)
+  const info = resume && !brought ? await readRunInfo(out) : undefined
   const dataPath = flags.data ?? info?.data.path ?? undefined
   if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
-  if (modelPath === undefined && !resume) throw new UserError('which model? Give its file, or - to read standard input')
+  if (modelPath === undefined && !info) throw new UserError('which model? Give its file, or - to read standard input')
 
   // A run goes on from its own first weights even when it was stopped before the first checkpoint.
   const initial = join(out, runFiles.initial)
-  const source = resume ? initial : modelPath!
+  const source = info ? initial : modelPath!
   const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
-  if (resume && modelPath !== undefined) {
+  if (info && modelPath !== undefined) {
     const { fingerprint } = readTrainableModel(await readInput(modelPath), modelPath)
     if (fingerprint !== model.fingerprint) {
       throw new UserError(

@@ -1,38 +1,21 @@
 // The options that say what a training step is: loss, optimizer, groups of parameters, an average of the weights.
 
 import { type Command, Option } from 'commander'
-import { UserError } from '../core/errors.js'
 import { graphLoss } from '../core/losses/combined.js'
-import { crossEntropy } from '../core/losses/crossEntropy.js'
 import type { Loss } from '../core/losses/loss.js'
-import { losses, lossText } from '../core/losses/text.js'
+import { losses } from '../core/losses/text.js'
 import type { Recipe } from '../core/model/recipe.js'
+import { type ChosenStep, chooseStep, readLoss, type StepChoices } from '../core/model/stepChoices.js'
 import { decodeModel } from '../core/onnx/tensors.js'
 import { readModel } from '../core/onnx/trainingInfo.js'
-import { optimizerOf, optimizers } from '../core/optimizers/text.js'
-import type { ParameterGroup } from '../core/training/groups.js'
+import { optimizers } from '../core/optimizers/text.js'
 import { groupText } from '../core/training/groupText.js'
-import { type Schedule, scheduleText } from '../core/training/schedule.js'
+import { scheduleText } from '../core/training/schedule.js'
 import type { StepOptions } from '../core/training/step.js'
 import { collectedBy, decimalNumber, namedNumber, parsedBy, wholeNumber } from './command.js'
 import { readInput } from './input.js'
 
-export interface StepFlags {
-  readonly loss?: string
-  readonly labelSmoothing?: number
-  readonly optimizer?: string
-  readonly momentum?: number
-  readonly weightDecay?: number
-  readonly nesterov?: true
-  readonly set?: readonly (readonly [string, number])[]
-  readonly clipNorm?: number
-  readonly ema?: number
-  readonly emaEvery?: number
-  readonly lookahead?: true
-  readonly group?: readonly ParameterGroup[]
-  readonly lr?: Schedule
-  readonly recompute: boolean
-}
+export type StepFlags = StepChoices
 
 export const addStepOptions = (program: Command): Command =>
   program
@@ -80,72 +63,15 @@ export const addStepOptions = (program: Command): Command =>
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
 
 /** The loss that the options say; undefined where they say none. */
-export async function lossFrom({ loss, labelSmoothing }: StepFlags): Promise<Loss | undefined> {
-  if (labelSmoothing !== undefined) {
-    if (loss !== undefined && loss !== 'cross-entropy')
-      throw new UserError(`--label-smoothing is for cross-entropy, not for --loss ${loss}: leave one of them out`)
-    return crossEntropy({ labelSmoothing })
-  }
-  if (loss === undefined) return undefined
-  if (loss.endsWith('.onnx'))
-    return graphLoss(readModel(decodeModel(await readInput(loss)), { parameters: new Set() }).inference)
-  const read = lossText.safeParse(loss)
-  if (read.success) return read.data
-  throw new UserError(`--loss: ${read.error.issues.map(({ message }) => message).join('; ')}`)
-}
-
-export interface ChosenStep {
-  readonly step: StepOptions
-  /** The recipe with what was chosen otherwise. */
-  readonly recipe: Recipe
+export async function lossFrom(flags: StepFlags): Promise<Loss | undefined> {
+  const { loss, labelSmoothing } = flags
+  if (labelSmoothing !== undefined || !loss?.endsWith('.onnx')) return readLoss(flags)
+  return graphLoss(readModel(decodeModel(await readInput(loss)), { parameters: new Set() }).inference)
 }
 
 /**
  * @param own what the network's step has unless the options say otherwise
  * @throws UserError for options that do not go together
  */
-export async function stepFrom(flags: StepFlags, recipe: Recipe, own: StepOptions = {}): Promise<ChosenStep> {
-  const { optimizer: name = 'sgd', momentum, weightDecay, nesterov, set = [], clipNorm, group, recompute } = flags
-  const { ema, emaEvery, lookahead, lr } = flags
-  if (ema === undefined && (emaEvery !== undefined || lookahead))
-    throw new UserError(
-      `${lookahead ? '--lookahead' : '--ema-every'} is for an average of the weights: add --ema, or leave it out`,
-    )
-  const isSgd = name === 'sgd'
-  // The recipe's are those of SGD.
-  const usual = isSgd ? { momentum: recipe.momentum ?? 0, weight_decay: recipe.weightDecay ?? 0 } : {}
-  const given = {
-    ...(momentum === undefined ? {} : { momentum }),
-    ...(weightDecay === undefined ? {} : { weight_decay: weightDecay }),
-    ...Object.fromEntries(set),
-  }
-  const turned = nesterov ?? (isSgd ? recipe.nesterov : undefined)
-  const optimizer = optimizerOf(name, { ...usual, ...given }, turned)
-  const loss = await lossFrom(flags)
-  const { momentum: _, weightDecay: __, nesterov: ___, ...rest } = recipe
-  const said = Object.entries(optimizer.hyperparameters).map(([key, value]) => `${key}=${value}`)
-  // The recipe's was made for SGD.
-  const { learningRate: rate } = optimizer
-  return {
-    step: {
-      loss: loss ?? own.loss,
-      optimizer,
-      groups: [...(own.groups ?? []), ...(group ?? [])],
-      clipNorm,
-      average: ema === undefined ? own.average : { decay: ema, every: emaEvery ?? 1, lookahead: lookahead ?? false },
-      recompute,
-    },
-    recipe: {
-      ...rest,
-      ...(isSgd
-        ? {
-            momentum: optimizer.hyperparameters.momentum ?? 0,
-            weightDecay: optimizer.hyperparameters.weight_decay ?? 0,
-            nesterov: turned ?? false,
-          }
-        : { optimizer: [name, ...said].join(' ') }),
-      ...(flags.loss === undefined ? {} : { loss: flags.loss }),
-      ...(lr !== undefined ? { learningRate: lr } : rate === undefined ? {} : { learningRate: [[0, rate]] }),
-    },
-  }
-}
+export const stepFrom = async (flags: StepFlags, recipe: Recipe, own?: StepOptions): Promise<ChosenStep> =>
+  chooseStep(flags, recipe, await lossFrom(flags), own)

@@ -1,6 +1,7 @@
 // From the text of an option or of a plan's entry to its value.
 
 import { z } from 'zod'
+import type { Dim } from '../core/graph/shape.js'
 
 /** Text of a whole number in [min, max], both included. */
 export function wholeNumber(min: number, max: number): z.ZodType<number, string> {
@@ -59,3 +60,15 @@ export const seedList: z.ZodType<readonly number[], string> = z.string().transfo
   }
   return seeds.size > mostSeeds ? fail(`${text} are more than ${mostSeeds} runs`) : [...seeds].sort((a, b) => a - b)
 })
+
+/** Text like `image=batch,3,224,224`. */
+export const namedShape: z.ZodType<readonly [string, readonly Dim[]], string> = z
+  .string()
+  .transform((text, context) => {
+    const [, name, sizes] = /^(.+)=([^=]+)$/.exec(text) ?? []
+    const dims = sizes?.split(',').map((size) => size.trim())
+    if (name !== undefined && dims?.every((size) => /^([1-9]\d*|[A-Za-z_]\w*)$/.test(size)))
+      return [name, dims.map((size) => (/^\d/.test(size) ? Number(size) : size))] as const
+    context.addIssue(`"${text}" is no shape of an input: write NAME=SIZE,SIZE,…, as in image=batch,3,224,224`)
+    return z.NEVER
+  })

@@ -2,8 +2,8 @@
 import type { Tensors } from '../../core/graph/tensor.js'
 import { memoryOf } from '../runtime/tensor.js'
 import { serve } from '../threads/serve.js'
-import { Batches } from './batches.js'
 import type { Replies, Request } from './batchProtocol.js'
+import { Batches } from './fileBatches.js'
 
 let batches: Batches | undefined
 

@@ -6,7 +6,7 @@ import type { Transform } from '../../core/model/recipe.js'
 import { permutation, randomStream } from '../../core/random.js'
 import type { Binding } from './bind.js'
 import type { Split } from './dataset.js'
-import { type Augmentation, isImages, rowsFor, shapeOf } from './rows.js'
+import { type Augmentation, type DecodeImages, isImages, rowsFor, shapeOf } from './rows.js'
 import { drawCrop, firstFlips } from './transforms.js'
 
 export interface BatchOptions {
@@ -51,12 +51,17 @@ export class Epochs {
 export class Batches extends Epochs {
   readonly #split: Split
   readonly #bindings: readonly Binding[]
+  readonly #decode: DecodeImages | undefined
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined
   #flips: Uint8Array | undefined
 
-  /** @throws RangeError for a batch size that is none, or images that are too small for a transform */
-  constructor(split: Split, bindings: readonly Binding[], options: BatchOptions) {
+  /**
+   * @param decode for columns of image files
+   * @throws RangeError for a batch size that is none, or images that are too small for a transform
+   */
+  constructor(split: Split, bindings: readonly Binding[], options: BatchOptions, decode?: DecodeImages) {
     super(split.count, options)
+    this.#decode = decode
     this.#split = split
     this.#bindings = bindings
     const reach = Math.max(
@@ -79,7 +84,7 @@ export class Batches extends Epochs {
     const indices = this.#orderOf(epoch).subarray(step * batchSize, step * batchSize + this.sizeOf(step))
     const augmentation = this.#augmentation(epoch, step, indices)
     const entries = this.#bindings.map(async (binding): Promise<[string, Tensor]> => {
-      return [binding.input.name, await rowsFor(this.#split, binding, indices, augmentation)]
+      return [binding.input.name, await rowsFor(this.#split, binding, indices, augmentation, this.#decode)]
     })
     return Object.fromEntries(await Promise.all(entries))
   }

@@ -47,7 +47,10 @@ export async function readChecksums(path: string): Promise<Map<string, string> |
   if (!found?.isFile()) return undefined
   if (found.size > 2 ** 16) throw new UserError(`${path}: ${found.size} bytes are too many for a list of checksums`)
   const sums = new Map<string, string>()
-  for (const [index, line] of (await readBytes(path, found.size)).toString().split('\n').entries()) {
+  for (const [index, line] of new TextDecoder()
+    .decode(await readBytes(path, found.size))
+    .split('\n')
+    .entries()) {
     if (line.trim() === '') continue
     const match = /^([0-9a-f]{32}) [ *](.+?)\r?$/i.exec(line)
     if (!match) throw new UserError(`${path}: line ${index + 1} is not an md5, two spaces and a file name`)

@@ -24,7 +24,10 @@ export interface ImageFilesColumn extends ColumnType {
   /** [channels, height, width] by name: an input says how many it takes. One channel is grey. */
   readonly shape: Shape
   readonly dtype: 'uint8'
+  /** Their paths; or their names, where `blobs` holds them. */
   readonly files: readonly string[]
+  /** What they hold, where there are no paths to read it from: in a page. */
+  readonly blobs?: readonly Blob[]
   /** Height and width of the smallest and the largest of them, where somebody looked. */
   readonly sizes?: { readonly smallest: readonly [number, number]; readonly largest: readonly [number, number] }
 }
@@ -65,9 +68,14 @@ export interface ImageDataset extends Dataset {
   readonly test: ImageSet
 }
 
+/** Absent in a page that is not isolated from others, where threads share nothing. */
+const Memory = globalThis.SharedArrayBuffer ?? ArrayBuffer
+
 /** An array whose memory threads share: a data set that is in one is not copied to the thread that makes batches. */
 export const shared = <T extends DType>(dtype: T, length: number): Arrays[T] =>
-  new arrays[dtype](new SharedArrayBuffer(length * widthOf(dtype)), 0, length)
+  new arrays[dtype](new Memory(length * widthOf(dtype)), 0, length)
+
+export const isShared = ({ buffer }: Tensor['data']): boolean => buffer instanceof Memory
 
 /** A set of images as a split with the columns `images` and `labels`, which share its memory. */
 export const imageSet = (set: Omit<ImageSet, 'columns'>): ImageSet => {

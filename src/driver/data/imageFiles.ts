@@ -3,17 +3,10 @@
 import pLimit from 'p-limit'
 import { messageOf, UserError } from '../../core/errors.js'
 import { loadOptional } from '../optional.js'
+import { atOnce, type CheckImages, type ImageFiles, margin, maxPixels, type Size, sizesOf } from './images.js'
 import { boxOf, type Region } from './transforms.js'
 
 const loadSharp = async () => (await loadOptional(import('sharp'))).default
-
-/** Most pixels of an image: what unpacks to more is no photograph. */
-const maxPixels = 10 ** 8
-/** Files that are open at a time. */
-const atOnce = 8
-
-/** Height and width. */
-export type Size = readonly [height: number, width: number]
 
 const broken = (file: string, error: unknown) =>
   new UserError(
@@ -22,17 +15,15 @@ const broken = (file: string, error: unknown) =>
       .replace(/\s*\n\s*/g, '; ')})`,
   )
 
-/**
- * Reads the headers of image files, which costs little beside what training decodes.
- * @returns the smallest and the largest size, by pixels
- * @throws UserError naming the file that is no image, or too large a one
- */
-export async function checkImages(
-  files: readonly string[],
-): Promise<{ readonly smallest: Size; readonly largest: Size }> {
+/** What sharp opens. */
+const sources = ({ files, blobs }: ImageFiles) =>
+  files.map((file, i) => ({ file, open: async () => (blobs ? blobs[i]!.arrayBuffer() : file) }))
+
+/** Reads the headers of image files. */
+export const checkImages: CheckImages = async (files, blobs) => {
   const sharp = await loadSharp()
-  const sizes = await pLimit(atOnce).map(files, async (file): Promise<Size> => {
-    const { autoOrient, pages = 1 } = await sharp(file, { limitInputPixels: false })
+  const sizes = await pLimit(atOnce).map(sources({ files, blobs }), async ({ file, open }): Promise<Size> => {
+    const { autoOrient, pages = 1 } = await sharp(await open(), { limitInputPixels: false })
       .metadata()
       .catch((error: unknown) => {
         throw broken(file, error)
@@ -43,15 +34,8 @@ export async function checkImages(
     if (pages > 1) throw new UserError(`${file}: has ${pages} pictures; expected one`)
     return [height, width]
   })
-  const area = ([height, width]: Size) => height * width
-  return {
-    smallest: sizes.reduce((least, size) => (area(size) < area(least) ? size : least)),
-    largest: sizes.reduce((most, size) => (area(size) > area(most) ? size : most)),
-  }
+  return sizesOf(sizes)
 }
-
-/** How much larger than the crop an image is made whose centre is taken: 256 for 224, as is usual. */
-const margin = 8 / 7
 
 /**
  * Pixels of images: uint8 [count, channels, height, width]; one channel is grey. An image is turned as its camera says. Its centre
@@ -62,14 +46,15 @@ export async function decodeImages(
   files: readonly string[],
   [channels, height, width]: readonly [number, number, number],
   regions?: readonly Region[],
+  blobs?: readonly Blob[],
 ): Promise<Uint8Array> {
   const sharp = await loadSharp()
   const plane = height * width
   const pixels = new Uint8Array(files.length * channels * plane)
   const [outerHeight, outerWidth] = [Math.round(height * margin), Math.round(width * margin)]
   const centre = { left: (outerWidth - width) >> 1, top: (outerHeight - height) >> 1, width, height }
-  const decode = async (file: string, i: number): Promise<void> => {
-    const image = sharp(file, { failOn: 'error', limitInputPixels: maxPixels }).autoOrient()
+  const decode = async ({ file, open }: ReturnType<typeof sources>[number], i: number): Promise<void> => {
+    const image = sharp(await open(), { failOn: 'error', limitInputPixels: maxPixels }).autoOrient()
     const cut = async () => {
       const region = regions?.[i]
       if (!region) return image.resize(outerWidth, outerHeight, { fit: 'cover' }).extract(centre)
@@ -94,6 +79,6 @@ export async function decodeImages(
       for (let at = 0; at < plane; at++) to[channel * plane + at] = data[at * info.channels + from]!
     }
   }
-  await pLimit(atOnce).map(files, decode)
+  await pLimit(atOnce).map(sources({ files, blobs }), decode)
   return pixels
 }

@@ -1,35 +1,13 @@
-// The registry of readers: what a path holds is found out by asking each of them.
+// Reads data sets from this machine's disk.
 
-import { stat } from 'node:fs/promises'
-import { UserError } from '../../core/errors.js'
-import { cifarReader } from './cifar.js'
-import { csvReader } from './csv.js'
 import type { Dataset } from './dataset.js'
-import { idxReader } from './idx.js'
-import { imageFolderReader } from './imageFolder.js'
-import { numpyReader } from './numpy.js'
-import type { Reader, ReadOptions } from './reader.js'
-import { safetensorsReader } from './safetensorsReader.js'
-
-export const readers: readonly Reader[] = [
-  cifarReader,
-  idxReader,
-  numpyReader,
-  safetensorsReader,
-  csvReader,
-  imageFolderReader,
-]
+import { disk } from './diskFiles.js'
+import * as formats from './formats/index.js'
+import type { ReadOptions } from './splits.js'
 
 /**
  * Reads a data set, whatever its format.
  * @throws UserError naming the path and what was looked for
  */
-export async function readDataset(path: string, options: ReadOptions = {}): Promise<Dataset> {
-  if (!(await stat(path).catch(() => undefined))) {
-    throw new UserError(`${path}: there is no such file or folder; \`rdm-data fetch cifar10\` downloads CIFAR-10`)
-  }
-  for (const reader of readers) if (await reader.recognizes(path)) return reader.read(path, options)
-  throw new UserError(
-    `${path}: no data set found; looked for ${readers.map(({ looksFor }) => looksFor).join('; ')}; \`rdm-data fetch cifar10\` downloads CIFAR-10`,
-  )
-}
+export const readDataset = (path: string, options: ReadOptions = {}): Promise<Dataset> =>
+  formats.readDataset(disk, path, options)

@@ -7,7 +7,19 @@ import type { Transform } from '../../core/model/recipe.js'
 import type { TargetInfo } from '../../core/training/signature.js'
 import type { Binding } from './bind.js'
 import type { Column, ImageFilesColumn, Split, TensorColumn } from './dataset.js'
-import { boxOf, type Crop, cropImage, inPlace, resizeBox } from './transforms.js'
+import { imagesAt } from './images.js'
+import { boxOf, type Crop, cropImage, inPlace, type Region, resizeBox } from './transforms.js'
+
+/**
+ * Decodes image files to pixels, uint8 [count, channels, height, width]; the centre of each, or the region that is given for it.
+ * Where `blobs` are given, they are what is decoded, and `files` are their names.
+ */
+export type DecodeImages = (
+  files: readonly string[],
+  shape: readonly [channels: number, height: number, width: number],
+  regions?: readonly Region[],
+  blobs?: readonly Blob[],
+) => Promise<Uint8Array>
 
 /** The rows of a column in memory, one after the other. */
 function gathered({ dtype, shape, data }: TensorColumn, indices: ArrayLike<number>): Tensor {
@@ -45,15 +57,16 @@ function taken(
 
 /** The images of some rows, decoded in the size that the input takes; their regions are cut out on the way. */
 async function decoded(
-  { kind, files, ...column }: ImageFilesColumn,
+  { kind, files, blobs, ...column }: ImageFilesColumn,
   indices: ArrayLike<number>,
   shape: readonly number[],
   crops: readonly Crop[] | undefined,
+  decode: DecodeImages | undefined,
 ): Promise<TensorColumn> {
-  const { decodeImages } = await import('./imageFiles.js')
-  const chosen = Array.from(indices, (index) => files[index]!)
+  if (!decode) throw new UserError('nothing here decodes image files: give pixels')
+  const chosen = imagesAt({ files, blobs }, indices)
   const regions = crops?.flatMap(({ region }) => region ?? [])
-  const data = await decodeImages(chosen, shape as never, regions?.length ? regions : undefined)
+  const data = await decode(chosen.files, shape as never, regions?.length ? regions : undefined, chosen.blobs)
   return { ...column, kind: 'tensor', shape, data }
 }
 
@@ -93,11 +106,12 @@ export async function rowsFor(
   { input, column: name }: Binding,
   indices: ArrayLike<number>,
   augmentation?: Augmentation,
+  decode?: DecodeImages,
 ): Promise<Tensor> {
   const column = columns[name]!
   const shape = shapeOf(column, input)
   const isFiles = column.kind === 'image files'
-  const source = isFiles ? await decoded(column, indices, shape, augmentation?.crops) : column
+  const source = isFiles ? await decoded(column, indices, shape, augmentation?.crops, decode) : column
   const places = isFiles ? Array.from(indices, (_, i) => i) : indices
   // Regions of files are cut out by now.
   const crops = augmentation?.crops.map(({ region, ...crop }) => (region && !isFiles ? { ...crop, region } : crop))

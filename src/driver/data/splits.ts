@@ -3,15 +3,22 @@
 import { UserError } from '../../core/errors.js'
 import { bytesOf, elementsOf, type Tensor, type Tensors } from '../../core/graph/tensor.js'
 import { permutation, randomStream } from '../../core/random.js'
-import { type Column, type Dataset, type Split, shared, type TensorColumn } from './dataset.js'
-import type { ReadOptions } from './reader.js'
+import { type Column, type Dataset, isShared, type Split, shared, type TensorColumn } from './dataset.js'
+import { imagesAt } from './images.js'
+
+/** What a user may say of data that do not say it themselves. */
+export interface ReadOptions {
+  /** Of a file that holds no test set: the part that is held out, by a draw of this seed. */
+  readonly holdOut?: number | undefined
+  readonly seed?: number | undefined
+}
 
 /** The part that is held out unless another is asked for. */
 export const usualHoldOut = 0.2
 
 /** A tensor as a column, in memory that threads share. Its first axis is the examples. */
 export function columnOf({ dtype, shape, data }: Tensor, classes?: readonly string[]): TensorColumn {
-  const own = data.buffer instanceof SharedArrayBuffer ? data : shared(dtype, data.length)
+  const own = isShared(data) ? data : shared(dtype, data.length)
   // Of one type, though TypeScript cannot tell.
   if (own !== data) own.set(data as never)
   return { kind: 'tensor', dtype, shape: shape.slice(1), data: own, ...(classes ? { classes } : {}) }
@@ -19,7 +26,7 @@ export function columnOf({ dtype, shape, data }: Tensor, classes?: readonly stri
 
 /** The rows of a column at these places. */
 function chosen(column: Column, places: Uint32Array): Column {
-  if (column.kind === 'image files') return { ...column, files: Array.from(places, (place) => column.files[place]!) }
+  if (column.kind === 'image files') return { ...column, ...imagesAt(column, places) }
   const { dtype, shape, data } = column
   const rows = shared(dtype, places.length * elementsOf(shape))
   // As bytes, whatever the type.

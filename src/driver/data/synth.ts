@@ -7,8 +7,8 @@
 // epochs 1 to 5 (one run; batch 64, learning rate 0.1, divided by 10 for the last epoch).
 
 import { permutation, type RandomStream, randomStream } from '../../core/random.js'
-import { cifarSide, pixelBytes } from './cifar.js'
 import { type ImageDataset, type ImageSet, imageSet } from './dataset.js'
+import { cifarSide, pixelBytes } from './formats/cifar.js'
 
 /** How much of the pixel at (x, y), in the pattern's own coordinates, is figure: 0 (ground) to 1. */
 type Pattern = (x: number, y: number) => number

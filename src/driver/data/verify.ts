@@ -14,7 +14,7 @@ import {
   readClasses,
   recordBytes,
 } from './cifar.js'
-import { maxBytes } from './paths.js'
+import { maxBytes } from './formats/fileTree.js'
 
 export interface FileReport {
   readonly name: string

@@ -2,8 +2,7 @@
 
 import type { Tensors } from '../../core/graph/tensor.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import type { SessionSettings } from '../runtime/protocol.js'
-import { openSession, type Session } from '../runtime/session.js'
+import type { Session } from '../runtime/session.js'
 
 export interface Predictor {
   /** How many batches are predicted in one call; their feeds are stacked along a first axis where it is more than one. */
@@ -21,11 +20,14 @@ export interface Predictor {
 }
 
 /**
- * On a CPU constant weights are worth a session each time: the runtime lays them out for its fast convolutions. A thread of the
- * WebAssembly build is kept between them, for it takes a second to compile; one of onnxruntime-node would spin.
+ * On a CPU constant weights are worth a session each time: the runtime lays them out for its fast convolutions.
+ * @param keeps whether the session is kept where the weights come next
  */
-export function sessionPredictor(model: TrainableModel, settings: SessionSettings): Predictor {
-  const keeps = settings.runtime === 'web-training'
+export function sessionPredictor(
+  model: Pick<TrainableModel, 'inference'>,
+  open: (model: Uint8Array) => Promise<Session>,
+  keeps: boolean,
+): Predictor {
   let session: Session | undefined
   const close = async () => {
     await session?.close()
@@ -36,7 +38,7 @@ export function sessionPredictor(model: TrainableModel, settings: SessionSetting
     async use(state) {
       const bytes = model.inference(state)
       if (session) await session.replace(bytes)
-      else session = await openSession(bytes, settings)
+      else session = await open(bytes)
     },
     predict(feeds) {
       if (!session) throw new Error('no weights are given')

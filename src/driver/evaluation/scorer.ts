@@ -4,11 +4,13 @@ import { UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
 import type { StepSignature } from '../../core/training/signature.js'
 import { addBatch, type Scores, type Sums, scoresOf } from '../run/metrics.js'
-import { openSession, type Session } from '../runtime/session.js'
+import type { Session } from '../runtime/session.js'
 
 export type Measured = Pick<StepSignature, 'loss' | 'metrics'>
 
 export interface ScorerOptions {
+  /** Opens the scoring, which is small. */
+  open(model: Uint8Array): Promise<Session>
   /** A plain model from outputs of a network and targets to the loss and what the metrics are made from. */
   readonly scoring: Uint8Array
   readonly measured: Measured
@@ -36,8 +38,7 @@ export class Scorer {
 
   /** @throws UserError when the runtime refuses the model */
   static async open(options: ScorerOptions): Promise<Scorer> {
-    // A few thousand numbers: a second thread would only spin.
-    return new Scorer(await openSession(options.scoring, { threads: 1 }), options)
+    return new Scorer(await options.open(options.scoring), options)
   }
 
   /** The names of what it takes: outputs of the network and targets. */

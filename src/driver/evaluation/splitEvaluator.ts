@@ -5,13 +5,11 @@ import type { Tensors } from '../../core/graph/tensor.js'
 import { widen } from '../../core/graph/tensor.js'
 import type { TestAugment } from '../../core/model/recipe.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import { openBatches } from '../data/batchSource.js'
 import type { Binding, Bound } from '../data/bind.js'
 import type { Split } from '../data/dataset.js'
-import type { SessionSettings } from '../runtime/protocol.js'
-import type { PlannedStep } from '../targets/target.js'
+import type { Engine } from '../fit/engine.js'
 import { EVALUATION_BATCH, evaluateSplit } from './evaluator.js'
-import { sessionPredictor } from './predictor.js'
+import type { Predictor } from './predictor.js'
 import { type Score, Scorer } from './scorer.js'
 
 export interface Evaluator {
@@ -28,8 +26,9 @@ export interface EvaluatorOptions {
   readonly model: TrainableModel
   readonly bindings: readonly Binding[]
   readonly splits: Bound<'training' | 'test'>['splits']
-  readonly planned: Pick<PlannedStep, 'predictor'>
-  readonly settings: SessionSettings
+  readonly engine: Pick<Engine, 'openSmall' | 'openBatches'>
+  /** What predicts these outputs; with a graph that the runtime rewrites to make it faster, or as it is. */
+  predictor(outputs: readonly string[], optimize: boolean): Predictor
 }
 
 /** The mean over a target's columns of the variance of each, by the population's formula. */
@@ -58,23 +57,23 @@ function once<T>(compute: (name: string) => T): (name: string) => T {
 }
 
 export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
-  const { model, splits, bindings, planned, settings } = options
+  const { model, splits, bindings, engine } = options
   const { signature, scoring, fixedBatch } = model
   if (!scoring)
     throw new UserError(
       "the model's file does not say its loss (rdm.loss), so that nothing can be evaluated: export it again",
     )
   const variance = once((target) => varianceOf(splits.test, bindings, target))
-  const scorer = await Scorer.open({ scoring, measured: signature, varianceOf: variance })
+  const scorer = await Scorer.open({ open: engine.openSmall, scoring, measured: signature, varianceOf: variance })
   const inputs = signature.inputs.map(({ name }) => name)
   const targets = new Set([...inputs, ...signature.targets.map(({ name }) => name)])
   const wanted = scorer.inputs.filter((name) => !targets.has(name))
-  const predictor = planned.predictor?.(wanted, settings) ?? sessionPredictor(model, { ...settings, optimize: true })
-  const source = await openBatches(splits.test, bindings, { batchSize: fixedBatch ?? EVALUATION_BATCH })
+  const predictor = options.predictor(wanted, true)
+  const source = await engine.openBatches(splits.test, bindings, { batchSize: fixedBatch ?? EVALUATION_BATCH })
   return {
     async check(state) {
       // Without the rewriting of the graph, which takes longer than the refusal.
-      const trial = planned.predictor?.(wanted, settings) ?? sessionPredictor(model, { ...settings, optimize: false })
+      const trial = options.predictor(wanted, false)
       try {
         await trial.use(state)
       } finally {

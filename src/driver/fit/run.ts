@@ -1,44 +1,58 @@
 // One process's part of a run: steps, epochs, what is written of them, and where it stops.
 
-import { join } from 'node:path'
 import { UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
+import type { TrainableModel } from '../../core/model/trainable.js'
 import { valueAt } from '../../core/training/schedule.js'
 import type { BatchSource } from '../data/batchSource.js'
 import type { Evaluator } from '../evaluation/splitEvaluator.js'
-import { type Checkpoint, saveCheckpoint } from '../run/checkpoint.js'
-import { writeAtomically } from '../run/files.js'
+import type { Checkpoint } from '../run/checkpointFile.js'
 import {
   addBatch,
   afterEpoch,
   afterStep,
   apart,
   type EpochMetrics,
-  metricsText,
   type Progress,
   type Scores,
   scoresOf,
 } from '../run/metrics.js'
-import { runFiles } from '../run/runFolder.js'
-import { appendTiming, type EpochTiming, surroundings } from '../run/timing.js'
+import type { EpochTiming } from '../run/timing.js'
 import type { TrainingSession } from '../runtime/session.js'
-import type { StepPlan } from '../targets/index.js'
 import type { PlannedStep } from '../targets/target.js'
-import type { FitConfig } from './config.js'
-import { drawCurves } from './drawCurves.js'
 import type { EndReason, FitEvent } from './events.js'
 import type { Feeds } from './feeds.js'
-import type { FitOptions, FitResult } from './fit.js'
+import type { RunRecord } from './record.js'
+import type { FitConfig } from './settings.js'
 
 /** The loss or the weights are no longer finite: the same run, begun again, comes to the same. */
 export class DivergedError extends UserError {
   override name = 'DivergedError'
 }
 
-export interface RunParts {
-  readonly options: FitOptions
-  readonly folder: string
-  readonly planned: PlannedStep<StepPlan>
+/** How a run is followed, and stopped. */
+export interface RunControls {
+  /** Stops the run after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: ((event: FitEvent) => void) | undefined
+  /** Asked after each step. Where it gives a promise, a checkpoint is written and the run waits for it. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined
+}
+
+export interface FitResult {
+  readonly reason: EndReason
+  readonly step: number
+  readonly config: FitConfig
+  /** The complete epochs. */
+  readonly history: readonly EpochMetrics[]
+  /** State after the last step. */
+  readonly state: Tensors
+}
+
+export interface RunParts extends RunControls {
+  readonly model: Pick<TrainableModel, 'rateAt' | 'withState'>
+  readonly record: RunRecord
+  readonly planned: PlannedStep
   readonly session: TrainingSession
   readonly evaluator: Evaluator
   readonly source: BatchSource
@@ -58,7 +72,6 @@ const asMeans = ({ error, metrics }: ReturnType<typeof apart>) => ({
 export class Run {
   readonly #parts: RunParts
   readonly #emit: (event: FitEvent) => void
-  readonly #saved: () => Promise<void>
   #progress: Progress
   #savedAt = performance.now()
   /** Why there are no curves, once it was said. */
@@ -67,16 +80,19 @@ export class Run {
   constructor(parts: RunParts) {
     this.#parts = parts
     this.#progress = parts.checkpoint.progress
-    this.#emit = parts.options.onEvent ?? (() => {})
-    this.#saved = parts.options.onSaved ?? (async () => {})
+    this.#emit = parts.onEvent ?? (() => {})
   }
 
   get #config(): FitConfig {
     return this.#parts.checkpoint.config
   }
 
+  get #record(): RunRecord {
+    return this.#parts.record
+  }
+
   get #aborted(): boolean {
-    return this.#parts.options.signal?.aborted ?? false
+    return this.#parts.signal?.aborted ?? false
   }
 
   get #lastStep(): number {
@@ -95,7 +111,7 @@ export class Run {
     // What the files say of complete epochs follows from the checkpoint; a crash may have come between the two.
     if (this.#progress.epochStep === 0 && this.#progress.epoch > 0) {
       await this.#publish(this.#parts.checkpoint.state)
-      await this.#saved()
+      await this.#record.saved()
     } else await this.#writeMetrics()
     const reason = await this.#train()
     const state = await this.#parts.session.readState()
@@ -112,9 +128,16 @@ export class Run {
         if (this.#progress.step >= this.#lastStep) return this.#stopAtStep()
         await this.#advance()
         if (this.#aborted) return this.#interrupt()
+        const paused = this.#parts.pause?.()
+        if (paused) {
+          await this.#save()
+          await this.#record.saved()
+          await paused
+          if (this.#aborted) return 'interrupted'
+        }
         if (performance.now() - this.#savedAt < this.#config.checkpointSeconds * 1000) continue
         await this.#save()
-        await this.#saved()
+        await this.#record.saved()
       }
       const trained = performance.now()
       const own = { epoch, steps: this.#epochSteps - epochStep, images: this.#progress.examples - examples }
@@ -126,7 +149,7 @@ export class Run {
       await this.#publish(state)
       const ended = performance.now()
       await this.#writeTiming(own, trained - begun, ended - trained)
-      await this.#saved()
+      await this.#record.saved()
       this.#emit({ event: 'epoch', ...metrics, ms: Math.round(ended - begun) })
     }
     return 'finished'
@@ -192,11 +215,11 @@ export class Run {
 
   /** Over the whole test set by the network that predicts; undefined when stopped on the way. */
   async #evaluate(state: Tensors): Promise<EpochMetrics | undefined> {
-    const { evaluator, options, planned } = this.#parts
+    const { evaluator, model, signal, planned } = this.#parts
     const { epoch, step } = this.#progress
     // Variants of each image cost as much again for each of them: they are for the end.
     const isLast = step >= this.#parts.totalSteps
-    const result = await evaluator.evaluate(state, isLast ? this.#config.testAugment : 'none', options.signal)
+    const result = await evaluator.evaluate(state, isLast ? this.#config.testAugment : 'none', signal)
     if (!result) return undefined
     if (!Number.isFinite(result.loss)) this.#diverged(`the test loss is ${result.loss}`, step)
     const means = this.#means()
@@ -204,7 +227,7 @@ export class Run {
     return {
       epoch,
       step,
-      learningRate: options.model.rateAt?.(state) ?? this.#learningRate(epoch),
+      learningRate: model.rateAt?.(state) ?? this.#learningRate(epoch),
       loss: means.loss,
       ...apart(means.scores),
       testLoss: result.loss,
@@ -237,7 +260,7 @@ export class Run {
     const { epoch } = this.#progress
     throw new DivergedError(
       `${what} at step ${step} (epoch ${epoch}, learning rate ${this.#learningRate(epoch)}): training diverged; try a lower ` +
-        `learning rate (--lr). Checkpoints in ${this.#parts.options.out} are from before it`,
+        `learning rate (--lr). Checkpoints in ${this.#record.where} are from before it`,
     )
   }
 
@@ -247,43 +270,38 @@ export class Run {
     const state = await this.#goodState()
     await this.#save(state)
     await this.#writeModel(state)
-    await this.#saved()
+    await this.#record.saved()
     return 'steps'
   }
 
   async #interrupt(): Promise<EndReason> {
     await this.#save()
-    await this.#saved()
+    await this.#record.saved()
     return 'interrupted'
   }
 
   async #save(state?: Tensors): Promise<void> {
-    const { folder, checkpoint } = this.#parts
+    const { checkpoint } = this.#parts
     const now = { ...checkpoint, state: state ?? (await this.#goodState()), progress: this.#progress }
-    await saveCheckpoint(folder, now)
+    await this.#record.saveCheckpoint(now)
     this.#savedAt = performance.now()
   }
 
-  #write(name: string, content: Uint8Array | string): Promise<void> {
-    return writeAtomically(join(this.#parts.folder, name), content)
-  }
-
   #writeModel(state: Tensors): Promise<void> {
-    return this.#write(runFiles.model, this.#parts.options.model.withState(state))
+    return this.#record.writeModel(this.#parts.model.withState(state))
   }
 
   #writeMetrics(): Promise<void> {
-    return this.#write(runFiles.metrics, metricsText(this.#progress.history))
+    return this.#record.writeMetrics(this.#progress.history)
   }
 
   /** Writes what follows from the complete epochs. */
   async #publish(state: Tensors): Promise<void> {
     await this.#writeMetrics()
     await this.#writeModel(state)
-    const curves = await drawCurves(this.#progress.history, this.#parts.folder)
-    if ('svg' in curves) await this.#write(runFiles.curves, curves.svg)
-    else if (this.#curvesHint !== curves.hint) this.#emit({ event: 'notice', message: curves.hint })
-    this.#curvesHint = 'hint' in curves ? curves.hint : undefined
+    const hint = await this.#record.drawCurves(this.#progress.history)
+    if (hint !== undefined && hint !== this.#curvesHint) this.#emit({ event: 'notice', message: hint })
+    this.#curvesHint = hint
   }
 
   async #writeTiming(
@@ -291,14 +309,14 @@ export class Run {
     trainingMs: number,
     evaluationMs: number,
   ): Promise<void> {
-    const { batchSize, threads, runtime } = this.#config
+    const { batchSize, threads } = this.#config
     const { plan, provider = this.#config.provider } = this.#parts.planned
-    await appendTiming(this.#parts.folder, {
+    await this.#record.addTiming({
       ...own,
       trainingMs: Math.round(trainingMs),
       evaluationMs: Math.round(evaluationMs),
-      ...{ batchSize, threads, provider, target: plan.target },
-      ...(await surroundings(runtime, provider)),
+      // Names of targets are those of the registry.
+      ...{ batchSize, threads, provider, target: plan.target as NonNullable<EpochTiming['target']> },
     })
   }
 

@@ -1,8 +1,6 @@
 // What a run measures: sums over the epoch in progress, and one record an epoch.
 import { z } from 'zod'
-import { UserError } from '../../core/errors.js'
 import type { MetricInfo } from '../../core/training/signature.js'
-import { readJsonLines } from './jsonLines.js'
 
 const count = z.int().min(0)
 const values = z.record(z.string(), z.number())
@@ -130,14 +128,3 @@ export const afterEpoch = (progress: Progress, metrics: EpochMetrics): Progress 
 /** The text of metrics.jsonl. */
 export const metricsText = (history: readonly EpochMetrics[]): string =>
   history.map((metrics) => `${JSON.stringify(metrics)}\n`).join('')
-
-/**
- * The epochs of a metrics.jsonl; none where there is no such file.
- * @throws UserError naming the line that is damaged
- */
-export async function readMetrics(path: string): Promise<readonly EpochMetrics[]> {
-  const lines = await readJsonLines(path, epochMetricsSchema)
-  const damaged = lines.indexOf(undefined)
-  if (damaged !== -1) throw new UserError(`${path} is damaged: line ${damaged + 1} is no record of an epoch`)
-  return lines.filter((line) => line !== undefined)
-}

@@ -5,16 +5,16 @@ import { readFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { describeIssues, messageOf, UserError } from '../../core/errors.js'
-import { bytesOf, type Tensors } from '../../core/graph/tensor.js'
 import { recipeSchema } from '../../core/model/recipe.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
-import type { Column, Dataset, Split } from '../data/dataset.js'
+import type { Dataset } from '../data/dataset.js'
+import { describeData } from '../data/fingerprint.js'
 import { type FitConfig, type FitOverrides, fitConfigSchema, newConfig, resumedConfig } from '../fit/config.js'
 import { makeFolder } from '../folders.js'
 import { type StepPlan, stepPlanSchema } from '../targets/index.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
 import { writeAtomically } from './files.js'
-import { startOfRun } from './metrics.js'
+import { beginning, checkBelongs } from './standing.js'
 
 /** Names of the files of a run folder, besides the checkpoints and the lock. */
 export const runFiles = {
@@ -67,28 +67,10 @@ export interface OpenRun {
   readonly plan?: StepPlan | undefined
 }
 
-/** What tells a column: its numbers, or the names of its files in their order. */
-const contentOf = (column: Column): Uint8Array | string =>
-  column.kind === 'tensor' ? bytesOf(column.data) : JSON.stringify(column.files.map((file) => basename(file)))
-
-/** What is said of a split before its numbers: of images and labels as version one said it. */
-function headOf({ count, columns }: Split): string {
-  const { images, labels, ...others } = columns
-  if (images && labels?.classes && Object.keys(others).length === 0)
-    return JSON.stringify([count, ...images.shape, labels.classes])
-  return JSON.stringify([
-    count,
-    ...Object.entries(columns).map(([name, { dtype, shape, classes }]) => [name, dtype, shape, classes ?? null]),
-  ])
-}
-
 /** SHA-256 of all columns: a run that goes on must see the data that it began with. */
-export function dataFingerprint({ train, test }: Dataset): string {
+export function dataFingerprint(data: Dataset): string {
   const hash = createHash('sha256')
-  for (const split of [train, test]) {
-    hash.update(headOf(split))
-    for (const column of Object.values(split.columns)) hash.update(contentOf(column))
-  }
+  describeData(data, (part) => hash.update(part), basename)
   return hash.digest('hex')
 }
 
@@ -96,6 +78,10 @@ const heldOutOf = ({ heldOut }: Dataset) => (heldOut === undefined ? {} : { held
 
 /** Whether there is a run in the folder to go on with. */
 export const hasRun = (folder: string): boolean => existsSync(join(folder, runFiles.config))
+
+/** Whether a folder holds a checkpoint that was brought there, of a run that began elsewhere. */
+export const hasBroughtRun = (folder: string): boolean =>
+  !hasRun(folder) && checkpointFiles.some((name) => existsSync(join(folder, name)))
 
 /**
  * Reads config.json of a run folder.
@@ -152,12 +138,22 @@ async function startRun({ folder, model, data, dataPath, config: overrides }: Op
   return { checkpoint: beginning(model, config, sha256), notice: undefined }
 }
 
+/** What config.json of a run says that began elsewhere, such as in a page: all of it is in the checkpoint. */
+async function infoInCheckpoint(folder: string): Promise<RunInfo> {
+  const { checkpoint } = (await loadCheckpoint(folder))!
+  const { model, data: sha256, config, recipe } = checkpoint
+  return { format: 'rdm-onnx run 1', model, data: { path: null, sha256 }, config, recipe }
+}
+
 async function resumeRun({ folder, model, data, dataPath, config: overrides }: OpenRunOptions): Promise<OpenRun> {
-  const info = await readRunInfo(folder)
+  const brought = hasBroughtRun(folder)
+  const info = brought ? await infoInCheckpoint(folder) : await readRunInfo(folder)
   if (info.model !== model.fingerprint) {
     throw new UserError(
-      `the run in ${folder} belongs to another model: it began with ${join(folder, runFiles.initial)}; ` +
-        'leave out the model to go on with that, or choose another folder for this one',
+      brought
+        ? `the checkpoint in ${folder} belongs to another model: give the one that it was trained with`
+        : `the run in ${folder} belongs to another model: it began with ${join(folder, runFiles.initial)}; ` +
+            'leave out the model to go on with that, or choose another folder for this one',
     )
   }
   const sha256 = dataFingerprint(data)
@@ -169,12 +165,15 @@ async function resumeRun({ folder, model, data, dataPath, config: overrides }: O
   }
   const config = resumedConfig(info.config, overrides, folder)
   const path = dataPath === undefined ? info.data.path : resolve(dataPath)
+  // Its first weights stayed where it began; a later process needs the model, and takes the weights from the checkpoint.
+  if (brought) await writeAtomically(join(folder, runFiles.initial), model.withState(model.state))
   await writeInfo(folder, { ...info, config, data: { path, ...heldOutOf(data), sha256 } })
   const loaded = await loadCheckpoint(folder)
   const plan = planFor(info, config)
   if (!loaded) return { checkpoint: beginning(model, config, sha256), notice: undefined, plan }
   const { checkpoint, damaged } = loaded
-  checkBelongs(checkpoint, info, folder)
+  checkBelongs(checkpoint, { model: info.model, data: info.data.sha256 }, folder, runFiles.config)
+  resumedConfig(checkpoint.config, info.config, basename(folder))
   return {
     checkpoint: { ...checkpoint, config },
     notice: damaged && `${damaged}; going on from the checkpoint before it`,
@@ -194,47 +193,13 @@ export async function keepPlan(folder: string, plan: StepPlan): Promise<void> {
   await writeInfo(folder, { ...(await readRunInfo(folder)), plan })
 }
 
-/** Nothing trained yet: its state is that of the model, and what the step adds to it. */
-const beginning = (model: TrainableModel, config: FitConfig, data: string): Checkpoint => ({
-  state: {},
-  progress: startOfRun,
-  config,
-  recipe: model.recipe,
-  model: model.fingerprint,
-  data,
-})
-
-/** Somebody may have copied a checkpoint from another run into this one. */
-function checkBelongs(checkpoint: Checkpoint, info: RunInfo, folder: string): void {
-  if (checkpoint.model !== info.model || checkpoint.data !== info.data.sha256) {
-    throw new UserError(`the checkpoint in ${folder} belongs to another run than its ${runFiles.config}`)
-  }
-  resumedConfig(checkpoint.config, info.config, basename(folder))
-}
-
-/** @throws UserError for a checkpoint whose state is not what the step takes */
-export function checkFits(state: Tensors, expected: Tensors, folder: string): void {
-  const signature = (tensors: Tensors, name: string) => {
-    const tensor = tensors[name]
-    return tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'nothing'
-  }
-  for (const name of new Set([...Object.keys(expected), ...Object.keys(state)])) {
-    const [is, should] = [signature(state, name), signature(expected, name)]
-    if (is !== should) {
-      throw new UserError(
-        `the checkpoint in ${folder} does not fit the model: it has ${is} for "${name}", not ${should}`,
-      )
-    }
-  }
-}
-
 /**
  * Makes sure that the folder is there: creates it for a new run.
  * @throws UserError when it cannot be.
  */
 export async function ensureFolder(folder: string, resume: boolean): Promise<void> {
   if (resume) {
-    await readRunInfo(folder)
+    if (!hasBroughtRun(folder)) await readRunInfo(folder)
     return
   }
   try {

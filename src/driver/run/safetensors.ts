@@ -1,7 +1,6 @@
 // The safetensors file format (https://github.com/huggingface/safetensors): 8 bytes with the length of the header,
 // little-endian; the header, JSON with dtype, shape and data offsets of each tensor and a string map `__metadata__`;
 // then the data, without holes. Reading is strict, for a file may come from anywhere.
-import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import { messageOf, UserError } from '../../core/errors.js'
 import {
@@ -66,12 +65,13 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsFile): Uint8
     header.push([written(name), { dtype: typeNames[dtype], shape, data_offsets: [end, end + data.byteLength] }])
     end += data.byteLength
   }
-  const text = Buffer.from(JSON.stringify(Object.fromEntries(header)))
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)))
   const start = 8 + Math.ceil(text.length / 8) * 8
+  const file = new Uint8Array(start + end)
+  new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true)
+  file.set(text, 8)
   // The padding of the header is spaces.
-  const file = Buffer.alloc(start + end, ' ', 'latin1')
-  file.writeBigUInt64LE(BigInt(start - 8))
-  text.copy(file, 8)
+  file.fill(0x20, 8 + text.length, start)
   let offset = start
   for (const name of names) {
     const { buffer, byteOffset, byteLength } = tensors[name]!.data
@@ -86,17 +86,11 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsFile): Uint8
  * @throws UserError when anything about the file is not as the format says.
  */
 export function decodeSafetensors(file: Uint8Array, path: string): SafetensorsFile {
-  const fail = (reason: string): never => {
-    throw new UserError(`${path} is damaged or no safetensors file: ${reason}`)
-  }
+  const fail: Fail = failing(path)
   if (file.length < 8) fail(`it has ${file.length} bytes, fewer than the 8 that hold the length of the header`)
-  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
-  const headerLength = Number(bytes.readBigUInt64LE())
-  if (headerLength > maxHeader || 8 + headerLength > bytes.length) {
-    fail(`a header of ${headerLength} bytes does not fit a file of ${bytes.length}`)
-  }
-  const header = parseHeader(bytes.subarray(8, 8 + headerLength), fail)
-  const data = bytes.subarray(8 + headerLength)
+  const headerLength = lengthOfHeader(file, file.length, fail)
+  const header = parseHeader(file.subarray(8, 8 + headerLength), fail)
+  const data = file.subarray(8 + headerLength)
 
   const entries: { name: string; dtype: DType; shape: number[]; begin: number; end: number }[] = []
   let metadata: Record<string, string> = {}
@@ -133,31 +127,29 @@ export function decodeSafetensors(file: Uint8Array, path: string): SafetensorsFi
   return { tensors: Object.fromEntries(tensors), metadata }
 }
 
-/**
- * The metadata of a file, without its tensors.
- * @throws UserError when its header is not as the format says; the error of the system when it cannot be read
- */
-export async function readMetadataOf(path: string): Promise<Readonly<Record<string, string>>> {
-  const fail = (reason: string): never => {
-    throw new UserError(`${path} is damaged or no safetensors file: ${reason}`)
-  }
-  const file = await open(path, 'r')
-  try {
-    const read = async (position: number, length: number) => {
-      const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(length), position, length })
-      return bytesRead === length ? buffer : fail(`it ends within its header`)
-    }
-    const length = Number((await read(0, 8)).readBigUInt64LE())
-    const { size } = await file.stat()
-    if (length > maxHeader || 8 + length > size) fail(`a header of ${length} bytes does not fit a file of ${size}`)
-    const { __metadata__: metadata = {} } = parseHeader(await read(8, length), fail)
-    return metadataSchema.safeParse(metadata).data ?? fail('its metadata is not a map of strings')
-  } finally {
-    await file.close()
-  }
+type Fail = (reason: string) => never
+
+/** The length of a header that a file of so many bytes begins with. */
+export function lengthOfHeader({ buffer, byteOffset }: Uint8Array, size: number, fail: Fail): number {
+  const length = Number(new DataView(buffer, byteOffset, 8).getBigUint64(0, true))
+  if (length > maxHeader || 8 + length > size) fail(`a header of ${length} bytes does not fit a file of ${size}`)
+  return length
 }
 
-function parseHeader(bytes: Uint8Array, fail: (reason: string) => never): Record<string, unknown> {
+/** The metadata that a header holds. */
+export function metadataIn(bytes: Uint8Array, fail: Fail): Readonly<Record<string, string>> {
+  const { [METADATA]: metadata = {} } = parseHeader(bytes, fail)
+  return metadataSchema.safeParse(metadata).data ?? fail('its metadata is not a map of strings')
+}
+
+/** What is wrong with a file, as an error that names it. */
+export const failing =
+  (path: string): Fail =>
+  (reason) => {
+    throw new UserError(`${path} is damaged or no safetensors file: ${reason}`)
+  }
+
+function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     const header: unknown = JSON.parse(text)

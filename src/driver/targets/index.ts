@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import type { Provider, RuntimeName, SessionSettings } from '../runtime/protocol.js'
+import { type OwnTargetName, ownTargetNames, type TargetName, targetNames } from './names.js'
 import { ortCpuTarget } from './ort-cpu/driver.js'
 import { ortCudaTarget } from './ort-cuda/driver.js'
 import { ortTrainingTarget } from './ort-training/driver.js'
@@ -10,6 +11,9 @@ import { portableTarget } from './portable/driver.js'
 import type { DriverTarget, Plan } from './target.js'
 
 const all = [portableTarget, ortCpuTarget, ortCudaTarget, ortWebgpuTarget, ortTrainingTarget] as const
+// Each name has its target, and each target its name.
+all satisfies readonly { readonly name: OwnTargetName }[]
+ownTargetNames satisfies readonly (typeof all)[number]['name'][]
 
 /** How a step was written, as run folders keep it. */
 export const stepPlanSchema = z.union([
@@ -21,11 +25,7 @@ export const stepPlanSchema = z.union([
 ])
 export type StepPlan = z.infer<typeof stepPlanSchema>
 
-export type OwnTargetName = (typeof all)[number]['name']
-export const ownTargetNames = all.map(({ name }) => name)
-/** `auto` takes the fastest target that gives the right step here. */
-export const targetNames = ['auto', ...ownTargetNames] as const
-export type TargetName = 'auto' | OwnTargetName
+export { type OwnTargetName, ownTargetNames, type TargetName, targetNames }
 
 /** A target takes the plans of its own alone; they are told apart by its name. */
 export const targetOf = (name: OwnTargetName): DriverTarget =>

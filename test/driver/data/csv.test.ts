@@ -48,6 +48,14 @@ describe('reading', () => {
     expect(await everything(path, 'length')).toEqual([-4, 1.4, 1.5, 4.5, 6].map(Math.fround))
     expect(await everything(path, 'species')).toEqual([0, 0, 1, 1, 2])
   })
+  test('UTF-16, as spreadsheets write it', async () => {
+    const dir = temporaryFolder()
+    for (const name of ['train.csv', 'test.csv'])
+      writeFileSync(join(dir, name), Buffer.from('\uFEFFa\tkïnd\r\n1\tx\r\n2\tü\r\n', 'utf16le'))
+    const { train } = await readDataset(dir)
+    expect(train.columns.a).toMatchObject({ data: Float32Array.of(1, 2) })
+    expect(train.columns.kïnd).toMatchObject({ classes: ['x', 'ü'], data: Uint8Array.of(0, 1) })
+  })
   test('rows stay together and in their order; another seed or part holds out others', async () => {
     const rows = Array.from({ length: 50 }, (_, i) => `${i},${i * 2},${i % 2 ? 'odd' : 'even'}`)
     const path = file(['a,b,parity', ...rows].join('\r\n'))

@@ -266,6 +266,22 @@ describe('a run that goes on', () => {
     expect(bytesOf(again)).toEqual(bytesOf(whole))
   })
 
+  it('from a checkpoint alone, which was brought from elsewhere', async () => {
+    const [whole, stopped, brought] = [newFolder(), newFolder(), newFolder()]
+    await run(whole)
+    await runUntil(stopped, 7)
+    mkdirSync(brought)
+    copyFileSync(join(stopped, 'checkpoint.safetensors'), join(brought, 'checkpoint.safetensors'))
+    const other = await resume(brought, { model: tinyModel({ lossScale: 2 }) }).catch((error: unknown) => error)
+    expect(other).toBeInstanceOf(UserError)
+    expect((other as UserError).message).toBe(
+      `the checkpoint in ${brought} belongs to another model: give the one that it was trained with`,
+    )
+    expect(readdirSync(brought)).toEqual(['checkpoint.safetensors'])
+    await resume(brought)
+    expect(bytesOf(brought)).toEqual(bytesOf(whole))
+  })
+
   it('writes the files of a finished run that a crash kept from being written', async () => {
     const out = newFolder()
     await run(out)

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Tensors } from '../../../src/core/graph/tensor.js'
-import { decodeSafetensors, encodeSafetensors, readMetadataOf } from '../../../src/driver/run/safetensors.js'
+import { decodeSafetensors, encodeSafetensors } from '../../../src/driver/run/safetensors.js'
+import { readMetadataOf } from '../../../src/driver/run/safetensorsHeader.js'
 
 const tensors: Tensors = {
   bytes: { dtype: 'uint8', shape: [3], data: Uint8Array.of(1, 2, 3) },

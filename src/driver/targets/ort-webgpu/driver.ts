@@ -6,45 +6,12 @@ import { portable } from '../../../core/targets/portable/index.js'
 import { fingerprint, TuningCache } from '../../planning/cache.js'
 import { compareSteps } from '../../planning/compare.js'
 import { countsOf } from '../counts.js'
-import type { DriverTarget, PlannedStep, PlanOptions } from '../target.js'
-import { heldIn } from './held.js'
+import type { DriverTarget } from '../target.js'
 import { ortWebgpu } from './index.js'
-import { type PackedStep, packedStep, stepsOf, unrolled } from './steps.js'
+import { type WebgpuPlan, webgpuSteps } from './planned.js'
+import { packedStep } from './steps.js'
 
-const planSchema = z.strictObject({ target: z.literal('ort-webgpu') })
-type WebgpuPlan = z.infer<typeof planSchema>
-
-/** A model for each batch size and for each number of steps. */
-function webgpuSteps({ model, batch, stepsPerRun }: PlanOptions<WebgpuPlan>): PlannedStep<WebgpuPlan> {
-  const { signature } = model
-  const lowered = new Map<number, PackedStep>()
-  const stepFor = (size: number): PackedStep => {
-    const known = lowered.get(size) ?? packedStep(model.graph(size), signature)
-    lowered.set(size, known)
-    return known
-  }
-  const written = new Map<string, Uint8Array>()
-  const models = (size: number, steps = 1): Uint8Array => {
-    const key = `${size} ${steps}`
-    const known = written.get(key) ?? model.encode(unrolled(stepFor(size), signature, steps).graph, { signature })
-    written.set(key, known)
-    return known
-  }
-  const step = stepFor(batch)
-  return {
-    plan: { target: 'ort-webgpu' },
-    models,
-    signature,
-    added: {},
-    inLoop: true,
-    stepsPerRun: stepsPerRun ?? stepsOf(step),
-    allOrOne: true,
-    held: heldIn(step.packs),
-    keepModels: true,
-    optimize: true,
-    timings: new Map(),
-  }
-}
+const planSchema: z.ZodType<WebgpuPlan> = z.strictObject({ target: z.literal('ort-webgpu') })
 
 export const ortWebgpuTarget: DriverTarget<WebgpuPlan> = {
   name: 'ort-webgpu',
