@@ -88,7 +88,7 @@ describe.runIf(hasBrowser)('training in a page', () => {
     expect(messages).toEqual([])
   })
 
-  it('takes a batch of what the browser has memory for with one thread, where the page is not isolated', async () => {
+  it('trains on one thread where the page is not isolated, to the numbers of Node', async () => {
     const { run } = await openTrainingPage({ headers: {} })
     const model = smallNetwork()
     const options = { config: { steps: 2 } }
