@@ -2,13 +2,13 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { describeIssues, UserError } from '../../core/errors.js'
-import { type Recipe, recipeSchema } from '../../core/model/recipe.js'
+import { type Recipe, recipeSchema, testAugments } from '../../core/model/recipe.js'
 import { needsLength, scheduleSchema } from '../../core/training/schedule.js'
 import { providers, runtimes } from '../runtime/protocol.js'
 import { meantBy, ownTargetNames, targetNames, targetOf } from '../targets/index.js'
 import { precisions } from '../targets/target.js'
 
-const { epochs, batchSize, learningRate, augment, testAugment } = recipeSchema.shape
+const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
 
 export const fitConfigSchema = z.strictObject({
   epochs,
@@ -17,7 +17,7 @@ export const fitConfigSchema = z.strictObject({
   /** Of the step's other hyperparameters, by their names. */
   schedules: z.record(z.string(), scheduleSchema).default({}),
   augment,
-  testAugment: testAugment.unwrap().default('none'),
+  testAugment: z.enum(testAugments).default('none'),
   /** Leaves out the smaller batch at the end of an epoch. */
   dropLast: z.boolean().default(false),
   /** Batches whose gradients make one update. */
