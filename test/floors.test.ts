@@ -16,7 +16,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   cli: ['core', 'graphs', 'driver', 'study', 'cli'],
 }
 /** The packages that who imports the lowest floor has to install. */
-const corePackages = ['@noble/hashes', 'leven', 'protobufjs', 'pure-rand', 'zod']
+const corePackages = ['@noble/hashes', 'leven', 'pure-rand', 'zod']
 
 interface Import {
   readonly file: string

@@ -104,16 +104,18 @@ function guardProcess(report: (error: unknown) => number): void {
  * A commander argument parser from a zod schema that takes the text of the option. Where the schema refuses, the user
  * reads: option '--batch <images>' argument 'x' is invalid. Expected a whole number from 1 to 65536
  */
-export function parsedBy<T>(schema: z.ZodType<T, string>): (text: string) => T {
+export function parsedBy<T>(schema: z.core.$ZodType<T, string>): (text: string) => T {
   return (text) => {
-    const result = schema.safeParse(text)
+    const result = z.safeParse(schema, text)
     if (result.success) return result.data
     throw new InvalidArgumentError(result.error.issues.map((issue) => oneLine(issue.message)).join('; '))
   }
 }
 
 /** As `parsedBy`, for an option that may be given several times: all its values, in their order. */
-export function collectedBy<T>(schema: z.ZodType<T, string>): (text: string, earlier?: readonly T[]) => readonly T[] {
+export function collectedBy<T>(
+  schema: z.core.$ZodType<T, string>,
+): (text: string, earlier?: readonly T[]) => readonly T[] {
   const parse = parsedBy(schema)
   return (text, earlier = []) => [...earlier, parse(text)]
 }

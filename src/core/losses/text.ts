@@ -1,6 +1,6 @@
 // Losses by name, as command lines and plans say them: the registry.
 
-import { z } from 'zod'
+import { fromText, z } from '../schemas.js'
 import { type BinaryCrossEntropyOptions, binaryCrossEntropy } from './binaryCrossEntropy.js'
 import { outputLoss, weightedSum } from './combined.js'
 import { crossEntropy } from './crossEntropy.js'
@@ -90,10 +90,10 @@ const targetOf = (name: string, output: string): Record<string, string> =>
  * Text to a loss: `cross-entropy:label-smoothing=0.1`, `huber:delta=2`, `output:loss`, or several of them, joined by `+`, each
  * for an output of its own: `class=cross-entropy + box=huber*0.5`.
  */
-export const lossText: z.ZodType<Loss, string> = z.string().transform((text, context) => {
+export const lossText: z.ZodMiniType<Loss, string> = fromText((text, refuse) => {
   let refused = false
   const report: Report = (message) => {
-    context.addIssue(message)
+    refuse(message)
     refused = true
     return undefined
   }
@@ -108,6 +108,6 @@ export const lossText: z.ZodType<Loss, string> = z.string().transform((text, con
     read.map(({ name, kind, loss, weight }) => [isShared(name) ? `${name}.${kind}` : name, { loss, weight }]),
   )
   if (named.size === read.length) return weightedSum(Object.fromEntries(named))
-  context.addIssue(`"${text}" has a loss twice for one output: give it a weight instead`)
+  refuse(`"${text}" has a loss twice for one output: give it a weight instead`)
   return z.NEVER
 })

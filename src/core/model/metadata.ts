@@ -1,10 +1,10 @@
 // What a model file says about itself in metadata_props: JSON under keys of our own, validated when read.
 
-import { z } from 'zod'
 import { describeIssues, messageOf, UserError } from '../errors.js'
 import { textOf } from '../graph/tensor.js'
 import type { StringStringEntryProto } from '../onnx/schema.js'
 import { decodeModel } from '../onnx/tensors.js'
+import { z } from '../schemas.js'
 import { rolesSchema, type StepSignature } from '../training/signature.js'
 import { recipeSchema } from './recipe.js'
 import { namesOf, namesSchema } from './version1.js'
@@ -88,7 +88,7 @@ export function readProperty<T>(properties: Properties, key: string, parse: (val
   try {
     return parse(JSON.parse(property.value ?? ''))
   } catch (error) {
-    const reason = error instanceof z.ZodError ? describeIssues(error) : `no JSON (${messageOf(error)})`
+    const reason = error instanceof z.core.$ZodError ? describeIssues(error) : `no JSON (${messageOf(error)})`
     throw new UserError(`the model's metadata '${key}' is broken: ${reason}; export the model again`)
   }
 }

@@ -1,16 +1,20 @@
 // How a model wants to be trained: written into its file by the exporter, overridable when training starts.
-import { z } from 'zod'
+import { z } from '../schemas.js'
 import { scheduleSchema } from '../training/schedule.js'
 
 /** Least and most, of positive numbers. */
 const range = z
-  .tuple([z.number().gt(0), z.number().gt(0)])
-  .refine(([least, most]) => least <= most, 'the first is more than the second')
+  .tuple([z.number().check(z.gt(0)), z.number().check(z.gt(0))])
+  .check(z.refine(([least, most]) => least <= most, 'the first is more than the second'))
 
 /** What is done to each image of a training batch, one after the other. */
 export const transformSchema = z.discriminatedUnion('kind', [
   /** A crop of the image's own size out of the image with a border of so many pixels: black, or the image mirrored. */
-  z.strictObject({ kind: z.literal('crop'), pixels: z.int().min(1).max(1024), border: z.enum(['black', 'reflect']) }),
+  z.strictObject({
+    kind: z.literal('crop'),
+    pixels: z.int().check(z.gte(1), z.lte(1024)),
+    border: z.enum(['black', 'reflect']),
+  }),
   /** Mirrored in half of the cases; `alternating`: in the first epoch at random, from then on every other epoch (Jordan 2024). */
   z.strictObject({ kind: z.literal('flip'), alternating: z.boolean() }),
   /**
@@ -19,7 +23,7 @@ export const transformSchema = z.discriminatedUnion('kind', [
    */
   z.strictObject({
     kind: z.literal('random-resized-crop'),
-    scale: range.refine(([, most]) => most <= 1, 'a region is no more than the image'),
+    scale: range.check(z.refine(([, most]) => most <= 1, 'a region is no more than the image')),
     ratio: range,
   }),
 ])
@@ -42,27 +46,27 @@ export const photoAugmentation: readonly Transform[] = [
 
 export const recipeSchema = z.strictObject({
   /** Whole ones, or the last in part. */
-  epochs: z.number().gt(0).max(1_000_000),
-  batchSize: z.int().min(1).max(65_536),
+  epochs: z.number().check(z.gt(0), z.lte(1_000_000)),
+  batchSize: z.int().check(z.gte(1), z.lte(65_536)),
   learningRate: scheduleSchema,
   /** Of the step's other hyperparameters, where they are not what the step says. */
-  schedules: z.record(z.string(), scheduleSchema).optional(),
+  schedules: z.optional(z.record(z.string(), scheduleSchema)),
   /** What SGD has, where it is the optimizer: part of the training step, here they only tell the reader. */
-  momentum: z.number().min(0).lt(1).optional(),
-  weightDecay: z.number().min(0).optional(),
-  nesterov: z.boolean().optional(),
+  momentum: z.optional(z.number().check(z.gte(0), z.lt(1))),
+  weightDecay: z.optional(z.number().check(z.gte(0))),
+  nesterov: z.optional(z.boolean()),
   /** The optimizer and the loss in words, where they are not SGD and cross-entropy: for readers. */
-  optimizer: z.string().optional(),
-  loss: z.string().optional(),
+  optimizer: z.optional(z.string()),
+  loss: z.optional(z.string()),
   /** What is done to training images: true, the paper's; false, nothing. */
   augment: z.union([z.boolean(), z.array(transformSchema)]),
   /** Leaves out the smaller batch at the end of an epoch; false unless given. */
-  dropLast: z.boolean().optional(),
+  dropLast: z.optional(z.boolean()),
   /**
    * What predictions are averaged over after the last epoch: the image alone unless given, its mirror image too, or also shifts
    * by a pixel.
    */
-  testAugment: z.enum(testAugments).optional(),
+  testAugment: z.optional(z.enum(testAugments)),
 })
 
 export type Recipe = Readonly<z.infer<typeof recipeSchema>>

@@ -1,6 +1,5 @@
 // Files of version one (0.1): what they say otherwise, said as files say it today. Their step trains as it did, bit for bit.
 
-import { z } from 'zod'
 import { UserError } from '../errors.js'
 import { composite } from '../graph/composite.js'
 import { type Graph, graph } from '../graph/graph.js'
@@ -28,6 +27,7 @@ import {
   WeightGradient,
 } from '../ops/index.js'
 import { sgdUpdate } from '../optimizers/sgd.js'
+import { z } from '../schemas.js'
 import { LEARNING_RATE, type Roles } from '../training/signature.js'
 
 /** Names of the training step's inputs and outputs that are not state: the key `rdm.step`. */
@@ -43,7 +43,9 @@ export const namesSchema = z.strictObject({
   /** Output: int64 [], how many of the batch were classified right. */
   correct: z.string(),
   /** float32 [G], each 1 with its survival probability, else 0. */
-  gates: z.strictObject({ name: z.string(), survival: z.array(z.number().gt(0).max(1)).min(1) }).optional(),
+  gates: z.optional(
+    z.strictObject({ name: z.string(), survival: z.array(z.number().check(z.gt(0), z.lte(1))).check(z.minLength(1)) }),
+  ),
 })
 export type StepNames = Readonly<z.infer<typeof namesSchema>>
 

@@ -1,15 +1,10 @@
-// The bytes of a file and ONNX's messages, by the schema. protobufjs reads and writes single values; its generated code is not
-// used: that packs the numbers which ONNX lists one by one (rten 0.27 reads no others), makes an object of each packed int64, and needs
-// a page that lets strings become code.
+// The bytes of a file and ONNX's messages, by the schema. Code that protobuf's own tools generate would pack the numbers which ONNX
+// lists one by one (rten 0.27 reads no others), and make an object of each packed int64.
 
-import protobuf from 'protobufjs/minimal.js'
 import { messageOf } from '../errors.js'
 import type { ArrayConstructor } from '../graph/tensor.js'
+import { Reader, Writer } from './bytes.js'
 import { type Decoded, type Integer, type Message, type MessageName, messages, type ScalarName } from './schema.js'
-
-const { Reader, Writer, util } = protobuf
-type Reader = protobuf.Reader
-type Writer = protobuf.Writer
 
 /** Messages nest a few levels in each graph that a node holds. */
 const MAX_DEPTH = 100
@@ -41,6 +36,7 @@ interface Field {
 /** What the schema says of a message: its fields by their numbers, in the order of these, and one without any. */
 interface Layout {
   readonly fields: ReadonlyMap<number, Field>
+  readonly reversed: readonly Field[]
   readonly blank: Readonly<Record<string, unknown>>
 }
 
@@ -56,7 +52,11 @@ function layoutOf(message: Readonly<Record<string, readonly [number, string]>>):
   })
   const blank = fields.map(({ name, form }) => [name, form === 'list' ? NONE : undefined])
   fields.sort((a, b) => a.number - b.number)
-  return { fields: new Map(fields.map((field) => [field.number, field])), blank: Object.fromEntries(blank) }
+  return {
+    fields: new Map(fields.map((field) => [field.number, field])),
+    reversed: fields.toReversed(),
+    blank: Object.fromEntries(blank),
+  }
 }
 
 const layouts = Object.fromEntries(
@@ -121,7 +121,7 @@ function filled<A extends { [at: number]: N; readonly length: number }, N>(
   content: Uint8Array,
   read: (reader: Reader) => N,
 ): A {
-  const reader = Reader.create(content)
+  const reader = new Reader(content)
   for (let at = 0; at < array.length; at++) array[at] = read(reader)
   if (reader.pos !== content.length) throw new Error('a list of packed numbers ends within one')
   return array
@@ -146,7 +146,7 @@ class Decoder {
   private count = 0
 
   constructor(bytes: Uint8Array) {
-    this.reader = Reader.create(bytes)
+    this.reader = new Reader(bytes)
   }
 
   /**
@@ -252,20 +252,15 @@ export function decodeMessage<M extends MessageName>(bytes: Uint8Array, name: M)
   try {
     return decoder.message(name, bytes.length, 0) as Decoded<M>
   } catch (error) {
-    // Of the library, or where groups of an unknown field nest without end.
+    // Of the bytes, or where groups of an unknown field nest without end.
     throw new WireError(messageOf(error), decoder.from)
   }
 }
 
-const long = (value: Integer) =>
-  typeof value === 'number'
-    ? value
-    : new util.LongBits(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n))).toLong()
-
-const writers: Readonly<Record<ScalarName, (writer: Writer, value: never) => Writer>> = {
-  int32: (writer, value: number) => writer.int32(value),
-  int64: (writer, value: Integer) => writer.int64(long(value)),
-  uint64: (writer, value: Integer) => writer.uint64(long(value)),
+const writers: Readonly<Record<ScalarName, (writer: Writer, value: never) => void>> = {
+  int32: (writer, value: number) => writer.int64(value | 0),
+  int64: (writer, value: Integer) => writer.int64(value),
+  uint64: (writer, value: Integer) => writer.int64(value),
   float: (writer, value: number) => writer.float(value),
   double: (writer, value: number) => writer.double(value),
   string: (writer, value: string) => writer.string(value),
@@ -274,40 +269,44 @@ const writers: Readonly<Record<ScalarName, (writer: Writer, value: never) => Wri
 
 const tagOf = ({ number }: Field, wire: number): number => ((number << 3) | wire) >>> 0
 
+/** Writes a message, before what the writer has: the last field first, and of each the last value. */
 function write(writer: Writer, name: MessageName, message: Readonly<Record<string, unknown>>): Writer {
-  for (const field of layouts[name].fields.values()) {
+  /** What `contents` writes, and before it how much that is. */
+  const delimited = (field: Field, contents: () => void): void => {
+    const behind = writer.length
+    contents()
+    writer.varint(writer.length - behind)
+    writer.varint(tagOf(field, DELIMITED))
+  }
+  for (const field of layouts[name].reversed) {
     const value = message[field.name]
     if (value === undefined || value === null) continue
     const { type, form } = field
     const values = (form === 'one' ? [value] : value) as ArrayLike<never>
     if (form === 'packed') {
-      if (values.length === 0) continue
-      writer.uint32(tagOf(field, DELIMITED))
-      // At once: the library keeps an object for each value until all are written.
-      if (type === 'float' || type === 'double') {
-        const floats = type === 'float' ? Float32Array.from(values) : Float64Array.from(values)
-        writer.bytes(new Uint8Array(floats.buffer))
-        continue
-      }
-      writer.fork()
-      for (let at = 0; at < values.length; at++) writers[type as ScalarName](writer, values[at]!)
-      writer.ldelim()
+      if (values.length > 0) delimited(field, () => writePacked(writer, type as ScalarName, values))
       continue
     }
-    for (let at = 0; at < values.length; at++) {
-      if (isMessage(type)) write(writer.uint32(tagOf(field, DELIMITED)).fork(), type, values[at]!).ldelim()
-      else writers[type](writer.uint32(tagOf(field, wireTypes[type])), values[at]!)
+    for (let at = values.length - 1; at >= 0; at--) {
+      if (isMessage(type)) delimited(field, () => write(writer, type, values[at]!))
+      else {
+        writers[type](writer, values[at]!)
+        writer.varint(tagOf(field, wireTypes[type]))
+      }
     }
   }
   return writer
 }
 
-/** The bytes of a message, as ONNX's own library writes them. */
-export function encodeMessage<M extends MessageName>(name: M, message: Message<M>): Uint8Array {
-  const bytes = write(Writer.create(), name, message).finish()
-  // The library keeps few bytes in memory that others share; who gets them may hand theirs to a worker.
-  return bytes.length < bytes.buffer.byteLength ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer)
+function writePacked(writer: Writer, type: ScalarName, values: ArrayLike<never>): void {
+  if (type === 'float') writer.raw(new Uint8Array(Float32Array.from(values).buffer))
+  else if (type === 'double') writer.raw(new Uint8Array(Float64Array.from(values).buffer))
+  else for (let at = values.length - 1; at >= 0; at--) writers[type](writer, values[at]!)
 }
+
+/** The bytes of a message, as ONNX's own library writes them. */
+export const encodeMessage = <M extends MessageName>(name: M, message: Message<M>): Uint8Array =>
+  write(new Writer(), name, message).finish()
 
 /** What becomes of the contents of a field: other bytes, in parts, or nothing. */
 export type Edit = (content: Uint8Array) => readonly Uint8Array[] | undefined
@@ -316,8 +315,10 @@ export const drop: Edit = () => undefined
 export type Edits<M extends MessageName> = { readonly [Field in keyof (typeof messages)[M]]?: Edit }
 
 const delimited = (field: Field, parts: readonly Uint8Array[]): Uint8Array[] => {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  return [Writer.create().uint32(tagOf(field, DELIMITED)).uint32(length).finish(), ...parts]
+  const head = new Writer()
+  head.varint(parts.reduce((sum, part) => sum + part.length, 0))
+  head.varint(tagOf(field, DELIMITED))
+  return [head.finish(), ...parts]
 }
 
 /**
@@ -329,7 +330,7 @@ const delimited = (field: Field, parts: readonly Uint8Array[]): Uint8Array[] => 
 export function editMessage<M extends MessageName>(bytes: Uint8Array, name: M, edits: Edits<M>): Uint8Array[] {
   const { fields } = layouts[name]
   const byName: Readonly<Record<string, Edit | undefined>> = edits
-  const reader = Reader.create(bytes)
+  const reader = new Reader(bytes)
   const result: Uint8Array[] = []
   let kept = 0
   while (reader.pos < bytes.length) {

@@ -1,12 +1,12 @@
 // Parameter groups as command lines say them.
 
-import { z } from 'zod'
+import { fromText, z } from '../schemas.js'
 import type { ParameterGroup } from './groups.js'
 
 const NUMBER = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
 /** Text like `*.bias:lr=2,decay=0` or `stem.*:frozen`. */
-export const groupText: z.ZodType<ParameterGroup, string> = z.string().transform((text, context) => {
+export const groupText: z.ZodMiniType<ParameterGroup, string> = fromText((text, report) => {
   const at = text.lastIndexOf(':')
   const pattern = text.slice(0, at)
   const group: { -readonly [K in keyof ParameterGroup]: ParameterGroup[K] } = { pattern }
@@ -18,13 +18,11 @@ export const groupText: z.ZodType<ParameterGroup, string> = z.string().transform
     else if (key === 'decay' && NUMBER.test(value)) group.weightDecay = Number(value)
     else if (key === 'factor' && /^\w+$/.test(value)) group.factor = value
     else {
-      context.addIssue(
-        `"${text}" is no group of parameters: write PATTERN:lr=2,decay=0, PATTERN:factor=NAME or PATTERN:frozen`,
-      )
+      report(`"${text}" is no group of parameters: write PATTERN:lr=2,decay=0, PATTERN:factor=NAME or PATTERN:frozen`)
       return z.NEVER
     }
   }
   if (pattern !== '') return group
-  context.addIssue(`"${text}" names no parameters: write a pattern before the colon, as in *.bias:lr=2`)
+  report(`"${text}" names no parameters: write a pattern before the colon, as in *.bias:lr=2`)
   return z.NEVER
 })

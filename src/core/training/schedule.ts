@@ -1,7 +1,7 @@
 // Schedules: the learning rate, or any other hyperparameter, as a pure function of the position in a run.
 
-import { z } from 'zod'
 import { UserError } from '../errors.js'
+import { fromText, z } from '../schemas.js'
 
 /** Where a run stands. */
 export interface Position {
@@ -16,19 +16,19 @@ const units = z.enum(['epochs', 'steps'])
 
 /** A part of a run: so many epochs or steps, or a share of it. */
 const spanSchema = z.union([
-  z.strictObject({ share: z.number().min(0).max(1) }),
-  z.strictObject({ epochs: z.number().min(0) }),
-  z.strictObject({ steps: z.number().min(0) }),
+  z.strictObject({ share: z.number().check(z.gte(0), z.lte(1)) }),
+  z.strictObject({ epochs: z.number().check(z.gte(0)) }),
+  z.strictObject({ steps: z.number().check(z.gte(0)) }),
 ])
 type Span = z.infer<typeof spanSchema>
 
-const pairsSchema = z
-  .array(z.tuple([z.int().min(0), value]))
-  .min(1, { error: 'a schedule needs at least one value', abort: true })
-  .refine((steps) => steps[0]![0] === 0, { error: 'a schedule starts at 0' })
-  .refine((steps) => steps.every(([at], i) => i === 0 || at > steps[i - 1]![0]), {
+const pairsSchema = z.array(z.tuple([z.int().check(z.gte(0)), value])).check(
+  z.minLength(1, { error: 'a schedule needs at least one value', abort: true }),
+  z.refine((steps) => steps[0]![0] === 0, { error: 'a schedule starts at 0' }),
+  z.refine((steps) => steps.every(([at], i) => i === 0 || at > steps[i - 1]![0]), {
     error: 'the places of a schedule rise',
-  })
+  }),
+)
 
 const curves = z.enum(['linear', 'cosine'])
 
@@ -51,7 +51,7 @@ export const scheduleSchema = z.union(
       per: units,
     }),
     /** from + (to − from) · (step/steps)^power */
-    z.strictObject({ kind: z.literal('power'), from: value, to: value, power: z.number().gt(0), per: units }),
+    z.strictObject({ kind: z.literal('power'), from: value, to: value, power: z.number().check(z.gt(0)), per: units }),
   ],
   { error: 'expected [[epoch, value], …] or a schedule of kind piecewise, cycle or power' },
 )
@@ -197,16 +197,16 @@ function readSchedule(text: string, report: Report): unknown {
  * Text to a schedule: one value; `0:0.01,1:0.1,80:0.01` (epochs) or `steps:0:0.01,400:0.1`, which hold until the next;
  * `piecewise-linear:0:0,5:0.4,30:0`; `cosine:max=0.1,warmup=5`; `linear:…`; `one-cycle:max=0.1,warmup=30%`; `power:…`.
  */
-export const scheduleText: z.ZodType<Schedule, string> = z.string().transform((text, context) => {
+export const scheduleText: z.ZodMiniType<Schedule, string> = fromText((text, report) => {
   let refused = false
   const read = readSchedule(text, (message) => {
-    if (!refused) context.addIssue(message)
+    if (!refused) report(message)
     refused = true
   })
   if (refused) return z.NEVER
   const result = (Array.isArray(read) ? pairsSchema : scheduleSchema).safeParse(read)
   if (result.success) return result.data
-  for (const issue of result.error.issues) context.addIssue(`"${text}": ${issue.message}`)
+  for (const issue of result.error.issues) report(`"${text}": ${issue.message}`)
   return z.NEVER
 })
 

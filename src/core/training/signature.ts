@@ -1,14 +1,14 @@
 // What a training step takes and gives: one type for the graph, its file, the driver and the targets.
 
-import { z } from 'zod'
 import { dtypes } from '../graph/tensor.js'
+import { z } from '../schemas.js'
 
-const name = z.string().min(1)
+const name = z.string().check(z.minLength(1))
 const tensorSchema = z.strictObject({
   name,
   dtype: z.enum(dtypes),
   /** A number, or the name of a symbolic dimension. */
-  shape: z.array(z.union([z.int().min(0), z.string()])),
+  shape: z.array(z.union([z.int().check(z.gte(0)), z.string()])),
 })
 
 const metricSchema = z.strictObject({
@@ -22,28 +22,32 @@ const metricSchema = z.strictObject({
    * and the metric is 1 − that/variance.
    */
   kind: z.enum(['right', 'mean', 'r2']),
-  target: name.optional(),
+  target: z.optional(name),
 })
 
 /** The roles of inputs and outputs that are no state, as a file says them. */
 export const rolesSchema = z.strictObject({
   /** What the network takes: the first axis is the batch. */
-  inputs: z.array(tensorSchema).min(1),
+  inputs: z.array(tensorSchema).check(z.minLength(1)),
   /**
    * What the loss compares its outputs with, the first axis is the batch. `classes`: whole numbers from 0, below it;
    * `ignored`: or this one, which does not count.
    */
-  targets: z.array(tensorSchema.extend({ classes: z.int().min(1).optional(), ignored: z.int().optional() })),
+  targets: z.array(
+    z.extend(tensorSchema, { classes: z.optional(z.int().check(z.gte(1))), ignored: z.optional(z.int()) }),
+  ),
   /** Inputs, float32 []: each with what it is unless something else is fed, or null where it has to be fed. */
-  hyperparameters: z.record(name, z.number().nullable()),
+  hyperparameters: z.record(name, z.nullable(z.number())),
   /** Input of stochastic depth, float32 [G]: each 1 with its survival probability, else 0. */
-  gates: z.strictObject({ name, survival: z.array(z.number().gt(0).max(1)).min(1) }).optional(),
+  gates: z.optional(
+    z.strictObject({ name, survival: z.array(z.number().check(z.gt(0), z.lte(1))).check(z.minLength(1)) }),
+  ),
   /** Input of what the step draws itself (ops/dropout.ts), float32 [4]: whole numbers in [0, 509), others at each step. */
-  seeds: name.optional(),
+  seeds: z.optional(name),
   /** Input, float32 [], where several batches make one update: 1/batches at the step that updates, else 0. */
-  updateShare: name.optional(),
+  updateShare: z.optional(name),
   /** Input, int64 []: how many updates there were, 0 at the first step. */
-  stepCount: name.optional(),
+  stepCount: z.optional(name),
   /** Output, float32 []: the mean over the batch, before the update. */
   loss: name,
   metrics: z.array(metricSchema),

@@ -1,13 +1,13 @@
 // The configuration of a training run: the model's recipe, what the user overrides, and the driver's own settings.
 import { z } from 'zod'
 import { describeIssues, UserError } from '../../core/errors.js'
-import { type Recipe, recipeSchema } from '../../core/model/recipe.js'
+import { type Recipe, recipeSchema, testAugments } from '../../core/model/recipe.js'
 import { needsLength, scheduleSchema } from '../../core/training/schedule.js'
 import { providers, runtimes } from '../runtime/protocol.js'
 import { targetNames } from '../targets/names.js'
 import { precisions } from '../targets/target.js'
 
-const { epochs, batchSize, learningRate, augment, testAugment } = recipeSchema.shape
+const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
 
 export const fitConfigSchema = z.strictObject({
   epochs,
@@ -16,7 +16,7 @@ export const fitConfigSchema = z.strictObject({
   /** Of the step's other hyperparameters, by their names. */
   schedules: z.record(z.string(), scheduleSchema).default({}),
   augment,
-  testAugment: testAugment.unwrap().default('none'),
+  testAugment: z.enum(testAugments).default('none'),
   /** Leaves out the smaller batch at the end of an epoch. */
   dropLast: z.boolean().default(false),
   /** Batches whose gradients make one update. */

@@ -22,7 +22,7 @@ export interface Checkpoint {
   readonly data: string
 }
 
-const json = <T>(schema: z.ZodType<T>) =>
+const json = <T>(schema: z.core.$ZodType<T>) =>
   z
     .string()
     .transform((text, context): unknown => {

@@ -69,7 +69,7 @@ export interface Plan {
 }
 
 /** A list, or its text with commas. */
-const listOf = <T>(text: z.ZodType<T, string>) =>
+const listOf = <T>(text: z.core.$ZodType<T, string>) =>
   z.preprocess(
     (value) => (Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join(',') : value),
     text,

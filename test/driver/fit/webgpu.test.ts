@@ -63,7 +63,7 @@ it('several steps a run are the portable steps, on the CPU too: same masks, same
   })
 })
 
-describe.runIf(hasWebgpu)('on WebGPU', () => {
+describe.runIf(hasWebgpu)('on WebGPU', { timeout: 300_000 }, () => {
   const device = new WebgpuProcess()
   afterAll(() => device.close())
 

@@ -6,13 +6,13 @@ import { numbers } from '../../../src/core/graph/tensor.js'
 import { packedStep, unrolled } from '../../../src/driver/targets/ort-webgpu/steps.js'
 import { BATCH, floorOf, STEPS, singleSteps, stackedAll, trainingData } from '../../support/manySteps.js'
 import { tinyNames } from '../../support/networks.js'
-import { packedFeeds, unpackedState } from '../../support/packs.js'
 import { expectClose, modelOf, relativeError } from '../../support/runtime.js'
+import { stateIn, vectorFeeds } from '../../support/stateVectors.js'
 import { hasWebgpu, WebgpuProcess } from '../../support/webgpu.js'
 
 const DEVICE = 'WebGpuExecutionProvider'
 
-describe.runIf(hasWebgpu)('on WebGPU', () => {
+describe.runIf(hasWebgpu)('on WebGPU', { timeout: 300_000 }, () => {
   const device = new WebgpuProcess()
   afterAll(() => device.close())
 
@@ -20,9 +20,10 @@ describe.runIf(hasWebgpu)('on WebGPU', () => {
     const data = trainingData(name)
     const { signature } = data.step
     const step = packedStep(specialize(data.open, { batch: BATCH }), signature)
-    const model = modelOf(unrolled(step, signature, STEPS).graph, 'inline')
+    const { graph, vectors } = unrolled(step, signature, STEPS)
+    const model = modelOf(graph, 'inline')
     const batches = data.batches()
-    const feeds = packedFeeds(step.packs, new Map([...data.state, ...stackedAll(batches)]))
+    const feeds = vectorFeeds(vectors, new Map([...data.state, ...stackedAll(batches)]))
 
     it('takes three steps as the float64 reference does, on the device', async () => {
       const { outputs, placed } = await device.run(model, feeds)
@@ -30,7 +31,7 @@ describe.runIf(hasWebgpu)('on WebGPU', () => {
       const error = relativeError(outputs.get('loss')!, numbers('float32', [STEPS], expected.loss), 1e-3)
       expect(error).toBeLessThan(2e-5)
       expect([...outputs.get('correct')!.data]).toEqual(expected.correct)
-      for (const [state, value] of unpackedState(step.packs, outputs))
+      for (const [state, value] of stateIn(vectors, outputs))
         expectClose(value, expected.state.get(state)!, state, 2e-4, floorOf(state))
 
       // But for what it has no kernel for: labels come as int64.
