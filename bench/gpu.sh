@@ -5,7 +5,7 @@
 #   --seconds N     for all parts together (530)
 #   --ep cpu --small   that everything runs, at small size on a machine without a GPU; EP=cpu SMALL=1 say the same
 #   --target portable  the step that has no Loop, in place of ort-cuda
-#   --contestants LIST   of the step parts: 'ours fp32,ours fp16,torch eager fp32,torch channels_last autocast,…'
+#   --contestants LIST   of the step parts: 'ours fp32,ours fp16,ours webgpu fp32,torch eager fp32,torch channels_last autocast,…'
 #   --steps-per-run K, --batch N, --precision fp16|fp32 and --seeds-arch NAME (of the seeds side by side and the profile)
 #
 # Needs Node, a built copy of the project with its dependencies, ONNX Runtime's CUDA provider, and Python with PyTorch; no

@@ -53,7 +53,9 @@ export class Ours extends Contestant {
   async start(warmUp) {
     const losses = []
     for (let steps = 0; steps < Math.max(CHECKED, warmUp); ) {
-      const { event, loss } = await this.next()
+      const { event, loss, message } = await this.next()
+      // What is timed is a GPU, or nothing.
+      if (event === 'notice' && message.startsWith('training on the CPU')) throw new Error(message)
       if (event !== 'step') continue
       if (losses.length < CHECKED) losses.push(loss)
       steps++
@@ -154,6 +156,22 @@ export function contestants(processes, given, { folder, data, warmUp = WARM_UP }
     'torch compile autocast': torch(...compiled),
     'torch compile fp32': torch('--compile', 'default'),
     'torch reduce-overhead autocast': torch('--autocast', '--compile', 'reduce-overhead'),
+    // Over Vulkan, on the same GPU; as many steps a run as the target has it.
+    ...(settings.ep === 'cuda' && {
+      'ours webgpu fp32': {
+        precision: 'fp32',
+        make: () => {
+          const webgpu = { ...settings, ep: 'webgpu', target: 'ort-webgpu' }
+          return new Ours(processes, {
+            folder: join(folder, 'webgpu'),
+            model,
+            data,
+            settings: webgpu,
+            precision: 'fp32',
+          })
+        },
+      },
+    }),
   })
   // Compiled for the CPU they would say nothing of a GPU.
   const those = all.filter(

@@ -72,6 +72,10 @@ export async function profile(options: InspectOptions, data: Dataset, steps: num
     throw new UserError(
       `--profile reads what ONNX Runtime's profiler writes, and --runtime ${runtime} has none: leave out one of them`,
     )
+  if (provider === 'webgpu')
+    throw new UserError(
+      "--profile reads what ONNX Runtime's profiler writes, which ends the process with --ep webgpu now and then: leave out one of them",
+    )
   const { bindings, splits } = checkData(model, data, config.inputs)
   const transforms = transformsOf(augment)
   const source = await openBatches(splits.training, bindings, { batchSize, dropLast, seed, transforms })

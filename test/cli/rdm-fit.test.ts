@@ -181,6 +181,11 @@ describe('bad input', () => {
     ],
     ['--profile of a run', () => ['m', '--profile', '--resume', '--data', data], /trains nothing: leave out --resume/],
     ['--profile without data', () => [model, '--profile'], /^which data\? Give their folder with --data/],
+    [
+      '--profile by WebGPU',
+      () => [model, '--data', data, '--profile', '--ep', 'webgpu'],
+      /^--profile reads what ONNX Runtime's profiler writes, which ends the process with --ep webgpu/,
+    ],
     ['--explain of no model', () => ['--explain'], /^which model\?/],
     ['an unknown target', () => [model, '--target', 'fast'], /Allowed choices are auto, portable, ort-cpu/],
     [

@@ -1,6 +1,6 @@
 // ONNX Runtime's WebGPU provider without a GPU: on the software Vulkan that comes with Chromium (SwiftShader), in processes that begin
 // with the environment for it.
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
@@ -29,10 +29,24 @@ export const withAdapter = (): NodeJS.ProcessEnv => ({
 /** The environment of a process that has none, whatever the machine has. */
 export const withoutAdapter = (): NodeJS.ProcessEnv => ({ ...process.env, VK_DRIVER_FILES: '/dev/null' })
 
-export interface Ran {
-  readonly outputs: Tensors
-  /** All nodes that ran: [operator, provider]. */
-  readonly placed: readonly (readonly [operator: string, provider: string])[]
+/** How many nodes of each operator a provider computes, by provider. Nodes that copy between the two are not counted. */
+export function placementOf(model: Uint8Array): Readonly<Record<string, Readonly<Record<string, number>>>> {
+  const program = fileURLToPath(new URL('./webgpuPlacement.mjs', import.meta.url))
+  const options = { input: model, env: withAdapter(), encoding: 'utf8', maxBuffer: 2 ** 28 } as const
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], options)
+  if (status !== 0) throw new Error(`the model does not open: ${stderr.slice(-1000)}`)
+  const placed: Record<string, Record<string, number>> = {}
+  let nodes: Record<string, number> = {}
+  for (const line of `${stdout}\n${stderr}`.split('\n')) {
+    const [, provider] = /odes? ?\(?s?\)? placed on \[(\w+)\]/.exec(line) ?? []
+    if (provider) {
+      placed[provider] ??= {}
+      nodes = placed[provider]
+    }
+    const [, operator] = /VerifyEachNodeIsAssignedToAnEp\]\s+(\w+) \(/.exec(line) ?? []
+    if (operator && !operator.startsWith('Memcpy')) nodes[operator] = (nodes[operator] ?? 0) + 1
+  }
+  return placed
 }
 
 export interface TrainJob {
@@ -73,11 +87,10 @@ export class WebgpuProcess {
     })
   }
 
-  async run(model: Uint8Array, feeds: Tensors): Promise<Ran> {
+  async run(model: Uint8Array, feeds: Tensors): Promise<Tensors> {
     const given = Object.fromEntries([...feeds].map(([name, value]) => [name, narrow(value)]))
-    type Raw = { outputs: Record<string, Tensor> } & Pick<Ran, 'placed'>
-    const { outputs, placed } = await this.#ask<Raw>({ model, feeds: given })
-    return { outputs: new Map(Object.entries(outputs).map(([name, value]) => [name, widen(value)])), placed }
+    const { outputs } = await this.#ask<{ outputs: Record<string, Tensor> }>({ model, feeds: given })
+    return new Map(Object.entries(outputs).map(([name, value]) => [name, widen(value)]))
   }
 
   train(job: TrainJob): Promise<Trained> {

@@ -26,7 +26,7 @@ function providerOptions({ provider = 'cpu', device = 0 }: SessionSettings): ort
 }
 
 /** Session options, all in one place. */
-function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
+export function sessionOptions(settings: SessionSettings): ort.InferenceSession.SessionOptions {
   const { threads = availableParallelism(), optimize = true } = settings
   return {
     ...providerOptions(settings),
