@@ -14,11 +14,11 @@ import * as model from './model.js'
 import type { RunSettings } from './run.js'
 
 /** What a schema takes, or nothing. */
-const perhaps = (schema: z.ZodType<unknown, string>): z.ZodType<string | undefined, string> =>
+const perhaps = (schema: z.core.$ZodType<unknown, string>): z.ZodType<string | undefined, string> =>
   z.string().transform((text, context) => {
     const trimmed = text.replaceAll(/\s/g, '')
     if (trimmed === '') return undefined
-    const read = schema.safeParse(trimmed)
+    const read = z.safeParse(schema, trimmed)
     if (read.success) return trimmed
     context.addIssue(read.error.issues[0]!.message)
     return z.NEVER
