@@ -70,7 +70,7 @@ export function ModelPanel({ isBusy }: { readonly isBusy: boolean }) {
                 }}
               />
               <WholeField
-                label="Epochs of it"
+                label="Epochs"
                 value={example.value.epochs}
                 {...{ min: 1, max: 100 }}
                 onChange={(epochs) => {
