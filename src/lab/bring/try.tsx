@@ -40,7 +40,7 @@ export function TryPanel() {
   return (
     <Panel title="Try it" class="try">
       <Drop onFiles={(found) => void look(found)}>
-        <p>Drop a picture here, or choose it:</p>
+        <p>Drop a picture here for {network.name}, or choose it:</p>
         <div class="row">
           <FileButton
             label="A picture"
