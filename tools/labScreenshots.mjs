@@ -28,7 +28,7 @@ try {
   await design.locator('.chart.lengths svg').waitFor()
   await write(design, 'lab-design.png')
 
-  const train = await browser.newPage({ ...shown, viewport: { width: 1280, height: 1300 } })
+  const train = await browser.newPage({ ...shown, viewport: { width: 1280, height: 1184 } })
   await train.goto(`${server.url}#train?depth=8&functions=11,01&widths=8,16,32`)
   for (const [name, value] of [
     ['Training images', '4000'],

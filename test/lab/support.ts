@@ -26,6 +26,7 @@ export async function openLab(args: readonly string[] = []): Promise<Lab> {
     url: server.url,
     async open(hash = '', options = {}) {
       const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options })
+      context.setDefaultTimeout(100_000)
       const page = await context.newPage()
       const complaints: string[] = []
       page.on('console', (message) => complaints.push(message.text()))

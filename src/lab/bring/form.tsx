@@ -10,7 +10,7 @@ import { CameraData } from './camera.js'
 import { aboutData, broughtFrom, drawnOf } from './data.js'
 import { knownNames, makeExample, others, usual } from './example.js'
 import * as model from './model.js'
-import { tuned } from './run.js'
+import { forget, tuned } from './run.js'
 
 /** The one model among files that were given. */
 function modelAmong(files: readonly PageFile[]): PageFile {
@@ -22,6 +22,7 @@ function modelAmong(files: readonly PageFile[]): PageFile {
 async function take(files: Promise<readonly PageFile[]>): Promise<void> {
   try {
     const { path, content } = modelAmong(await files)
+    forget()
     await model.bringFile(path.slice(path.lastIndexOf('/') + 1), content)
   } catch (error) {
     model.problem.value = messageOf(error)
@@ -46,7 +47,11 @@ export function ModelPanel({ isBusy }: { readonly isBusy: boolean }) {
             {tuned.value && (
               <button
                 type="button"
-                onClick={() => model.bring({ name: tuned.value!.name, bytes: tuned.value!.model }, { ownStep: false })}
+                onClick={() => {
+                  const { name, model: bytes } = tuned.value!
+                  forget()
+                  model.bring({ name, bytes }, { ownStep: false })
+                }}
               >
                 What was tuned last
               </button>
@@ -70,7 +75,7 @@ export function ModelPanel({ isBusy }: { readonly isBusy: boolean }) {
                 }}
               />
               <WholeField
-                label="Epochs of it"
+                label="Epochs"
                 value={example.value.epochs}
                 {...{ min: 1, max: 100 }}
                 onChange={(epochs) => {
@@ -101,10 +106,8 @@ export function ModelPanel({ isBusy }: { readonly isBusy: boolean }) {
   )
 }
 
-type Source = 'files' | 'camera' | 'drawn'
-
 export function DataPanel({ isBusy }: { readonly isBusy: boolean }) {
-  const source = useSignal<Source>('files')
+  const { source } = model
   const drawing = useSignal({ classes: others, train: 240, test: 120, seed: 2 })
   const problem = useSignal<string | undefined>(undefined)
   const isReading = useSignal(false)
@@ -136,7 +139,7 @@ export function DataPanel({ isBusy }: { readonly isBusy: boolean }) {
   return (
     <Panel title="What it is trained on">
       <fieldset disabled={isBusy} class="form" aria-label="what it is trained on">
-        <Choice<Source>
+        <Choice<model.Source>
           label="Where it comes from"
           value={source.value}
           choices={[

@@ -211,20 +211,24 @@ function scoresOf(network: Graph, output: string | undefined): NetworkFacts['sco
   return found && { output: found[0], isSoftmax: activationOf(found[1])?.kind === 'softmax' }
 }
 
-function networkFacts(
-  network: Graph,
-  choices: Derivation,
-  rest: Pick<NetworkFacts, 'compared' | 'last' | 'weights'> & { readonly normalize: string | undefined },
-): NetworkFacts {
-  const { normalize, ...given } = rest
+interface Told extends Pick<NetworkFacts, 'compared' | 'last' | 'weights'> {
+  readonly normalize: string | undefined
+  readonly output: string | undefined
+}
+
+/**
+ * @param file the network as it came
+ * @param network as it would train
+ */
+function networkFacts(file: Graph, network: Graph, { normalize, output, ...told }: Told): NetworkFacts {
   const [batch] = network.inputs[0]?.shape ?? []
   const image = imageOf(network)
-  const scores = scoresOf(network, choices.output)
+  const scores = scoresOf(network, output)
   return {
-    ...given,
-    inputs: network.inputs.map((value) => `${nameOf(value)} ${formatType(value)}`),
-    outputs: [...network.outputs].map(([name, value]) => [name, formatType(value)]),
-    open: network.inputs
+    ...told,
+    inputs: file.inputs.map((value) => `${nameOf(value)} ${formatType(value)}`),
+    outputs: [...file.outputs].map(([name, value]) => [name, formatType(value)]),
+    open: file.inputs
       .filter(({ shape: [, ...sizes] }) => !sizes.every(isKnown))
       .map((value) => [nameOf(value), value.shape.join()]),
     ...(image ? { image } : {}),
@@ -243,7 +247,8 @@ export function inspect(bytes: Uint8Array, choices: Derivation): Inspection {
     const facts = (graph: Graph): Inspection => {
       const { compared, weights, obstacles } = explained(graph, step)
       const known = weights.map((weight) => ({ ...weight, canTrain: weight.trains || names.has(weight.name) }))
-      return { file, network: networkFacts(graph, choices, { compared, weights: known, last, normalize }), obstacles }
+      const told = { compared, weights: known, last, normalize, output: choices.output }
+      return { file, network: networkFacts(network, graph, told), obstacles }
     }
     if (names.size === 0) return facts(network)
     try {

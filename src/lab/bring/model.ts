@@ -40,6 +40,9 @@ const PAUSE = 150
 export const file = signal<BroughtFile | undefined>(undefined)
 export const choices = signal<Choices>(firstChoices)
 export const data = signal<BroughtData | undefined>(undefined)
+/** Where the data come from. */
+export type Source = 'files' | 'camera' | 'drawn'
+export const source = signal<Source>('files')
 export const inspection = signal<Inspection | undefined>(undefined)
 export const isReading = signal(false)
 /** Why there is no model, in a line. */

@@ -3,6 +3,7 @@
 import { batch, signal } from '@preact/signals'
 import { messageOf, UserError } from '../../core/errors.js'
 import { photoAugmentation } from '../../core/model/recipe.js'
+import type { InputColumns } from '../../driver/data/bind.js'
 import type { FitEvent } from '../../driver/fit/events.js'
 import { decodeImages } from '../../web/images.js'
 import { type FitRun, fit, openSession, type WebOverrides, type WebProvider } from '../../web/index.js'
@@ -18,14 +19,25 @@ export interface RunSettings {
   readonly augment: boolean
   readonly seed: number
   readonly provider: WebProvider
+  /** Input → column, where names do not say it. */
+  readonly inputs: InputColumns
 }
 
-export const firstSettings: RunSettings = { epochs: 10, batchSize: 16, augment: true, seed: 1, provider: 'wasm' }
+export const firstSettings: RunSettings = {
+  inputs: {},
+  epochs: 10,
+  batchSize: 16,
+  augment: true,
+  seed: 1,
+  provider: 'wasm',
+}
 
 export type Phase = 'idle' | 'preparing' | 'running' | 'paused' | 'stopping'
 export const phase = signal<Phase>('idle')
 export const outcome = signal<string | undefined>(undefined)
 export const problem = signal<string | undefined>(undefined)
+/** What the curves are of. */
+export const title = signal('Fine-tuning')
 /** Changes when the curves have. */
 export const drawnAt = signal(0)
 
@@ -38,6 +50,16 @@ export interface Tuned {
 }
 export const tuned = signal<Tuned | undefined>(undefined)
 export let curves = new Curves()
+
+/** Another model was brought: what was told of the last run goes, what was tuned stays. */
+export function forget(): void {
+  curves = new Curves()
+  batch(() => {
+    problem.value = undefined
+    outcome.value = undefined
+    drawnAt.value++
+  })
+}
 
 /** Milliseconds from one drawing to the next. */
 const DRAW = 250
@@ -57,8 +79,9 @@ function take(event: FitEvent): void {
 }
 
 /** From the first thing to the last; whatever goes wrong becomes a line. */
-export async function perform(steps: () => Promise<void>): Promise<void> {
+export async function perform(name: string, steps: (signal: AbortSignal) => Promise<void>): Promise<void> {
   batch(() => {
+    title.value = name
     problem.value = undefined
     outcome.value = undefined
     phase.value = 'preparing'
@@ -66,7 +89,7 @@ export async function perform(steps: () => Promise<void>): Promise<void> {
   curves = new Curves()
   stopping = new AbortController()
   try {
-    await steps()
+    await steps(stopping.signal)
   } catch (error) {
     problem.value = error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
   } finally {
@@ -103,20 +126,19 @@ interface Tuning {
 
 /** Trains the network that was brought on the data. */
 export const tune = ({ file, inspection, data, settings }: Tuning): Promise<void> =>
-  perform(async () => {
+  perform('Fine-tuning', async (signal) => {
     const { network } = inspection
     const model = usesOwnStep.value
       ? file.bytes
       : await work.ask('derived', { bytes: file.bytes, choices: derivation.value })
-    if (!model || !network || stopping.signal.aborted) return
-    const { epochs, batchSize, augment, seed, provider } = settings
+    if (!model || !network || signal.aborted) return
+    const { epochs, batchSize, augment, seed, provider, inputs } = settings
     const { image } = network
     const dataset = fittedTo(data.dataset, image)
     const hasFiles = Object.values(dataset.train.columns).some(({ kind }) => kind === 'image files')
     const augmentation = hasFiles ? [...photoAugmentation] : true
     const config: WebOverrides = {
-      epochs,
-      seed,
+      ...{ epochs, seed, inputs },
       // Some networks take so many examples at a time.
       ...(network.batch === undefined ? { batchSize } : {}),
       augment: augment && image ? augmentation : false,

@@ -7,6 +7,7 @@ import { normalization, normalizations } from '../../../graphs/normalization.js'
 import { losses } from '../../core/losses/text.js'
 import { optimizers } from '../../core/optimizers/text.js'
 import { scheduleText } from '../../core/training/schedule.js'
+import type { InputColumns } from '../../driver/data/bind.js'
 import { namedShape } from '../../study/text.js'
 import { hasGpu } from '../train/trial.js'
 import { Check, Choice, Panel, Select, TextField, WholeField } from '../ui/fields.js'
@@ -148,6 +149,20 @@ export function StepPanel({ isBusy }: { readonly isBusy: boolean }) {
   )
 }
 
+/** `X=a,b,c; targets=price`, as `--input` of rdm-fit has them. */
+const columns: z.ZodType<InputColumns, string> = z.string().transform((text, context) => {
+  const pairs = text.split(';').filter((pair) => pair.trim() !== '')
+  const read = pairs.map((pair) =>
+    /^([^=]+)=(.+)$/
+      .exec(pair)
+      ?.slice(1)
+      .map((part) => part.trim()),
+  )
+  if (read.every((pair) => pair !== undefined)) return Object.fromEntries(read)
+  context.addIssue('write INPUT=COLUMN, several with semicolons between; * is all columns that nothing else takes')
+  return z.NEVER
+})
+
 interface HowProps {
   readonly settings: Signal<RunSettings>
   readonly isBusy: boolean
@@ -162,7 +177,7 @@ export function HowPanel({ settings, isBusy }: HowProps) {
   }, [])
   const network = model.inspection.value?.network
   if (!network) return null
-  const { epochs, batchSize, augment, seed, provider } = settings.value
+  const { epochs, batchSize, augment, seed, provider, inputs } = settings.value
   const change = (changes: Partial<RunSettings>) => {
     settings.value = { ...settings.value, ...changes }
   }
@@ -186,6 +201,20 @@ export function HowPanel({ settings, isBusy }: HowProps) {
           )}
         </div>
         {network.batch !== undefined && <p class="hint">This network takes {network.batch} examples at a time.</p>}
+        {!network.image && (
+          <TextField
+            label="Columns of the data (--input)"
+            hint="where names do not say what feeds what: X=*; targets=price"
+            value={inputs}
+            format={(value) =>
+              Object.entries(value)
+                .map((pair) => pair.join('='))
+                .join('; ')
+            }
+            schema={columns}
+            onChange={(next) => change({ inputs: next })}
+          />
+        )}
         {network.image && (
           <Check checked={augment} onChange={(on) => change({ augment: on })}>
             Augment: cut out and mirror images by chance

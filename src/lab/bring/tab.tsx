@@ -138,10 +138,10 @@ function RunPanel({ settings }: { readonly settings: run.RunSettings }) {
   const { numbers } = run.curves
   const [file, data, inspection] = [model.file.value, model.data.value, model.inspection.value]
   const canTrain = file && data && inspection?.network && (model.usesOwnStep.value || inspection.obstacles.length === 0)
-  if (!inspection?.network && phase === 'idle' && !numbers) return null
+  if (!inspection?.network && phase === 'idle' && !numbers && !run.problem.value) return null
   const missing = data ? '' : 'Give it something to learn from, on the left.'
   return (
-    <Panel title="Fine-tuning">
+    <Panel title={run.title.value}>
       <div class="row">
         {phase === 'idle' ? (
           <button

@@ -40,7 +40,7 @@ export function TryPanel() {
   return (
     <Panel title="Try it" class="try">
       <Drop onFiles={(found) => void look(found)}>
-        <p>Drop a picture here, or choose it:</p>
+        <p>Drop a picture here for {network.name}, or choose it:</p>
         <div class="row">
           <FileButton
             label="A picture"
@@ -57,7 +57,7 @@ export function TryPanel() {
       {picture.value && (
         <div class="answer">
           <img src={picture.value.url} alt={picture.value.name} />
-          <ul aria-label="probabilities" aria-live="polite">
+          <ul class="chances" aria-label="probabilities" aria-live="polite">
             {answer.value
               ? answer.value.classes.slice(0, SHOWN).map(({ name, probability }) => (
                   <li key={name}>
