@@ -169,7 +169,7 @@ describe.runIf(hasBrowser)('bringing a model', () => {
     await page.getByText('It has a training step of its own, for labels: it trains as it is.').waitFor()
     await file(page, 'Epochs').fill('1')
     await tune(page).click()
-    await page.locator('.status').getByText('Finished after 5 steps in 1 epochs.').waitFor()
+    await page.locator('.status').getByText('Finished after 5 steps in 1 epoch.').waitFor()
     expect(await figure(page, 'test error').innerText()).toBe('0.0 %')
   })
 
