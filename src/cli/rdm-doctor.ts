@@ -1,4 +1,4 @@
-// rdm-doctor: what this machine has for training, on its CPU and on an NVIDIA GPU.
+// rdm-doctor: what this machine has for training, on its CPU and on GPUs.
 import type { Command } from 'commander'
 import { examine } from '../study/doctor/examine.js'
 import { report } from '../study/doctor/report.js'
@@ -16,11 +16,11 @@ interface DoctorFlags {
 const doctorCommand = (): Command =>
   createProgram(
     'rdm-doctor',
-    'Tell what this machine has for training: Node, ONNX Runtime, NVIDIA GPUs, CUDA; what works, and what to install. ' +
+    'Tell what this machine has for training: Node, ONNX Runtime, NVIDIA GPUs, CUDA, WebGPU; what works, and what to install. ' +
       'Ends with code 1 when something does not work that should.',
     ['rdm-doctor', 'rdm-doctor --device 1', 'rdm-doctor --json | jq .diagnosis'],
   )
-    .option('--device <number>', 'the GPU to try, counted from 0', parsedBy(wholeNumber(0, 255)), 0)
+    .option('--device <number>', 'the GPU to try by CUDA, counted from 0', parsedBy(wholeNumber(0, 255)), 0)
     .option('--json', 'print one JSON object')
     .action(async ({ device, json }: DoctorFlags) => {
       const examination = await examine(thisSystem(), device)

@@ -37,7 +37,7 @@ export class Client {
     })
   }
 
-  /** Rejects with UserError for bad input, with Error when the worker is gone. */
+  /** Rejects with UserError for bad input and when it is closed, with Error when the worker has failed. */
   request<Q extends Request>(request: Q, moved: Transferable[] = []): Promise<Replies[Q['kind']]> {
     if (this.#dead) return Promise.reject(this.#dead)
     const id = this.#next++
@@ -48,9 +48,9 @@ export class Client {
     return pending.promise as Promise<Replies[Q['kind']]>
   }
 
-  /** Ends the worker; requests under way reject, and later ones. */
-  close(): void {
-    this.#die(new Error('the session is closed'))
+  /** Ends the worker; requests under way reject with UserError, and later ones. */
+  close(reason = 'the session is closed'): void {
+    this.#die(new UserError(reason))
     this.#worker.terminate()
   }
 

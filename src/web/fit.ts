@@ -82,7 +82,7 @@ export function fit(options: FitOptions): FitRun {
       }
     } finally {
       signal?.removeEventListener('abort', stop)
-      client.close()
+      client.close('the run is over')
     }
   }
   const result = go()

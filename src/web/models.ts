@@ -6,6 +6,7 @@ import type { TensorInfo } from '../core/onnx/signature.js'
 import type { InputColumns } from '../driver/data/bind.js'
 import type { Split } from '../driver/data/dataset.js'
 import type { Evaluation } from '../driver/evaluation/modelEvaluation.js'
+import { copyTensor, mapValues, memoryOf } from '../driver/runtime/tensor.js'
 import { Client } from './client.js'
 import type { WebSettings } from './protocol.js'
 
@@ -33,7 +34,11 @@ export async function openSession(model: Uint8Array, settings: WebSettings = {})
     return {
       inputs,
       outputs,
-      run: (feeds) => client.request({ kind: 'run', feeds }),
+      run(feeds) {
+        // A plain message would copy the whole buffer behind a view.
+        const copies = mapValues(feeds, copyTensor)
+        return client.request({ kind: 'run', feeds: copies }, memoryOf(copies))
+      },
       close: () => client.close(),
     }
   } catch (error) {

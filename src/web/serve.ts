@@ -16,11 +16,11 @@ const post = (message: ToPage, moved: Transferable[] = []) => globalThis.postMes
 
 /** Questions to the page that it has not answered yet. */
 const asked = new Map<number, PromiseWithResolvers<Uint8Array | undefined>>()
+let questions = 0
 function ask(question: Omit<Question, 'question'>): Promise<Uint8Array | undefined> {
   const answer = Promise.withResolvers<Uint8Array | undefined>()
-  const id = asked.size === 0 ? 0 : Math.max(...asked.keys()) + 1
-  asked.set(id, answer)
-  post({ ...question, question: id })
+  asked.set(++questions, answer)
+  post({ ...question, question: questions })
   return answer.promise
 }
 

@@ -12,7 +12,7 @@ import { checkData } from '../driver/fit/checks.js'
 import type { FitEvent } from '../driver/fit/events.js'
 import { checkRate } from '../driver/fit/hyperparameters.js'
 import type { RunRecord } from '../driver/fit/record.js'
-import { newSettings, resumedSettings } from '../driver/fit/settings.js'
+import { type FitOverrides, newSettings, resumedSettings } from '../driver/fit/settings.js'
 import { settle, train } from '../driver/fit/train.js'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../driver/run/checkpointFile.js'
 import { metricsText } from '../driver/run/metrics.js'
@@ -41,6 +41,18 @@ function fingerprintOf(data: Dataset): string {
     (path) => path.slice(path.lastIndexOf('/') + 1),
   )
   return bytesToHex(hash.digest())
+}
+
+/** Settings that say how Node trains. */
+const onlyInNode = ['runtime', 'provider', 'device', 'target', 'precision', 'stepsPerRun', 'threads'] as const
+
+/** @throws UserError for a setting that a page does not follow */
+function checkOverrides(overrides: FitOverrides): void {
+  const stray = onlyInNode.find((name) => overrides[name] !== undefined)
+  if (stray !== undefined)
+    throw new UserError(
+      `config.${stray} is for runs in Node: leave it out; a page takes 'provider' and 'threads' beside 'config'`,
+    )
 }
 
 /** A run under way, and what the page does to it. */
@@ -77,6 +89,7 @@ export class PageRun {
     const { settings, config: overrides, where } = request
     const model = readTrainableModel(request.model, 'the model')
     const data = withColumns(request.data)
+    checkOverrides(overrides)
     checkRate(model, overrides)
     const checkpoint = await this.#start(request, model, fingerprintOf(data), stored)
     const { config } = checkpoint
@@ -85,14 +98,14 @@ export class PageRun {
     const provider = settings.provider ?? 'wasm'
     const batch = Math.min(config.batchSize, data.train.count)
     const planned = planWebStep({ model: settled.stepModel, batch, provider })
-    const engine = webEngine(settings)
-    let kept: { checkpoint: Checkpoint } = { checkpoint }
+    const engine = webEngine({ ...settings, threads: config.threads })
+    let newest = checkpoint
     const record: RunRecord = {
       where,
       keepPlan: async () => {},
-      async saveCheckpoint(newest) {
-        kept = { checkpoint: newest }
-        await stored.write(files.checkpoint, encodeCheckpoint(newest))
+      async saveCheckpoint(saved) {
+        newest = saved
+        await stored.write(files.checkpoint, encodeCheckpoint(saved))
       },
       writeMetrics: (history) => stored.write(files.metrics, utf8ToBytes(metricsText(history))),
       writeModel: (bytes) => stored.write(files.model, bytes),
@@ -118,7 +131,7 @@ export class PageRun {
         signal: this.#stopping.signal,
         pause: () => this.#paused?.promise,
       })
-      return { ...result, model: model.withState(state), checkpoint: encodeCheckpoint({ ...kept.checkpoint, state }) }
+      return { ...result, model: model.withState(state), checkpoint: encodeCheckpoint({ ...newest, state }) }
     } finally {
       this.#session = undefined
     }
@@ -147,6 +160,8 @@ export class PageRun {
     if (checkpoint.config.precision !== 'fp32')
       throw new UserError(`the run in ${where} is in half precision, which goes on in Node alone`)
     const config = resumedSettings(checkpoint.config, overrides, where)
-    return { ...checkpoint, config }
+    // As many as before, where there are as many: the bits depend on it.
+    const most = Math.min(config.threads, navigator.hardwareConcurrency)
+    return { ...checkpoint, config: { ...config, threads: threadsOf({ threads: settings.threads ?? most }) } }
   }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
+import { hasWebgpu, withAdapter } from '../support/webgpu.js'
 import { commandFile, run } from './support.js'
 
 it('computes a convolution on the CPU provider, and says the same in text and JSON', () => {
@@ -66,4 +67,15 @@ it.each([
   expect({ code, out }).toEqual({ code: 2, out: '' })
   expect(err).toMatch(/^rdm-doctor: [^\n]+\n$/)
   expect(err.slice('rdm-doctor: '.length, -1)).toMatch(message)
+})
+
+it.runIf(hasWebgpu)('computes a convolution by WebGPU where there is an adapter', () => {
+  const file = commandFile('rdm-doctor')
+  const { stdout } = spawnSync(process.execPath, [file, '--json'], { encoding: 'utf8', env: withAdapter() })
+  const { trials, vulkan } = JSON.parse(stdout)
+  expect(trials.webgpu).toMatchObject({
+    works: true,
+    said: expect.stringMatching(/^computed by WebGpuExecutionProvider, largest relative error /),
+  })
+  expect(vulkan.drivers).toEqual([withAdapter().VK_DRIVER_FILES])
 })

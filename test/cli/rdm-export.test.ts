@@ -299,6 +299,24 @@ it("--target ort-training writes the step with the training build's kernels, its
   expect(new Set(kernels.map(({ domain }) => domain))).toEqual(new Set(['com.microsoft']))
 })
 
+it('--target ort-webgpu writes one step for one batch size, with the inputs and outputs of the portable one', async () => {
+  const argv = ['--blocks', '1,1', '--widths', '4,6', '--functions', '11,01', '--part', 'train']
+  const [proto, plain] = [
+    decodeModel(await printed(...argv, '--target', 'ort-webgpu', '--batch', '6')),
+    decodeModel(await printed(...argv)),
+  ]
+  const names = ({ graph }: typeof proto, kind: 'input' | 'output') => graph![kind]!.map(({ name }) => name).sort()
+  expect(names(proto, 'input')).toEqual(names(plain, 'input'))
+  expect(names(proto, 'output')).toEqual(names(plain, 'output'))
+  const images = proto.graph!.input!.find(({ name }) => name === 'images')!
+  expect(images.type!.tensorType!.shape!.dim!.map(({ dimValue }) => Number(dimValue))).toEqual([6, 3, 32, 32])
+  expect(proto.opsetImport!.map(({ domain }) => domain)).toEqual([''])
+  const operators = proto.graph!.node!.map(({ opType }) => opType)
+  for (const absent of ['Size', 'Shape', 'OneHot', 'LogSoftmax', 'ArgMax']) expect(operators).not.toContain(absent)
+  const { value } = proto.metadataProps!.find(({ key }) => key === keys.carried)!
+  expect(JSON.parse(value!)).toMatchObject({ 'stem.weight.next': 'stem.weight' })
+})
+
 it('--target ort-cuda writes many steps a run, and says how to go on', async () => {
   const argv = ['--blocks', '1,1', '--widths', '4,6', '--functions', '11,01', '--part', 'train', '--target', 'ort-cuda']
   const proto = decodeModel(await printed(...argv, '--precision', 'fp16'))

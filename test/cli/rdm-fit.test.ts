@@ -238,6 +238,18 @@ describe('what it tells without training', () => {
     )
   })
 
+  it('--explain of target ort-webgpu: how many nodes a step has, how many steps a run, and what crosses the bus', () => {
+    const { out } = run('rdm-fit', [model, '--explain', '--target', 'ort-webgpu', '--batch', '4'])
+    expect(out).toMatch(
+      /^target ort-webgpu: batches of 4, \d+ steps a run one after the other; a step is \d+ nodes, of which \d+ are work for the device; the state crosses the bus in 1 tensor a run\n/,
+    )
+    const argv = [model, '--explain', '--target', 'ort-webgpu', '--batch', '4', '--steps-per-run', '5', '--json']
+    const explained = JSON.parse(run('rdm-fit', argv).out)
+    expect(explained).toMatchObject({ target: 'ort-webgpu', batch: 4, stepsPerRun: 5, tensors: 1 })
+    const counts = Object.values<number>(explained.operators)
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(explained.nodes)
+  })
+
   it('--explain of target ort-cuda: how many nodes a step has, and which', () => {
     const { out } = run('rdm-fit', [model, '--explain', '--target', 'ort-cuda', '--precision', 'fp16'])
     expect(out).toMatch(/^target ort-cuda: up to 10 steps a run, fp16; a step is \d+ nodes, of which \d+ are work/)

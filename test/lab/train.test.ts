@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { decodeCheckpoint } from '../../src/driver/run/checkpointFile.js'
 import type { EpochMetrics } from '../../src/driver/run/metrics.js'
@@ -210,6 +211,7 @@ describe.runIf(hasBrowser)('training in the lab', () => {
     await page.reload()
     await page.getByText('basic-1x11-01: finished, 4 steps, 1 of 1 epoch.').waitFor()
     await page.getByRole('button', { name: 'Discard it' }).click()
+    await page.getByText('The run that this browser keeps').waitFor({ state: 'hidden' })
     await page.reload()
     await train(page).waitFor()
     expect(await page.getByText('The run that this browser keeps').count()).toBe(0)
@@ -239,6 +241,39 @@ describe.runIf(hasBrowser)('training in the lab', () => {
     await page.reload()
     await page.getByText('Choose its data set again (digits), then it can go on.').waitFor()
     expect(await page.getByRole('button', { name: 'Show it' }).isDisabled()).toBe(true)
+  })
+
+  it('trains on images in folders, which the browser decodes', async () => {
+    const photos = join(folder, 'photos')
+    const colours = { dark: 30, light: 220 }
+    for (const [split, count] of Object.entries({ train: 8, test: 3 }))
+      for (const [name, grey] of Object.entries(colours)) {
+        const own = join(photos, split, name)
+        mkdirSync(own, { recursive: true })
+        for (let i = 0; i < count; i++)
+          await sharp({
+            create: { width: 20 + i, height: 24, channels: 3, background: { r: grey, g: grey + i, b: grey } },
+          })
+            .png()
+            .toFile(join(own, `${i}.png`))
+      }
+    const { page } = await opened(`${tiny}&image-size=8`)
+    await page.getByRole('radio', { name: 'your files' }).check({ force: true })
+    await page.getByLabel('A folder').setInputFiles(photos)
+    await page.getByText('16 images to train on, 6 to test, 2 classes.').waitFor()
+    await fill(page, { Epochs: 8, 'Images in a batch': 8, 'Learning rate': '0.1' })
+    await page.getByRole('checkbox', { name: 'Augment' }).uncheck()
+    await train(page).click()
+    await finished(page)
+    expect(await figure(page, 'test error').textContent()).toBe('0.0 %')
+    // By the label of the picture, and what is said below it.
+    const said = await page
+      .locator('.pictures li')
+      .evaluateAll((all) =>
+        all.map((item) => [item.querySelector('canvas')!.ariaLabel, item.querySelector('.said')!.textContent]),
+      )
+    expect(said).toHaveLength(6)
+    expect(said.every(([label, taken]) => label === taken)).toBe(true)
   })
 
   it('fits a phone, and says where there is no GPU', async () => {

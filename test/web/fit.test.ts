@@ -88,7 +88,7 @@ describe.runIf(hasBrowser)('training in a page', () => {
     expect(messages).toEqual([])
   })
 
-  it('takes a batch of what the browser has memory for with one thread, where the page is not isolated', async () => {
+  it('trains on one thread where the page is not isolated, to the numbers of Node', async () => {
     const { run } = await openTrainingPage({ headers: {} })
     const model = smallNetwork()
     const options = { config: { steps: 2 } }
@@ -193,12 +193,18 @@ describe.runIf(hasBrowser)('a run in a page', () => {
       const stepsMeanwhile = steps() - before
       run.resume()
       const result = await run.result
+      const over = await run.snapshot().catch((error) => error.name + ': ' + error.message)
       const names = ['checkpoint.safetensors', 'model.onnx', 'metrics.jsonl']
       const [checkpoint, trained, metrics] = await Promise.all(names.map((name) => store.read(name)))
-      return { before, stepsMeanwhile, kept, snapshot, result, files: { checkpoint, trained, metrics } }`,
+      return { over, stepsMeanwhile, kept, snapshot, result, files: { checkpoint, trained, metrics } }`,
       { model, synth, config },
     )
-    expect(paused).toMatchObject({ stepsMeanwhile: 0, kept: true, result: { reason: 'finished' } })
+    expect(paused).toMatchObject({
+      over: 'UserError: the run is over',
+      stepsMeanwhile: 0,
+      kept: true,
+      result: { reason: 'finished' },
+    })
     expect(paused.files.trained).toEqual(whole.files.trained)
     expect(paused.files.metrics).toEqual(whole.files.metrics)
     const { state: then } = readTrainableModel(paused.snapshot)
@@ -263,6 +269,7 @@ describe.runIf(hasBrowser)('a run in a page', () => {
     expect(await failing('return failed({ resume: true })')).toBe(
       'first holds no run to resume (no checkpoint.safetensors): start one without resume',
     )
+    expect(await failing("return failed({ config: { target: 'auto' } })")).toMatch(/^config.target is for runs in Node/)
     expect(await failing('return failed({ config: { epochs: 0 } })')).toMatch(
       /^the training configuration does not fit/,
     )

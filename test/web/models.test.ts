@@ -30,7 +30,7 @@ describe.runIf(hasBrowser)('a page', () => {
     const inPage = await run<{ outputs: Tensors; inputs: unknown; refused: string; after: string }>(
       `const { test } = web.synthesize(synth)
       const session = await web.openSession(model)
-      const images = { dtype: 'uint8', shape: [5, 3, 32, 32], data: test.images.slice(0, 5 * 3072) }
+      const images = { dtype: 'uint8', shape: [5, 3, 32, 32], data: test.images.subarray(0, 5 * 3072) }
       const outputs = await session.run({ images })
       const refused = await session.run({ pictures: images }).catch((error) => error.name + ': ' + error.message)
       session.close()

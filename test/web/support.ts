@@ -99,8 +99,10 @@ export const recipe: Recipe = {
 }
 
 /** RDM-8 with few channels, on images of CIFAR's size or smaller ones. */
-export function smallNetwork(options: Partial<ExportOptions> & { imageSize?: number; survival?: number } = {}) {
-  const { imageSize = 32, survival, ...rest } = options
+export function smallNetwork(
+  options: Partial<ExportOptions> & { imageSize?: number; survival?: number; labels?: number } = {},
+) {
+  const { imageSize = 32, survival, labels = 10, ...rest } = options
   const graph = residualNetwork({
     ...base,
     name: 'rdm8',
@@ -109,6 +111,7 @@ export function smallNetwork(options: Partial<ExportOptions> & { imageSize?: num
     functions: ['11', '01'],
     widths: [4, 4, 8],
     imageSize,
+    classes: labels,
     ...(survival === undefined ? {} : { stochasticDepth: survival }),
   })
   return exportModel(graph, { recipe, seed: 1, ...rest })

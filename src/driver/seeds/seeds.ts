@@ -38,7 +38,7 @@ export interface SeedsOptions {
   readonly out: string
   /** Each once. */
   readonly seeds: readonly number[]
-  /** How many runs at a time; unless given, all of them on a GPU and one on a CPU. */
+  /** How many runs at a time; unless given, all of them with CUDA, which shares a GPU among them, and one elsewhere. */
   readonly jobs?: number | undefined
   /** Runs side by side share the cores where it names no threads. */
   readonly config?: SeedsOverrides
@@ -128,7 +128,7 @@ function settingsOf(
   first: BegunRun | undefined,
 ): { readonly jobs: number; readonly config: FitConfig } {
   const jobsFor = (provider: FitConfig['provider']) =>
-    Math.min(seeds.length, wanted ?? (provider === 'cpu' ? 1 : seeds.length))
+    Math.min(seeds.length, wanted ?? (provider === 'cuda' ? seeds.length : 1))
   if (first) {
     const resumed = resumedConfig(first.info.config, config, first.folder)
     return { jobs: jobsFor(resumed.provider), config: resumed }

@@ -130,8 +130,8 @@ export function BlockFigure({ design, onRelu }: FigureProps) {
       <path class="wire" d={`M${right} ${sumAt.y}H${sumAt.x + 13}`} marker-end="url(#arrow)" />
       {isGated && (
         <g class="box pill">
-          <rect x={xOf(0) - 66} y={sumAt.y - 12} width="70" height="24" rx="12" />
-          <text x={xOf(0) - 31} y={sumAt.y + 4.5}>
+          <rect x={xOf(0) - 82} y={sumAt.y - 12} width="64" height="24" rx="12" />
+          <text x={xOf(0) - 50} y={sumAt.y + 4.5}>
             gate p
           </text>
         </g>

@@ -31,14 +31,13 @@ export function Pictures() {
                 size={shown.size}
                 label={name}
               />
-              <span class="said">{taken ?? '…'}</span>
-              <span class="true">{prediction && !isRight ? `not ${name}` : prediction ? '✓' : name}</span>
-              <meter
-                min={0}
-                max={1}
-                value={prediction?.probability ?? 0}
-                aria-label={`probability of ${taken ?? 'nothing yet'}`}
-              />
+              <span class="said">{taken ?? name}</span>
+              {prediction && (
+                <>
+                  <span class="true">{isRight ? '✓' : `not ${name}`}</span>
+                  <meter min={0} max={1} value={prediction.probability} aria-label={`probability of ${taken}`} />
+                </>
+              )}
             </li>
           )
         })}

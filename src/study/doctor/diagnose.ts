@@ -13,7 +13,7 @@ export interface Diagnosis {
 /** How to get the libraries of the CUDA provider. */
 export const providerAdvice = [
   "get ONNX Runtime's CUDA provider by its own installer: npm rebuild onnxruntime-node --ignore-scripts=false",
-  'or, for CUDA 13, from the npm package that the README names (section "Training on an NVIDIA GPU")',
+  'or, for CUDA 13, from the npm package that the README names (section "An NVIDIA GPU, by CUDA")',
 ] as const
 
 /** Packages for Python that bring CUDA's libraries, by the version of CUDA. */
@@ -98,6 +98,34 @@ function gpuProblems({ gpu, device, cuda, runtime, trials }: Facts): Diagnosis {
   return { problems, advice }
 }
 
+/** How what the provider says begins, where there is no GPU for it. */
+const noAdapter = 'Failed to get a WebGPU adapter'
+
+/** A GPU of any maker, by WebGPU: that it can train, or what to install for it; nothing where there is none. */
+function webgpuAdvice({ trials, vulkan }: Facts): string[] {
+  const command = 'rdm-fit model.onnx --ep webgpu'
+  if (trials.webgpu?.works) {
+    const inSoftware = vulkan?.adapters?.length && vulkan.adapters.every(({ type }) => type === 'CPU')
+    return inSoftware
+      ? [
+          `WebGPU computes in software here (${vulkan.adapters[0]!.name}), slower than the CPU provider: for tests alone`,
+        ]
+      : [`training can run on any GPU by WebGPU: ${command}`]
+  }
+  if (!trials.webgpu?.said.startsWith(noAdapter) || !vulkan || vulkan.nodes.length === 0) return []
+  const missing = [
+    ...(vulkan.loader ? [] : ['the Vulkan loader (Debian, Ubuntu: apt install libvulkan1)']),
+    ...(vulkan.drivers.length > 0
+      ? []
+      : ["a Vulkan driver (AMD, Intel: apt install mesa-vulkan-drivers; NVIDIA's comes with its driver)"]),
+  ]
+  return missing.length > 0
+    ? [`to train on the GPU by WebGPU, install ${missing.join(' and ')}; then ${command}`]
+    : [
+        `to train on the GPU by WebGPU, it needs an adapter: vulkaninfo --summary lists what Vulkan has; then ${command}`,
+      ]
+}
+
 export function diagnose(facts: Facts): Diagnosis {
   const { node, runtime, gpu, cuda, device, trials } = facts
   const problems: string[] = []
@@ -113,14 +141,23 @@ export function diagnose(facts: Facts): Diagnosis {
     problems.push(`the CPU provider does not compute a convolution: ${trials.cpu.said}`)
     advice.push('install onnxruntime-node anew: npm ci')
   }
+  const { webgpu } = trials
+  // No adapter is no fault: many machines have none.
+  if (webgpu && !webgpu.works && !webgpu.said.startsWith(noAdapter)) {
+    problems.push(`the WebGPU provider does not compute a convolution: ${webgpu.said}`)
+    advice.push('train without --ep webgpu, and with a newer driver of the GPU try again')
+  }
+  const anyGpu = webgpuAdvice(facts)
   if (!hasGpu(gpu)) {
-    const use = trials.cpu.works ? ['training runs on the CPU; no NVIDIA GPU was found, nothing to install'] : []
+    const nothing = ['training runs on the CPU; no NVIDIA GPU was found, nothing to install']
+    const use = anyGpu.length > 0 ? anyGpu : trials.cpu.works ? nothing : []
     return { problems, advice: [...advice, ...use] }
   }
   if (!cuda) {
     const { platform, arch } = facts.machine
     const use = `training runs on the CPU: ONNX Runtime for Node has a CUDA provider on Linux x64 only, this is ${platform} ${arch}`
-    return { problems, advice: trials.cpu.works ? [...advice, use] : advice }
+    const all = [...advice, ...(trials.cpu.works ? [use] : []), ...anyGpu]
+    return { problems, advice: all }
   }
   if (trials.cuda?.works) {
     const flag = device === 0 ? '' : ` --device ${device}`
@@ -128,5 +165,5 @@ export function diagnose(facts: Facts): Diagnosis {
   }
   const found = gpuProblems(facts)
   const cpu = trials.cpu.works ? ['until then training runs on the CPU'] : []
-  return { problems: [...problems, ...found.problems], advice: [...advice, ...found.advice, ...cpu] }
+  return { problems: [...problems, ...found.problems], advice: [...advice, ...found.advice, ...cpu, ...anyGpu] }
 }

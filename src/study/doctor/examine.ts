@@ -6,6 +6,7 @@ import { type GpuFacts, gpuFacts } from './gpu.js'
 import { cudaProvider, cudaVersions, type LibraryFacts, LibrarySearch, sharedProvider } from './libraries.js'
 import type { System } from './system.js'
 import { type Trial, tryProvider } from './trial.js'
+import { type VulkanFacts, vulkanFacts } from './vulkan.js'
 
 export interface Facts {
   readonly node: { readonly version: string; readonly wanted: string; readonly fits: boolean }
@@ -39,7 +40,9 @@ export interface Facts {
   }
   /** The GPU that the convolution was tried on. */
   readonly device: number
-  readonly trials: { readonly cpu: Trial; readonly cuda?: Trial }
+  /** What WebGPU computes by; undefined where that is not Vulkan. */
+  readonly vulkan?: VulkanFacts
+  readonly trials: { readonly cpu: Trial; readonly cuda?: Trial; readonly webgpu?: Trial }
 }
 
 export type Examination = Facts & { readonly diagnosis: Diagnosis }
@@ -91,6 +94,8 @@ export async function examine(system: System, device: number): Promise<Examinati
   // Without its files there is nothing to try.
   const complete = runtime.files.length > 0 && runtime.files.every(({ there }) => there)
   const cudaTrial = complete ? await tryProvider(system, 'cuda', device) : undefined
+  const webgpuTrial = cpu.providers.includes('webgpu') ? await tryProvider(system, 'webgpu', device) : undefined
+  const vulkan = webgpuTrial && (await vulkanFacts(system))
   const cuda = await cudaFacts(system, runtime)
   const facts: Facts = {
     node: { version: system.nodeVersion, wanted, fits: fits(system.nodeVersion, wanted) },
@@ -99,7 +104,8 @@ export async function examine(system: System, device: number): Promise<Examinati
     gpu: await gpuFacts(system),
     ...(cuda ? { cuda } : {}),
     device,
-    trials: { cpu, ...(cudaTrial ? { cuda: cudaTrial } : {}) },
+    ...(vulkan ? { vulkan } : {}),
+    trials: { cpu, ...(cudaTrial ? { cuda: cudaTrial } : {}), ...(webgpuTrial ? { webgpu: webgpuTrial } : {}) },
   }
   return { ...facts, diagnosis: diagnose(facts) }
 }

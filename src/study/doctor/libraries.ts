@@ -60,7 +60,7 @@ async function readLoader(system: System): Promise<Loader> {
     if (ended.kind !== 'ended' || ended.code !== 0) continue
     for (const [, name, kind, file] of ended.out.matchAll(/^\s*(\S+) \(([^)]*)\) => (.+)$/gm)) {
       // Libraries of 32 bits stand in the same cache.
-      if (kind!.includes('x86-64') && !cache.has(name!)) cache.set(name!, file!)
+      if (kind!.includes(system.arch === 'arm64' ? 'AArch64' : 'x86-64') && !cache.has(name!)) cache.set(name!, file!)
     }
     break
   }
@@ -151,7 +151,7 @@ export class LibrarySearch {
   }
 
   /** The file that the loader would take. */
-  private async load(name: string): Promise<string | undefined> {
+  async fileOf(name: string): Promise<string | undefined> {
     for (const folder of this.loader.path) {
       if ((await this.system.list(folder)).includes(name)) return join(folder, name)
     }
@@ -188,14 +188,14 @@ export class LibrarySearch {
   async ofVersion(cuda: number): Promise<LibraryFacts> {
     const names = linked(cuda)
     const libraries: Library[] = []
-    for (const name of names) libraries.push(this.library(name, 'load', await this.load(name)))
+    for (const name of names) libraries.push(this.library(name, 'load', await this.fileOf(name)))
     return { cuda, libraries: [...libraries, ...(await this.opened(cuda, names))], complaints: [] }
   }
 
   /** Libraries that no file links to: they are opened by name while a model runs. */
   private async opened(cuda: number | undefined, names: readonly string[]): Promise<Library[]> {
     const libraries: Library[] = []
-    const add = async (name: string, need: Need) => libraries.push(this.library(name, need, await this.load(name)))
+    const add = async (name: string, need: Need) => libraries.push(this.library(name, need, await this.fileOf(name)))
     if (!names.some((name) => name.startsWith('libcudnn'))) await add(cudnn, 'conv')
     if (cuda !== undefined && !names.some((name) => name.startsWith('libnvrtc')))
       await add(`libnvrtc.so.${cuda}`, 'some')

@@ -2,6 +2,7 @@
 import { installWeb, WEB_VERSION } from '../../driver/runtime/webBuild.js'
 import type { Examination, Facts } from './examine.js'
 import type { LibraryFacts, Need } from './libraries.js'
+import type { VulkanFacts } from './vulkan.js'
 
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`
 
@@ -85,13 +86,28 @@ function possible({ cuda, libraries }: LibraryFacts): string {
   return line('missing', `CUDA ${cuda}: ${names.join(', ')}`)
 }
 
+function vulkan({ loader, drivers, adapters, nodes }: VulkanFacts): string[] {
+  return [
+    loader ? line('ok', `the Vulkan loader: ${loader}`) : line('missing', 'the Vulkan loader, libvulkan.so.1'),
+    drivers.length > 0 ? line('ok', `drivers: ${drivers.join(', ')}`) : line('missing', 'a Vulkan driver'),
+    ...(adapters?.map(({ name, type }) => line('ok', `adapter: ${name} (${type})`)) ?? [
+      line(
+        '',
+        'which adapter is taken, its limits and features onnxruntime-node does not tell; vulkaninfo, of vulkan-tools, does',
+      ),
+    ]),
+    line('', `GPUs that the kernel serves: ${nodes.join(', ') || 'none'}`),
+  ]
+}
+
 function trials({ trials, device }: Facts): string[] {
-  const { cpu, cuda } = trials
+  const { cpu, cuda, webgpu } = trials
   return [
     line(cpu.works ? 'ok' : 'FAILED', `cpu: ${cpu.said}`),
     cuda
       ? line(cuda.works ? 'ok' : 'FAILED', `cuda, GPU ${device}: ${cuda.said}`)
       : line('', 'cuda: not tried, there is no provider'),
+    ...(webgpu ? [line(webgpu.works ? 'ok' : '', `webgpu: ${webgpu.said}`)] : []),
   ]
 }
 
@@ -110,6 +126,7 @@ export function report(facts: Examination): string {
     const found = installed ? libraries(installed) : cuda.libraries.map(possible)
     sections.push([title, [...found, line('', `looked in ${cuda.places.join(', ')}`)]])
   }
+  if (facts.vulkan) sections.push(['Vulkan, by which WebGPU computes', vulkan(facts.vulkan)])
   sections.push(['A convolution, computed and compared with the reference', trials(facts)])
   if (diagnosis.problems.length > 0) sections.push(['Problems', diagnosis.problems.map((text) => `  ${text}`)])
   sections.push(['What to do', diagnosis.advice.map((text) => `  ${text}`)])

@@ -75,6 +75,9 @@ const errorHead = /^.*\[ONNXRuntimeError\] : \d+ : \w+ : /
 /** What CUDA and its libraries said, amid the places in ONNX Runtime's sources where they said it. */
 const cudaFailure = /\bCU\w+ failure \d+: .+?(?= ;|$)/
 
+/** What the WebGPU provider says where there is no GPU for it, amid what to do about that. */
+const noAdapter = /Failed to get a WebGPU adapter: [^)]*/
+
 function printedLines(err: string): string[] {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
   const lines = err.replace(/\x1b\[[\d;]*m/g, '').split('\n')
@@ -99,7 +102,7 @@ function judge(provider: Provider, ended: Ended): Trial {
   if ('failure' in answer) {
     // What is printed names the library that does not load; the exception does not.
     const reason = printed.findLast((line) => errorHead.test(line))?.replace(errorHead, '') ?? answer.failure
-    return result(false, cudaFailure.exec(reason)?.[0] ?? reason)
+    return result(false, (cudaFailure.exec(reason) ?? noAdapter.exec(reason))?.[0] ?? reason)
   }
   const elsewhere = answer.placed.filter((place) => place !== placeNames[provider])
   if (answer.placed.length === 0) return result(false, 'the profile does not say where the convolution ran')

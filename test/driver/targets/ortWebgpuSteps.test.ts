@@ -10,23 +10,23 @@ import { ortWebgpu } from '../../../src/driver/targets/ort-webgpu/index.js'
 import { packedStep, stepsOf, unrolled } from '../../../src/driver/targets/ort-webgpu/steps.js'
 import { BATCH, floorOf, STEPS, singleSteps, stackedAll, trainingData } from '../../support/manySteps.js'
 import { tinyNames } from '../../support/networks.js'
-import { packedFeeds, unpackedState } from '../../support/packs.js'
 import { expectClose, modelOf, openModel, relativeError, type Tensors } from '../../support/runtime.js'
+import { stateIn, vectorFeeds } from '../../support/stateVectors.js'
 
 describe.each(tinyNames)('%s', (name) => {
   const data = trainingData(name)
   const { signature } = data.step
   const step = packedStep(specialize(data.open, { batch: BATCH }), signature)
-  const { graph } = unrolled(step, signature, STEPS)
+  const { graph, vectors } = unrolled(step, signature, STEPS)
   const batches = data.batches()
   const expected = singleSteps(data, batches)
 
-  const feeds = () => packedFeeds(step.packs, new Map([...data.state, ...stackedAll(batches)]))
+  const feeds = () => vectorFeeds(vectors, new Map([...data.state, ...stackedAll(batches)]))
   const check = (outputs: Tensors, tolerance: number) => {
     const loss = numbers('float32', [STEPS], expected.loss)
     expect(relativeError(outputs.get('loss')!, loss, 1e-3)).toBeLessThan(tolerance)
     expect([...outputs.get('correct')!.data]).toEqual(expected.correct)
-    const next = unpackedState(step.packs, outputs)
+    const next = stateIn(vectors, outputs)
     expect([...next.keys()].sort()).toEqual(Object.values(signature.updates).sort())
     for (const [state, value] of next) expectClose(value, expected.state.get(state)!, state, tolerance, floorOf(state))
   }
@@ -42,7 +42,7 @@ describe.each(tinyNames)('%s', (name) => {
   })
 
   it('holds the state in tensors that the models take, and gives it back', () => {
-    const held = heldIn(step.packs)
+    const held = heldIn(vectors)
     const state = Object.fromEntries([...data.state].map(([key, value]) => [key, narrow(value)]))
     const inputs = new Map(
       graph.inputs.map(({ dtype, shape, origin }) => ['name' in origin && origin.name, [dtype, ...shape]]),
@@ -64,7 +64,7 @@ describe.each(tinyNames)('%s', (name) => {
   })
 
   it('binds no more buffers than any adapter has, and computes with no shapes and no int64', () => {
-    for (const { operator, inputs, outputs } of step.graph.nodes) {
+    for (const { operator, inputs, outputs } of [...step.graph.nodes, ...graph.nodes]) {
       if (operator.name === 'Split') expect(outputs.length).toBeLessThan(8)
       if (operator.name === 'Concat') expect(inputs.length, operator.name).toBeLessThanOrEqual(9)
       expect(['Shape', 'Size', 'OneHot', 'LogSoftmax', 'ArgMax']).not.toContain(operator.name)

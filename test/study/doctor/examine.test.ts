@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { examine, fits } from '../../../src/study/doctor/examine.js'
 import { report } from '../../../src/study/doctor/report.js'
 import {
+  answered,
   computed,
   driverFor,
   type Fake,
@@ -324,4 +325,105 @@ it.each([
   ['20.0.0', '>=20', true],
 ])('Node %s for %s: %s', (version, wanted, expected) => {
   expect(fits(version, wanted)).toBe(expected)
+})
+
+const noAdapter = 'Failed to get a WebGPU adapter: No supported adapters'
+const summary = (name: string, type: string) =>
+  said(
+    `Devices:\n========\nGPU0:\n\tdeviceType         = PHYSICAL_DEVICE_TYPE_${type}\n\tdeviceName         = ${name}\n`,
+  )
+/** A machine whose ONNX Runtime has WebGPU, and what it has for it. */
+const webgpuSystem = (webgpu: ReturnType<typeof said>, { programs, ...fake }: Fake = {}) =>
+  fakeSystem({
+    ...fake,
+    programs: {
+      cpu: answered({ providers: ['cpu', 'webgpu'], placed: ['CPUExecutionProvider'], error: 0 }),
+      webgpu,
+      ...programs,
+    },
+  })
+const loaderCache = said('1 libs\n\tlibvulkan.so.1 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libvulkan.so.1\n')
+const mesa = { '/usr/share/vulkan/icd.d': ['radeon_icd.json', 'README'], '/dev/dri': ['card0', 'renderD128'] }
+
+it.each<[string, ReturnType<typeof fakeSystem>, string]>([
+  [
+    'it works on the GPU that Vulkan has',
+    webgpuSystem(computed('WebGpuExecutionProvider'), {
+      programs: { vulkaninfo: summary('AMD Radeon 780M', 'INTEGRATED_GPU') },
+    }),
+    'training can run on any GPU by WebGPU: rdm-fit model.onnx --ep webgpu',
+  ],
+  [
+    'it works in software alone',
+    webgpuSystem(computed('WebGpuExecutionProvider'), { programs: { vulkaninfo: summary('llvmpipe', 'CPU') } }),
+    'WebGPU computes in software here (llvmpipe), slower than the CPU provider: for tests alone',
+  ],
+  [
+    'there is a GPU, and nothing for it',
+    webgpuSystem(refused(noAdapter), { folders: { '/dev/dri': ['card0', 'renderD128'] } }),
+    'to train on the GPU by WebGPU, install the Vulkan loader (Debian, Ubuntu: apt install libvulkan1) and a Vulkan driver ' +
+      "(AMD, Intel: apt install mesa-vulkan-drivers; NVIDIA's comes with its driver); then rdm-fit model.onnx --ep webgpu",
+  ],
+  [
+    'the loader is missing',
+    webgpuSystem(refused(noAdapter), { folders: mesa }),
+    'to train on the GPU by WebGPU, install the Vulkan loader (Debian, Ubuntu: apt install libvulkan1); then rdm-fit model.onnx --ep webgpu',
+  ],
+  [
+    'all is there, and no adapter',
+    webgpuSystem(refused(noAdapter), { folders: mesa, programs: { ldconfig: loaderCache } }),
+    'to train on the GPU by WebGPU, it needs an adapter: vulkaninfo --summary lists what Vulkan has; then rdm-fit model.onnx --ep webgpu',
+  ],
+  [
+    'there is no GPU',
+    webgpuSystem(refused(noAdapter)),
+    'training runs on the CPU; no NVIDIA GPU was found, nothing to install',
+  ],
+])('WebGPU: %s', async (_, system, advice) => {
+  const examination = await examine(system, 0)
+  expect(examination.diagnosis).toEqual({ problems: [], advice: [advice] })
+  const text = report(examination)
+  expect(text).toContain('Vulkan, by which WebGPU computes')
+  expect(text).toContain(`webgpu: ${examination.trials.webgpu!.said}`)
+  expect(system.jobs.map(({ provider }) => provider)).toEqual(['cpu', 'webgpu'])
+})
+
+it('WebGPU: tells the loader, the drivers and the adapters, and what cannot be told', async () => {
+  const vulkaninfo = summary('AMD Radeon 780M', 'INTEGRATED_GPU')
+  const known = await examine(
+    webgpuSystem(computed('WebGpuExecutionProvider'), {
+      folders: mesa,
+      programs: { ldconfig: loaderCache, vulkaninfo },
+    }),
+    0,
+  )
+  expect(known.vulkan).toEqual({
+    loader: '/usr/lib/x86_64-linux-gnu/libvulkan.so.1',
+    drivers: ['/usr/share/vulkan/icd.d/radeon_icd.json'],
+    adapters: [{ name: 'AMD Radeon 780M', type: 'INTEGRATED_GPU' }],
+    nodes: ['renderD128'],
+  })
+  expect(report(known)).toContain('adapter: AMD Radeon 780M (INTEGRATED_GPU)')
+  const named = await examine(
+    webgpuSystem(refused(noAdapter), { env: { VK_DRIVER_FILES: '/opt/a.json:/opt/b.json' } }),
+    0,
+  )
+  expect(named.vulkan).toMatchObject({ drivers: ['/opt/a.json', '/opt/b.json'] })
+  expect(report(named)).toContain('onnxruntime-node does not tell')
+  // Elsewhere it is Metal or Direct3D 12.
+  const mac = await examine(webgpuSystem(computed('WebGpuExecutionProvider'), { platform: 'darwin', arch: 'arm64' }), 0)
+  expect(mac.vulkan).toBeUndefined()
+  expect(mac.diagnosis.advice).toContain('training can run on any GPU by WebGPU: rdm-fit model.onnx --ep webgpu')
+})
+
+it('WebGPU: a wrong convolution is told', async () => {
+  const { trials, diagnosis } = await examine(webgpuSystem(computed('WebGpuExecutionProvider', 0.5)), 0)
+  expect(trials.webgpu).toMatchObject({ works: false, said: 'wrong result: it is off by 50 %' })
+  expect(diagnosis).toEqual({
+    problems: ['the WebGPU provider does not compute a convolution: wrong result: it is off by 50 %'],
+    advice: [
+      'train without --ep webgpu, and with a newer driver of the GPU try again',
+      'training runs on the CPU; no NVIDIA GPU was found, nothing to install',
+    ],
+  })
 })

@@ -7,7 +7,7 @@ import { constant } from '../../../core/graph/value.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import { fingerprint, TuningCache } from '../../planning/cache.js'
 import { compareSteps } from '../../planning/compare.js'
-import { countsOf } from '../counts.js'
+import { countsOf, workOf } from '../counts.js'
 import { type DriverTarget, type PlannedStep, type PlanOptions, precisions } from '../target.js'
 import { ortCuda } from './index.js'
 import { loopPredictor } from './predictor.js'
@@ -20,8 +20,6 @@ type CudaPlan = z.infer<typeof planSchema>
 const COMPARISON_SCALE = 1024
 /** 2^16, with which half precision begins, halved thirty times. */
 const MIN_LOSS_SCALE = 2 ** -14
-/** Operators that give the same bytes another shape: no work on any device. */
-const views = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'])
 
 /**
  * On a GPU a model for each batch size, which stays open: cuDNN looks for its kernels anew where a shape changes, which for
@@ -101,8 +99,7 @@ export const ortCudaTarget: DriverTarget<CudaPlan> = {
   /** On a GPU a step takes as long as it has nodes. */
   explain(_, { model, precision = 'fp32', stepsPerRun }) {
     const operators = countsOf(stepNodes(trainingSteps(model.graph(), model.signature, { precision }).graph))
-    const nodes = operators.reduce((sum, [, count]) => sum + count, 0)
-    const kernels = operators.reduce((sum, [name, count]) => sum + (views.has(name) ? 0 : count), 0)
+    const { nodes, kernels } = workOf(operators)
     return {
       json: { target: 'ort-cuda', precision, stepsPerRun, nodes, kernels, operators: Object.fromEntries(operators) },
       text:

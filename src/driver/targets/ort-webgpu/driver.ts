@@ -5,11 +5,11 @@ import { UserError } from '../../../core/errors.js'
 import { portable } from '../../../core/targets/portable/index.js'
 import { fingerprint, TuningCache } from '../../planning/cache.js'
 import { compareSteps } from '../../planning/compare.js'
-import { countsOf } from '../counts.js'
+import { countsOf, workOf } from '../counts.js'
 import type { DriverTarget } from '../target.js'
 import { ortWebgpu } from './index.js'
 import { type WebgpuPlan, webgpuSteps } from './planned.js'
-import { packedStep } from './steps.js'
+import { packedStep, vectorsOf } from './steps.js'
 
 const planSchema: z.ZodType<WebgpuPlan> = z.strictObject({ target: z.literal('ort-webgpu') })
 
@@ -45,21 +45,18 @@ export const ortWebgpuTarget: DriverTarget<WebgpuPlan> = {
 
   /** On a GPU a step takes as long as it has nodes. */
   explain({ stepsPerRun }, { model, batch }) {
-    const { graph, packs } = packedStep(model.graph(batch), model.signature)
-    const operators = countsOf(graph.nodes)
-    const nodes = graph.nodes.length
+    const step = packedStep(model.graph(batch), model.signature)
+    const operators = countsOf(step.graph.nodes)
+    const { nodes, kernels } = workOf(operators)
+    const tensors = vectorsOf(step).length
     return {
       json: {
-        target: 'ort-webgpu',
-        batch,
-        stepsPerRun,
-        nodes,
-        packs: packs.length,
+        ...{ target: 'ort-webgpu', batch, stepsPerRun, nodes, kernels, packs: step.packs.length, tensors },
         operators: Object.fromEntries(operators),
       },
       text:
-        `target ort-webgpu: batches of ${batch}, ${stepsPerRun} steps a run one after the other in the graph; a step is ${nodes} nodes, ` +
-        `and its state crosses the bus in ${packs.length} tensors a run`,
+        `target ort-webgpu: batches of ${batch}, ${stepsPerRun} steps a run one after the other; a step is ${nodes} nodes, of which ` +
+        `${kernels} are work for the device; the state crosses the bus in ${tensors} tensor${tensors === 1 ? '' : 's'} a run`,
       table: [['operator', 'nodes a step'], ...operators.map(([name, count]) => [name, String(count)])],
     }
   },

@@ -1,38 +1,41 @@
-// The state of a step as its models have it: tensors of one shape that are updated alike, one after the other in a pack.
+// The state of a step as its models have it: one tensor after the other in a vector.
 
-import { type Tensor, tensorOf } from '../../../core/graph/tensor.js'
-import type { Pack } from '../gpu/packs.js'
+import { elementsOf, type Tensor, type Tensors, tensorOf } from '../../../core/graph/tensor.js'
 import type { HeldState } from '../target.js'
+import type { StateVector } from './steps.js'
 
-/** Tensors of one shape, one after the other. */
+const membersOf = ({ packs }: StateVector) => packs.flatMap(({ members }) => members)
+
+/** Tensors of one type, one after the other. */
 function joined(tensors: readonly Tensor[]): Tensor {
-  const [first] = tensors as readonly [Tensor]
-  if (tensors.length === 1) return first
-  const size = first.data.length
-  const data = new (first.data.constructor as new (length: number) => Tensor['data'])(size * tensors.length)
-  // Of one type, though TypeScript cannot tell.
-  for (const [i, { data: part }] of tensors.entries()) data.set(part as never, i * size)
-  return tensorOf(first.dtype, [first.shape[0]! * tensors.length, ...first.shape.slice(1)], data)
+  const [{ dtype, data: first }] = tensors as readonly [Tensor]
+  const length = tensors.reduce((sum, { data }) => sum + data.length, 0)
+  const data = new (first.constructor as new (length: number) => Tensor['data'])(length)
+  let at = 0
+  for (const { data: part } of tensors) {
+    // Of one type, though TypeScript cannot tell.
+    data.set(part as never, at)
+    at += part.length
+  }
+  return tensorOf(dtype, [length], data)
 }
 
-function apart({ dtype, shape, data }: Tensor, count: number): readonly Tensor[] {
-  if (count === 1) return [tensorOf(dtype, shape, data)]
-  const own = [shape[0]! / count, ...shape.slice(1)]
-  const size = data.length / count
-  return Array.from({ length: count }, (_, i) =>
-    tensorOf(dtype, own, data.slice(i * size, (i + 1) * size) as Tensor['data']),
-  )
+function apart(vector: StateVector, { dtype, data }: Tensor): readonly (readonly [string, Tensor])[] {
+  let at = 0
+  return membersOf(vector).map(({ name, value }) => {
+    const shape = value.shape as readonly number[]
+    const end = at + elementsOf(shape)
+    const part = data.slice(at, end) as Tensor['data']
+    at = end
+    return [name, tensorOf(dtype, shape, part)]
+  })
 }
 
-export const heldIn = (packs: readonly Pack[]): HeldState => ({
-  updates: Object.fromEntries(packs.map(({ name }) => [`${name}.next`, name])),
-  hold: (state) =>
-    Object.fromEntries(packs.map(({ name, members }) => [name, joined(members.map((member) => state[member.name]!))])),
-  release: (held) =>
+export const heldIn = (vectors: readonly StateVector[]): HeldState => ({
+  updates: Object.fromEntries(vectors.map(({ name }) => [`${name}.next`, name])),
+  hold: (state: Tensors) =>
     Object.fromEntries(
-      packs.flatMap(({ name, members }) => {
-        const parts = apart(held[name]!, members.length)
-        return members.map((member, i): [string, Tensor] => [member.name, parts[i]!])
-      }),
+      vectors.map((vector) => [vector.name, joined(membersOf(vector).map(({ name }) => state[name]!))]),
     ),
+  release: (held: Tensors) => Object.fromEntries(vectors.flatMap((vector) => apart(vector, held[vector.name]!))),
 })

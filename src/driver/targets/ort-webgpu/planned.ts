@@ -2,7 +2,7 @@
 
 import type { Plan, PlannedStep, PlanOptions } from '../target.js'
 import { heldIn } from './held.js'
-import { type PackedStep, packedStep, stepsOf, unrolled } from './steps.js'
+import { type PackedStep, packedStep, stepsOf, unrolled, vectorsOf } from './steps.js'
 
 export interface WebgpuPlan extends Plan {
   readonly target: 'ort-webgpu'
@@ -36,7 +36,7 @@ export function webgpuSteps({
     added: {},
     inLoop: true,
     stepsPerRun: stepsPerRun ?? stepsOf(step),
-    held: heldIn(step.packs),
+    held: heldIn(vectorsOf(step)),
     keepModels: true,
     optimize: true,
     timings: new Map(),
