@@ -10,7 +10,9 @@ import { readNetwork } from '../../src/core/onnx/network.js'
 import { decodeModel, encodeModel } from '../../src/core/onnx/tensors.js'
 import { initialize } from '../../src/core/training/initialize.js'
 import { decodeImages } from '../../src/driver/data/imageFiles.js'
+import { type Derivation, derived } from '../../src/lab/bring/inspection.js'
 import { treeOf } from '../../src/lab/bring/names.js'
+import { run as runCommand } from '../cli/support.js'
 import { hasBrowser } from '../support/browser.js'
 import { type Lab, openLab } from './support.js'
 
@@ -88,6 +90,36 @@ describe('names as a tree', () => {
         ],
       ],
     ])
+  })
+})
+
+describe('the file that is trained', () => {
+  const first: Derivation = {
+    shapes: {},
+    loss: 'cross-entropy',
+    train: 'last',
+    lora: 0,
+    batchNorm: 'frozen',
+    optimizer: 'sgd',
+  }
+  const heads = ['--loss', 'cross-entropy', '--head', 'blue,red', '--normalize']
+  const cases: readonly (readonly [string, Derivation, readonly string[]])[] = [
+    [
+      'a fresh last layer alone',
+      { ...first, classes: ['blue', 'red'], optimizer: 'adamw' },
+      [...heads, 'imagenet', '--train', 'fc.weight,fc.bias', '--optimizer', 'adamw', '--lr', '0.01'],
+    ],
+    [
+      'adapters, by statistics of the batch',
+      { ...first, classes: ['blue', 'red'], normalize: 'mean=0.5,std=0.5', lora: 2, train: 'all', batchNorm: 'train' },
+      [...heads, 'mean=0.5,std=0.5', '--lora', '2', '--batch-norm', 'train', '--lr', '0.001'],
+    ],
+  ]
+  it.each(cases)('is to the byte that of rdm-derive: %s', (_, choices, words) => {
+    const out = join(folder, 'derived.onnx')
+    const { code, err } = runCommand('rdm-derive', [foreign, ...words, '--out', out])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(Buffer.compare(derived(readFileSync(foreign), choices), readFileSync(out))).toBe(0)
   })
 })
 
@@ -169,7 +201,7 @@ describe.runIf(hasBrowser)('bringing a model', () => {
     await page.getByText('It has a training step of its own, for labels: it trains as it is.').waitFor()
     await file(page, 'Epochs').fill('1')
     await tune(page).click()
-    await page.locator('.status').getByText('Finished after 5 steps in 1 epochs.').waitFor()
+    await page.locator('.status').getByText('Finished after 5 steps in 1 epoch.').waitFor()
     expect(await figure(page, 'test error').innerText()).toBe('0.0 %')
   })
 

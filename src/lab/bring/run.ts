@@ -112,7 +112,8 @@ export async function trained({ model, data, config, provider }: Training): Prom
   phase.value = 'running'
   run = fit({ model, data, config, provider, signal: stopping.signal, onEvent: take })
   const result = await run.result
-  const epochs = `${result.history.length} epochs`
+  const { length } = result.history
+  const epochs = `${length} ${length === 1 ? 'epoch' : 'epochs'}`
   outcome.value = `${result.reason === 'interrupted' ? 'Stopped' : 'Finished'} after ${result.step} steps in ${epochs}.`
   return result.model
 }
