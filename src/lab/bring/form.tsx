@@ -94,7 +94,7 @@ export function ModelPanel({ isBusy }: { readonly isBusy: boolean }) {
       {model.isReading.value && (
         <p class="row" role="status">
           Looks at it …
-          <button type="button" onClick={model.giveUp}>
+          <button type="button" onClick={() => model.giveUp()}>
             Give it up
           </button>
         </p>

@@ -62,7 +62,7 @@ export const derivation = computed<Derivation>(() => {
   return { ...rest, ...(classes ? { classes } : {}) }
 })
 
-/** Takes a model file. @throws UserError for one that is too large */
+/** Takes a model. */
 export function bring(next: BroughtFile, changes: Partial<Choices> = {}): void {
   batch(() => {
     file.value = next
@@ -73,7 +73,9 @@ export function bring(next: BroughtFile, changes: Partial<Choices> = {}): void {
 }
 
 export async function bringFile(name: string, content: Blob): Promise<void> {
+  newest++
   batch(() => {
+    isReading.value = false
     file.value = undefined
     inspection.value = undefined
     problem.value = undefined
@@ -89,27 +91,35 @@ export async function bringFile(name: string, content: Blob): Promise<void> {
 
 export const work = new Work()
 
+/** The look that counts: an older one tells nothing more. */
+let newest = 0
+
 /** Gives up the file that is looked at. */
-export const giveUp = (): void => work.stop()
+export function giveUp(why = 'as you said'): void {
+  newest++
+  work.stop()
+  isReading.value = false
+  problem.value = `${file.value?.name} was given up, ${why}; choose it again, or another one`
+}
 
 async function look({ name, bytes }: BroughtFile, chosen: Derivation): Promise<void> {
+  const own = ++newest
   isReading.value = true
-  let isLate = false
-  const late = setTimeout(() => {
-    isLate = true
-    work.stop()
-  }, PATIENCE)
+  const late = setTimeout(() => giveUp(`after ${PATIENCE / 1000} seconds`), PATIENCE)
+  let found: Inspection | undefined
+  let failure: string | undefined
   try {
-    const found = await work.ask('inspection', { bytes, choices: chosen })
-    if (found) inspection.value = found
-    else if (isLate) problem.value = `${name} was given up after ${PATIENCE / 1000} seconds: it is too much for a page`
+    found = await work.ask('inspection', { bytes, choices: chosen })
   } catch (error) {
-    inspection.value = undefined
-    problem.value = error instanceof UserError ? `${name}: ${error.message}` : `This page failed: ${messageOf(error)}`
-  } finally {
-    clearTimeout(late)
-    isReading.value = false
+    failure = error instanceof UserError ? `${name}: ${error.message}` : `This page failed: ${messageOf(error)}`
   }
+  clearTimeout(late)
+  if (own !== newest) return
+  batch(() => {
+    inspection.value = found
+    problem.value = failure
+    isReading.value = false
+  })
 }
 
 let asked = ''
