@@ -42,7 +42,11 @@ export function tableSvg(measured, machine) {
   const rows = measured.map((subject) => ({ name: subject.name, batch: subject.batch, factors: factorsOf(subject) }))
   const height = top + rows.length * rowHeight + bottom
   const series = peers.flatMap(([name, prefix, color, symbol], at) => {
-    const points = rows.flatMap(({ factors }, row) => (Number.isFinite(factors[at]) ? [[factors[at], row]] : []))
+    const points = rows.flatMap(({ factors }, row) => {
+      const factor = factors[at]
+      // Clear of the line at ours.
+      return Number.isFinite(factor) ? [{ value: [factor, row], label: { position: factor < 1 ? 'left' : 'top' } }] : []
+    })
     if (points.length === 0) return []
     const label = {
       // The others are compared with our fastest; this one only shows what its own target gains.
