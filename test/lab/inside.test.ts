@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { LesionReport } from '../../src/cli/paths/lesion.js'
 import { evaluate } from '../../src/core/graph/evaluate.js'
 import { type Tensor, tensor } from '../../src/core/graph/tensor.js'
 import { readNetwork } from '../../src/core/onnx/network.js'
@@ -104,6 +105,28 @@ describe.runIf(hasBrowser)('looking inside', () => {
     const digits = (value: number) => String(Number(value.toPrecision(3))).replace('-', '−')
     await page.getByText(`6 channels, from ${digits(least)} (black) to ${digits(most)} (white).`).waitFor()
     expectClose((await tilesIn(page, 'activations')).flat(), greys(wanted, least, most))
+  })
+
+  it('tells the error without each residual function, as rdm-paths lesion does', async () => {
+    const page = await open()
+    await file(page, 'A model').setInputFiles(trained)
+    await file(page, 'A folder').setInputFiles(patterns)
+    await page.getByText(/to train on, 60 to test/).waitFor()
+    await page.getByRole('button', { name: 'Leave each out' }).click()
+    const status = page.getByText(/^Error of the whole network: /)
+    await status.waitFor()
+    const { code, out } = runCommand('rdm-paths', ['lesion', trained, '--data', patterns, '--counts', '1', '--json'])
+    expect(code).toBe(0)
+    const told = JSON.parse(out) as LesionReport
+    const percent = (error: number) => `${(100 * error).toFixed(1)} %`
+    expect(await status.innerText()).toContain(`network: ${percent(told.error)} on 60 test images`)
+    await page.getByText('The numbers').click()
+    const rows = await page.locator('.lesions tbody tr').allInnerTexts()
+    expect(rows.map((row) => row.split('\t'))).toEqual(
+      told.alone.map(({ block, function: name, mask, error }) => [`${block} ${name}`, mask, percent(error)]),
+    )
+    // They are not all alike, nor those of the whole.
+    expect(new Set([told.error, ...told.alone.map(({ error }) => error)]).size).toBeGreaterThan(2)
   })
 
   it('looks into networks of others, and says in a line what it cannot look into', async () => {

@@ -1,5 +1,6 @@
 // What of a network can be looked at: the filters of its first layer, and its layers, whose outputs a file is made to give.
 
+import type { Architecture } from '../../../graphs/residual.js'
 import { withOpenBatch } from '../../core/derive/batch.js'
 import { withPixels } from '../../core/derive/pixels.js'
 import { UserError } from '../../core/errors.js'
@@ -9,6 +10,7 @@ import { isFloat, type Tensor, widen } from '../../core/graph/tensor.js'
 import { formatType, type Node, nameOf, type Value } from '../../core/graph/value.js'
 import { exportGraph } from '../../core/model/write.js'
 import { readNetwork } from '../../core/onnx/network.js'
+import { gatedModel, residualModelOf } from '../../study/paths/residualModel.js'
 import { type ImageInput, imageOf, isImage, isPixels, normalizationFrom, usualFor } from '../bring/inspection.js'
 
 /** The weights of a convolution. */
@@ -35,6 +37,8 @@ export interface Anatomy {
   readonly filters?: Filters
   /** Convolutions and activations, in the order of the graph. */
   readonly layers: readonly Layer[]
+  /** Of a residual network of ours. */
+  readonly architecture?: Architecture
 }
 
 /** The output of a file that gives that of a layer. */
@@ -90,6 +94,19 @@ function filtersOf({ nodes }: Graph): Filters | undefined {
   return { name: first.scope, shape: [count, channels, height, width], data: Float32Array.from(widen(weights).data) }
 }
 
+/** What residual functions there are to remove; nothing where the file does not say it, or is not what it says. */
+function architectureIn(bytes: Uint8Array): Pick<Anatomy, 'architecture'> {
+  try {
+    return { architecture: residualModelOf(bytes, 'the model').architecture }
+  } catch (error) {
+    if (error instanceof UserError) return {}
+    throw error
+  }
+}
+
+/** The residual network with gates on its functions. */
+export const gated = (bytes: Uint8Array): Uint8Array => gatedModel(residualModelOf(bytes, 'the model'))
+
 /** @throws UserError for what is no ONNX file, or no network of images */
 export function anatomyOf(bytes: Uint8Array): Anatomy {
   const { network, image, normalize } = subjectOf(bytes)
@@ -100,6 +117,7 @@ export function anatomyOf(bytes: Uint8Array): Anatomy {
     ...(isKnown(batch!) ? { batch: batch as number } : {}),
     ...(normalize === undefined ? {} : { normalize }),
     ...(filters ? { filters } : {}),
+    ...architectureIn(bytes),
     layers: layersIn(network).map(({ scope, operator, outputs: [output] }): Layer => {
       const [, channels, height, width] = output!.shape as [unknown, number, number, number]
       return { name: scope, operator: operator.name, shape: [channels, height, width] }

@@ -44,11 +44,11 @@ export const problem = signal<string | undefined>(undefined)
 export const pictureProblem = signal<string | undefined>(undefined)
 
 const work = new Work()
-const lineOf = (error: unknown) =>
+export const lineOf = (error: unknown) =>
   error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
 
-/** The network and the image that count: older ones tell nothing more. */
-const newest = { network: 0, image: 0 }
+/** The network, the data and the image that count: older ones tell nothing more. */
+const newest = { network: 0, data: 0, image: 0 }
 
 /** Takes a network. What was asked for before it, and is not there yet, is given up. */
 export async function look(name: string, bytes: () => Promise<Uint8Array>): Promise<void> {
@@ -100,14 +100,17 @@ const imageTensor = ({ anatomy: { image, batch: count = 1 } }: Subject, pixels: 
 
 /** Takes images to choose from, and shows the first of them. */
 export async function takeImages(next: BroughtData): Promise<void> {
+  const own = ++newest.data
   data.value = next
   pictureProblem.value = undefined
   if (!subject.value) return
   try {
     const found = await testImages(next, subject.value.anatomy.image, SHOWN)
+    if (own !== newest.data) return
     images.value = found
     await see(pictureOf(found, 0, subject.value.anatomy.image))
   } catch (error) {
+    if (own !== newest.data) return
     batch(() => {
       images.value = undefined
       pictureProblem.value = lineOf(error)

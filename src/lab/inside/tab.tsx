@@ -11,6 +11,7 @@ import { tuned } from '../bring/run.js'
 import { Drop, FileButton } from '../ui/drop.js'
 import { Panel, Select } from '../ui/fields.js'
 import { Canvas, Grid } from './grid.js'
+import { LesionsPanel } from './lesionsPanel.js'
 import * as looking from './looking.js'
 import { filterTiles, imageTile, MOST, mapTiles, numberText, rangeOf } from './tiles.js'
 
@@ -23,6 +24,7 @@ export const InsideTab = () => (
     <div class="results">
       <FiltersPanel />
       <ActivationsPanel />
+      <LesionsPanel />
     </div>
   </div>
 )

@@ -21,6 +21,8 @@ export interface Jobs {
   anatomy: { takes: { bytes: Uint8Array }; gives: Anatomy }
   /** A file that gives the output of a layer, by its place among those of the anatomy. */
   revealing: { takes: { bytes: Uint8Array; layer: number }; gives: Uint8Array }
+  /** A residual network with gates on its functions. */
+  gated: { takes: { bytes: Uint8Array }; gives: Uint8Array }
 }
 export type Job = keyof Jobs
 

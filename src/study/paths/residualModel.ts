@@ -79,7 +79,11 @@ export const pathModel = ({ architecture, weights }: ResidualModel): Uint8Array 
   exportGraph(pathGradient(buildNetwork(architecture)), weights)
 
 /** @throws UserError when the logits differ by more than float32 explains */
-export function checkSame({ source, architecture }: ResidualModel, own: Float32Array, built: Float32Array): void {
+export function checkSame(
+  { source, architecture }: Pick<ResidualModel, 'source' | 'architecture'>,
+  own: Float32Array,
+  built: Float32Array,
+): void {
   const largest = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
   const apart = own.reduce((most, value, i) => Math.max(most, Math.abs(value - built[i]!)), 0)
   if (apart <= 1e-3 * Math.max(largest, 1)) return
