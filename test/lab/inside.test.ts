@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { LesionReport } from '../../src/cli/paths/lesion.js'
 import { evaluate } from '../../src/core/graph/evaluate.js'
@@ -111,7 +112,7 @@ describe.runIf(hasBrowser)('looking inside', () => {
     const page = await open()
     await file(page, 'A model').setInputFiles(trained)
     await file(page, 'A folder').setInputFiles(patterns)
-    await page.getByText(/to train on, 60 to test/).waitFor()
+    await page.getByText('60 test images, of 10 classes.').waitFor()
     await page.getByRole('button', { name: 'Leave each out' }).click()
     const status = page.getByText(/^Error of the whole network: /)
     await status.waitFor()
@@ -120,13 +121,52 @@ describe.runIf(hasBrowser)('looking inside', () => {
     const told = JSON.parse(out) as LesionReport
     const percent = (error: number) => `${(100 * error).toFixed(1)} %`
     expect(await status.innerText()).toContain(`network: ${percent(told.error)} on 60 test images`)
+    // A bar for each of the four functions, and one for the whole, of heights as their errors are.
+    const { heights, label } = (await page.evaluate(`(() => {
+      const chart = document.querySelector('.chart.lesions')
+      const bars = [...chart.querySelectorAll('path')].filter((path) => /quiet|curve/.test(path.getAttribute('fill')))
+      return { heights: bars.map((bar) => bar.getBBox().height), label: chart.getAttribute('aria-label') }
+    })()`)) as { heights: number[]; label: string }
+    expect(label).toContain(percent(told.error))
+    const errors = [told.error, ...told.alone.map(({ error }) => error)]
+    expect(heights.length).toBe(5)
+    for (const [i, height] of heights.entries()) expect(height / heights[0]!).toBeCloseTo(errors[i]! / errors[0]!, 1)
     await page.getByText('The numbers').click()
-    const rows = await page.locator('.lesions tbody tr').allInnerTexts()
+    const rows = await page.locator('.without tbody tr').allInnerTexts()
     expect(rows.map((row) => row.split('\t'))).toEqual(
       told.alone.map(({ block, function: name, mask, error }) => [`${block} ${name}`, mask, percent(error)]),
     )
     // They are not all alike, nor those of the whole.
     expect(new Set([told.error, ...told.alone.map(({ error }) => error)]).size).toBeGreaterThan(2)
+  })
+
+  it('looks into what the tab Train has trained, and at a picture of the user', async () => {
+    const page = await open()
+    const button = page.getByRole('button', { name: 'What the tab Train trained' })
+    await button.click()
+    await page.getByText('the tab Train has trained nothing yet').waitFor()
+    await page.evaluate(`location.hash = '#train?blocks=1&widths=4&functions=11,01'`)
+    for (const [name, value] of Object.entries({ 'Training images': 64, 'Test images': 20 }))
+      await file(page, name).fill(`${value}`)
+    await page.getByText('64 images of 32×32 to train on, 20 to test').waitFor()
+    for (const [name, value] of Object.entries({ Epochs: 1, 'Images in a batch': 16 }))
+      await file(page, name).fill(`${value}`)
+    await page.getByRole('button', { name: 'Train', exact: true }).click()
+    await page.getByText(/^Finished after 4 steps/).waitFor()
+    await page.getByRole('tab', { name: 'Look inside' }).click()
+    await button.click()
+    await page.getByText('4 filters of 3×3, red, green and blue.').waitFor()
+    await page.getByText('20 test images, of 10 classes.').waitFor()
+    const photo = join(folder, 'red.png')
+    await sharp({ create: { width: 40, height: 40, channels: 3, background: '#c83228' } })
+      .png()
+      .toFile(photo)
+    await file(page, 'A picture').setInputFiles(photo)
+    // What the network sees: the picture in its size.
+    await page.getByRole('img', { name: 'red.png' }).waitFor()
+    const [red] = await tilesIn(page, 'what it sees')
+    expect([red!.length, new Set(red)]).toEqual([32 * 32, new Set([0xc8])])
+    await page.getByText(/^4 channels, from /).waitFor()
   })
 
   it('looks into networks of others, and says in a line what it cannot look into', async () => {
@@ -140,7 +180,5 @@ describe.runIf(hasBrowser)('looking inside', () => {
     writeFileSync(join(folder, 'letter.onnx'), 'Dear network,\n')
     await file(page, 'A model').setInputFiles(join(folder, 'letter.onnx'))
     await page.getByText(/^letter.onnx: this is not an ONNX model/).waitFor()
-    await page.getByRole('button', { name: 'What the tab Train trained' }).click()
-    await page.getByText('the tab Train has trained nothing yet').waitFor()
   })
 })

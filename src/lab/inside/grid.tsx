@@ -11,8 +11,15 @@ export function Canvas({ tile: { pixels, height, width, label } }: { readonly ti
   return <canvas ref={place} width={width} height={height} role="img" aria-label={label} title={label} />
 }
 
-export const Grid = ({ tiles, label }: { readonly tiles: readonly Tile[]; readonly label: string }) => (
-  <ul class="tiles" aria-label={label}>
+interface GridProps {
+  readonly tiles: readonly Tile[]
+  /** Of the list. */
+  readonly label: string
+  readonly class?: string
+}
+
+export const Grid = ({ tiles, label, class: name = '' }: GridProps) => (
+  <ul class={`tiles ${name}`} aria-label={label}>
     {tiles.map((tile, i) => (
       <li key={i}>
         <Canvas tile={tile} />

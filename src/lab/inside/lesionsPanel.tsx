@@ -22,7 +22,7 @@ const isFull = (mask: string) => !mask.includes('0')
 
 function chartOf({ error, alone }: Lesions) {
   const bars = [
-    { name: 'the whole', error, colour: 'var(--accent)' },
+    { name: 'the whole', error, colour: 'var(--quiet)' },
     ...alone.map(({ name, mask, error: without }) => ({
       name: `without ${name} (${mask})`,
       error: without,
@@ -109,7 +109,11 @@ function Found({ found }: { readonly found: Lesions }) {
   return (
     <>
       <p role="status">Error of the whole network: {said}.</p>
-      <Chart options={options} label={`Error without each residual function. Of the whole network: ${said}.`} />
+      <Chart
+        class="lesions"
+        options={options}
+        label={`Error without each residual function. Of the whole network: ${said}.`}
+      />
       {kinds.size > 1 && (
         <p class="hint">
           <span class="swatch full" /> functions with all their ReLUs, <span class="swatch dropped" /> without some.
@@ -117,7 +121,7 @@ function Found({ found }: { readonly found: Lesions }) {
       )}
       <details>
         <summary>The numbers</summary>
-        <table class="lesions">
+        <table class="without">
           <thead>
             <tr>
               {['without', 'ReLUs', 'error'].map((title) => (

@@ -3,8 +3,9 @@
 import { useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { messageOf } from '../../core/errors.js'
+import { grouped } from '../../driver/format/table.js'
 import { chosenFiles, type PageFile, readDataset } from '../../web/files.js'
-import { aboutData, broughtFrom } from '../bring/data.js'
+import { type BroughtData, broughtFrom } from '../bring/data.js'
 import { modelAmong } from '../bring/form.js'
 import { bytesOf } from '../bring/model.js'
 import { tuned } from '../bring/run.js'
@@ -80,6 +81,10 @@ function SubjectPanel() {
 const sizesOf = ({ channels, height, width }: looking.Subject['anatomy']['image']) =>
   `images of ${width}×${height}, ${channels === 1 ? 'grey' : 'in colour'}`
 
+const aboutTest = ({ dataset: { test, heldOut }, classes }: BroughtData) =>
+  `${grouped(test.count)} test images${heldOut === undefined ? '' : ' (held out)'}` +
+  (classes ? `, of ${classes.length} classes.` : '.')
+
 function ImagePanel() {
   const problem = useSignal<string | undefined>(undefined)
   const found = looking.subject.value
@@ -113,7 +118,7 @@ function ImagePanel() {
           <FileButton label="Files" onFiles={(list) => void read(Promise.resolve(chosenFiles(list)))} />
         </div>
       </Drop>
-      <p class="wrapped hint">{aboutData(looking.data.value)}</p>
+      <p class="wrapped hint">{aboutTest(looking.data.value)}</p>
       {shown && (
         <ul class="tiles seen" aria-label="test images">
           {Array.from({ length: Math.min(shown.count, looking.SHOWN) }, (_, place) => {
@@ -196,9 +201,11 @@ function ActivationsPanel() {
       />
       {picture && (
         <div class="row">
-          <span class="tiles seen">
-            <Canvas tile={imageTile(picture.pixels, image.height, image.width, picture.name)} />
-          </span>
+          <Grid
+            class="seen"
+            tiles={[imageTile(picture.pixels, image.height, image.width, picture.name)]}
+            label="what it sees"
+          />
           <span class="wrapped">{picture.name}</span>
         </div>
       )}
