@@ -8,6 +8,8 @@ import { decodeImages } from '../../web/images.js'
 import { openSession } from '../../web/index.js'
 import { type BroughtData, broughtFrom } from '../bring/data.js'
 import type { ImageInput } from '../bring/inspection.js'
+import { data as broughtData } from '../bring/model.js'
+import type { Tuned } from '../bring/run.js'
 import { openKept, readKept } from '../train/kept.js'
 import { files as trainedFiles } from '../train/training.js'
 import { Work } from '../work/work.js'
@@ -38,6 +40,8 @@ export const picture = signal<Picture | undefined>(undefined)
 /** Its place in the anatomy. */
 export const layer = signal(0)
 export const activations = signal<Activations | undefined>(undefined)
+/** The data set that the network was trained on, where it has to be chosen again. */
+export const missing = signal<string | undefined>(undefined)
 export const isReading = signal(false)
 /** What went wrong, in a line: with the network, and with the image. */
 export const problem = signal<string | undefined>(undefined)
@@ -58,6 +62,7 @@ export async function look(name: string, bytes: () => Promise<Uint8Array>): Prom
     problem.value = undefined
     subject.value = undefined
     activations.value = undefined
+    missing.value = undefined
     isReading.value = true
   })
   try {
@@ -81,15 +86,23 @@ export async function look(name: string, bytes: () => Promise<Uint8Array>): Prom
 }
 
 /** The network that the tab Train has trained in this page, or the one that this browser keeps, with its data where they are drawn. */
-export async function lookAtTrained(): Promise<void> {
-  await look('model.onnx', async () => {
+export const lookAtTrained = (): Promise<void> =>
+  look('model.onnx', async () => {
     const kept = await readKept()
     const bytes = trainedFiles.value?.model ?? (await (await openKept()).read('model.onnx'))
     if (!bytes) throw new UserError('the tab Train has trained nothing yet: train a network there, or drop a file')
-    if (kept?.about.source.kind === 'drawn') data.value = broughtFrom(synthesize(kept.about.source))
+    const source = kept?.about.source
+    if (source?.kind === 'drawn') data.value = broughtFrom(synthesize(source))
+    if (source?.kind === 'files') missing.value = source.name
     return bytes
   })
-}
+
+/** The network that the tab Bring a model has tuned, with the data of that tab. */
+export const lookAtTuned = ({ name, model }: Tuned): Promise<void> =>
+  look(name, async () => {
+    if (broughtData.value) data.value = broughtData.value
+    return model
+  })
 
 const imageTensor = ({ anatomy: { image, batch: count = 1 } }: Subject, pixels: Uint8Array) => {
   const shape = [count, image.channels, image.height, image.width]

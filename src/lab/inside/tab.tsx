@@ -58,7 +58,7 @@ function SubjectPanel() {
             What the tab Train trained
           </button>
           {own && (
-            <button type="button" onClick={() => void looking.look(own.name, async () => own.model)}>
+            <button type="button" onClick={() => void looking.lookAtTuned(own)}>
               What was tuned last
             </button>
           )}
@@ -94,7 +94,9 @@ function ImagePanel() {
   const read = async (files: Promise<readonly PageFile[]>) => {
     problem.value = undefined
     try {
-      await looking.takeImages(broughtFrom(await readDataset(await files)))
+      const next = broughtFrom(await readDataset(await files))
+      looking.missing.value = undefined
+      await looking.takeImages(next)
     } catch (error) {
       problem.value = messageOf(error)
     }
@@ -118,6 +120,11 @@ function ImagePanel() {
           <FileButton label="Files" onFiles={(list) => void read(Promise.resolve(chosenFiles(list)))} />
         </div>
       </Drop>
+      {looking.missing.value !== undefined && (
+        <p class="wrapped">
+          It was trained on <strong>{looking.missing.value}</strong>: choose it again, for images of its own.
+        </p>
+      )}
       <p class="wrapped hint">{aboutTest(looking.data.value)}</p>
       {shown && (
         <ul class="tiles seen" aria-label="test images">
