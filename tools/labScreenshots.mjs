@@ -1,5 +1,5 @@
-// Takes the pictures of rdm-lab that the documentation shows: a design, a run of some minutes in its last epoch, and a network that was
-// brought, tuned on drawn fruit.
+// Takes the pictures of rdm-lab that the documentation shows: a design, a run of some minutes in its last epoch, the inside of what it
+// trained, and a network that was brought, tuned on drawn fruit.
 //   node tools/labScreenshots.mjs docs
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -60,6 +60,17 @@ try {
   await train.getByText('6 of 6').waitFor({ timeout: 1_800_000 })
   await train.waitForTimeout(6000)
   await write(train, 'lab-train.png')
+
+  await train.getByText(/^Finished after/).waitFor({ timeout: 600_000 })
+  await train.setViewportSize({ width: 1280, height: 1140 })
+  await train.getByRole('tab', { name: 'Look inside' }).click()
+  await train.getByRole('button', { name: 'What the tab Train trained' }).click()
+  await train.getByRole('button', { name: /^test image 4, / }).click()
+  await train.getByLabel('Layer', { exact: true }).selectOption({ label: 'stage1.block1.f1.relu2 (Relu, 8 × 32×32)' })
+  await train.getByRole('button', { name: 'Leave each out' }).click()
+  await train.getByText(/^Error of the whole network/).waitFor()
+  await train.waitForTimeout(500)
+  await write(train, 'lab-inside.png')
   await train.close()
 
   const bring = await browser.newPage({ ...shown, viewport: { width: 1280, height: 1250 } })

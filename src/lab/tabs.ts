@@ -4,6 +4,7 @@ import type { ComponentType } from 'preact'
 import { BringTab } from './bring/tab.js'
 import { DesignTab } from './design/tab.js'
 import { ExportTab } from './export/tab.js'
+import { InsideTab } from './inside/tab.js'
 import { TrainTab } from './train/tab.js'
 
 export interface Tab {
@@ -18,4 +19,5 @@ export const tabs: readonly Tab[] = [
   { id: 'export', title: 'Export', component: ExportTab },
   { id: 'train', title: 'Train', component: TrainTab },
   { id: 'bring', title: 'Bring a model', component: BringTab },
+  { id: 'inside', title: 'Look inside', component: InsideTab },
 ]

@@ -2,13 +2,12 @@
 import type { Command } from 'commander'
 import { totalBlocks } from '../../../graphs/residual.js'
 import { UserError } from '../../core/errors.js'
-import type { Tensor } from '../../core/graph/tensor.js'
-import { FUNCTION_GATES } from '../../core/model/metadata.js'
 import type { ImageSet } from '../../driver/data/dataset.js'
-import { argmax, type ClassifierNames, classifierBy } from '../../driver/evaluation/classifier.js'
+import { classifierBy } from '../../driver/evaluation/classifier.js'
 import { grouped, table } from '../../driver/format/table.js'
-import { openSession, type Session } from '../../driver/runtime/session.js'
+import { openSession } from '../../driver/runtime/session.js'
 import { spreadOf } from '../../driver/seeds/statistics.js'
+import { gatedRun, guesses } from '../../study/paths/gatedRun.js'
 import {
   compareKinds,
   countWrong,
@@ -17,6 +16,7 @@ import {
   lesion,
   type Removed,
 } from '../../study/paths/lesion.js'
+import { blockNames, checkSame, gatedModel, pick, type ResidualModel } from '../../study/paths/residualModel.js'
 import { numberList } from '../../study/text.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
@@ -29,7 +29,7 @@ import {
   watched,
   writePicture,
 } from './measuring.js'
-import { blockNames, checkSame, gatedModel, ownLogits, pick, type ResidualModel, readResidualModel } from './model.js'
+import { ownLogits, readResidualModel } from './model.js'
 
 interface LesionFlags extends MeasuringFlags {
   readonly counts?: readonly number[]
@@ -89,33 +89,6 @@ async function run(path: string, flags: LesionFlags): Promise<void> {
   } finally {
     await session.close()
   }
-}
-
-/** The session with some functions' gates shut. */
-function gatedRun(session: Session, functions: number, removed: Removed): Pick<Session, 'run'> {
-  const open = new Float32Array(functions).fill(1)
-  for (const index of removed) open[index] = 0
-  const gates: Tensor = { dtype: 'float32', shape: [functions], data: open }
-  return { run: (feeds) => session.run({ ...feeds, [FUNCTION_GATES]: gates }) }
-}
-
-/** The class that each image is taken for; undefined when `signal` aborted it. */
-async function guesses(
-  session: Pick<Session, 'run'>,
-  names: ClassifierNames,
-  set: ImageSet,
-  signal?: AbortSignal,
-): Promise<Uint8Array | undefined> {
-  const classifier = classifierBy(session, names, set)
-  const classes = set.classes.length
-  const found = new Uint8Array(set.count)
-  for (let first = 0; first < set.count; first += classifier.batch) {
-    if (signal?.aborted) return undefined
-    const count = Math.min(classifier.batch, set.count - first)
-    const logits = await classifier.logits(first, count)
-    for (let i = 0; i < count; i++) found[first + i] = argmax(logits.subarray(i * classes, (i + 1) * classes))
-  }
-  return found
 }
 
 function report({ architecture }: ResidualModel, outcome: LesionOutcome, set: ImageSet, { split }: LesionFlags) {

@@ -4,11 +4,13 @@ import { convolutionsOf, totalBlocks } from '../../../graphs/residual.js'
 import { logitsOf } from '../../driver/evaluation/classifier.js'
 import { grouped, table } from '../../driver/format/table.js'
 import { openSession, type Session } from '../../driver/runtime/session.js'
+import type { OwnLogits } from '../../study/paths/gatedRun.js'
 import { pathNames } from '../../study/paths/gradient.js'
 import { gradientRange, gradientShares, meanGradient, rangeSpread } from '../../study/paths/gradientShares.js'
 import { pathLengths } from '../../study/paths/lengths.js'
 import { feedsOf, type LengthSamples, measurePaths } from '../../study/paths/measure.js'
 import { multiplicity } from '../../study/paths/multiplicity.js'
+import { checkSame, pathModel, type ResidualModel } from '../../study/paths/residualModel.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, decimalNumber, parsedBy } from '../command.js'
 import { formatCount, formatRange, jsonLine, percent } from './format.js'
@@ -22,7 +24,7 @@ import {
   watched,
   writePicture,
 } from './measuring.js'
-import { checkSame, type OwnLogits, ownLogits, pathModel, type ResidualModel, readResidualModel } from './model.js'
+import { ownLogits, readResidualModel } from './model.js'
 
 interface MeasureFlags extends MeasuringFlags {
   readonly share: number

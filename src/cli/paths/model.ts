@@ -1,103 +1,17 @@
-// A trained residual network from its file: the architecture in its metadata is built anew, so that its blocks and functions
-// are known, and takes the file's weights by name.
+// A trained residual network from a file, and what the file itself says of images.
 
-import {
-  type Architecture,
-  architectureSchema,
-  buildNetwork,
-  convolutionsOf,
-  residualNetwork,
-  totalBlocks,
-} from '../../../graphs/residual.js'
-import { naming, UserError } from '../../core/errors.js'
-import type { Graph } from '../../core/graph/graph.js'
-import { sameShape } from '../../core/graph/shape.js'
-import type { Tensor } from '../../core/graph/tensor.js'
-import { formatType } from '../../core/graph/value.js'
-import { FUNCTION_GATES, keys, readProperty } from '../../core/model/metadata.js'
-import { exportGraph, parametersAsInputs } from '../../core/model/write.js'
-import { decodeModel } from '../../core/onnx/tensors.js'
-import { readModel } from '../../core/onnx/trainingInfo.js'
-import { type ImageSet, imageSet, imageSize } from '../../driver/data/dataset.js'
-import { type ClassifierNames, classifierBy, classifierOf } from '../../driver/evaluation/classifier.js'
+import type { ImageSet } from '../../driver/data/dataset.js'
 import type { SessionSettings } from '../../driver/runtime/protocol.js'
 import { openSession } from '../../driver/runtime/session.js'
-import { pathGradient } from '../../study/paths/gradient.js'
+import { type OwnLogits, ownLogitsBy } from '../../study/paths/gatedRun.js'
+import { type ResidualModel, residualModelOf } from '../../study/paths/residualModel.js'
 import { readInput } from '../input.js'
 
-export interface ResidualModel {
-  /** How to call the file. */
-  readonly source: string
-  /** The whole file. */
-  readonly bytes: Uint8Array
-  readonly architecture: Architecture
-  readonly weights: ReadonlyMap<string, Tensor>
-}
+/** @throws UserError as `residualModelOf`, and for a file that cannot be read */
+export const readResidualModel = async (path: string): Promise<ResidualModel> =>
+  residualModelOf(await readInput(path), path === '-' ? 'standard input' : path)
 
-/**
- * @throws UserError for what is no such model: not ONNX, without its architecture, or with weights of another one
- */
-export async function readResidualModel(path: string): Promise<ResidualModel> {
-  const bytes = await readInput(path)
-  const source = path === '-' ? 'standard input' : path
-  return naming(source, () => {
-    const proto = decodeModel(bytes)
-    const { weights } = readModel(proto)
-    const architecture = readProperty(proto.metadataProps, keys.architecture, (value) =>
-      architectureSchema.parse(value),
-    )
-    if (!architecture)
-      throw new UserError(
-        `the model does not say what its residual functions are (metadata '${keys.architecture}'); expected a file that ` +
-          'rdm-export or rdm-fit wrote',
-      )
-    // Before anything is built: a description may ask for a million functions.
-    const convolutions = totalBlocks(architecture) * architecture.functions.length * convolutionsOf(architecture)
-    if (convolutions > weights.size)
-      throw new UserError(
-        `its architecture has ${convolutions} convolutions, but the file has ${weights.size} weights; export it anew`,
-      )
-    checkWeights(residualNetwork(architecture), weights)
-    return { source, bytes, architecture, weights }
-  })
-}
-
-/** Each parameter of the network that is built is in the file, with the same type. */
-function checkWeights({ parameters }: Graph, weights: ReadonlyMap<string, Tensor>): void {
-  for (const value of parameters) {
-    const { name } = value.origin
-    const found = weights.get(name)
-    if (found?.dtype === value.dtype && sameShape(found.shape, value.shape)) continue
-    const has = found ? `has ${found.dtype}[${found.shape}]` : 'has none of that name'
-    throw new UserError(`its architecture needs '${name}', ${formatType(value)}, but the file ${has}; export it anew`)
-  }
-}
-
-/** The network with an input `function_gates` float32 [functions], as a plain model. */
-export function gatedModel({ architecture, weights }: ResidualModel): Uint8Array {
-  const network = residualNetwork(architecture, 'he', true)
-  const gates = network.parameters.filter(({ origin }) => origin.name === FUNCTION_GATES)
-  return exportGraph(parametersAsInputs(network, gates), weights)
-}
-
-/** The graph of `pathGradient` as a plain model. */
-export const pathModel = ({ architecture, weights }: ResidualModel): Uint8Array =>
-  exportGraph(pathGradient(buildNetwork(architecture)), weights)
-
-/** Images on which the network that is built is compared with the file's. */
-const probed = 16
-
-export interface OwnLogits {
-  readonly names: ClassifierNames
-  /** The first images of the set. */
-  readonly images: ImageSet
-  readonly logits: Float32Array
-}
-
-/**
- * What the file itself says of a few images.
- * @throws UserError when it is no classifier of such images
- */
+/** As `ownLogitsBy`, of the file as it is. */
 export async function ownLogits(
   { bytes, source }: ResidualModel,
   set: ImageSet,
@@ -105,42 +19,8 @@ export async function ownLogits(
 ): Promise<OwnLogits> {
   const session = await openSession(bytes, settings)
   try {
-    const names = classifierOf(session, set)
-    const indices = Array.from({ length: Math.min(probed, set.count) }, (_, i) => i)
-    const images = pick(set, indices)
-    const logits = await classifierBy(session, names, images).logits(0, images.count)
-    if (logits.some((value) => !Number.isFinite(value)))
-      throw new UserError(`${source}: its logits are not finite: the training has diverged; train the model anew`)
-    return { names, images, logits }
+    return await ownLogitsBy(session, source, set)
   } finally {
     await session.close()
   }
 }
-
-/** @throws UserError when the logits differ by more than float32 explains */
-export function checkSame({ source, architecture }: ResidualModel, own: Float32Array, built: Float32Array): void {
-  const largest = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-  const apart = own.reduce((most, value, i) => Math.max(most, Math.abs(value - built[i]!)), 0)
-  if (apart <= 1e-3 * Math.max(largest, 1)) return
-  throw new UserError(
-    `${source}: the network that its architecture (${architecture.name}) describes gives other logits than the file, ` +
-      `by ${apart.toPrecision(2)}: one of the two was changed; export it anew`,
-  )
-}
-
-/** Some images of a set, in this order. */
-export function pick(set: ImageSet, indices: ArrayLike<number>): ImageSet {
-  const size = imageSize(set)
-  const images = new Uint8Array(indices.length * size)
-  const labels = new Uint8Array(indices.length)
-  for (let i = 0; i < indices.length; i++) {
-    const at = indices[i]!
-    images.set(set.images.subarray(at * size, (at + 1) * size), i * size)
-    labels[i] = set.labels[at]!
-  }
-  return imageSet({ ...set, images, labels, count: indices.length })
-}
-
-/** Names of the blocks, `stage1.block2`, in order. */
-export const blockNames = ({ blocks }: Architecture): string[] =>
-  blocks.flatMap((count, stage) => Array.from({ length: count }, (_, i) => `stage${stage + 1}.block${i + 1}`))

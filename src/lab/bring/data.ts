@@ -62,7 +62,7 @@ const isImages = ({ dtype, shape }: Column): boolean =>
   dtype === 'uint8' && shape.length === 3 && (shape[0] === 1 || shape[0] === 3)
 
 /** Images of a column in the size and the channels that a network takes. Files are decoded in that size anyway. */
-function resized(column: TensorColumn, count: number, { channels, height, width }: ImageInput): TensorColumn {
+export function resized(column: TensorColumn, count: number, { channels, height, width }: ImageInput): TensorColumn {
   const [from, oldHeight, oldWidth] = column.shape as [number, number, number]
   if (from === channels && oldHeight === height && oldWidth === width) return column
   const [plane, size] = [oldHeight * oldWidth, channels * height * width]

@@ -13,7 +13,7 @@ import * as model from './model.js'
 import { forget, tuned } from './run.js'
 
 /** The one model among files that were given. */
-function modelAmong(files: readonly PageFile[]): PageFile {
+export function modelAmong(files: readonly PageFile[]): PageFile {
   const found = files.find(({ path }) => path.toLowerCase().endsWith('.onnx')) ?? files[0]
   if (!found) throw new UserError('no file was dropped; expected an .onnx file')
   return found

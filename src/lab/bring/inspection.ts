@@ -140,13 +140,14 @@ function stepOf(bytes: Uint8Array): Pick<FileFacts, 'step'> {
   }
 }
 
-const isImage = ({ shape }: Value): boolean => shape.length === 4
-const isPixels = (value: Value): boolean => isImage(value) && value.dtype === 'uint8'
+export const isImage = ({ shape }: Value): boolean => shape.length === 4
+export const isPixels = (value: Value): boolean => isImage(value) && value.dtype === 'uint8'
 
 /** As exporters of networks for photographs have it. */
-const usualFor = ({ shape }: Value): string => ([shape[1], shape[3]].includes(3) ? 'imagenet' : 'mean=0.5,std=0.5')
+export const usualFor = ({ shape }: Value): string =>
+  [shape[1], shape[3]].includes(3) ? 'imagenet' : 'mean=0.5,std=0.5'
 
-function imageOf(network: Graph): ImageInput | undefined {
+export function imageOf(network: Graph): ImageInput | undefined {
   const value = network.inputs.find(isPixels)
   const [, ...sizes] = value?.shape ?? []
   if (!value || !sizes.every(isKnown)) return undefined
@@ -163,7 +164,7 @@ function shapesFrom(shapes: Derivation['shapes']) {
   return { shapes: Object.fromEntries(read), isFixed: read.some(([, [batch]]) => typeof batch === 'number') }
 }
 
-function normalizationFrom(text: string): Normalization {
+export function normalizationFrom(text: string): Normalization {
   const read = normalization.safeParse(text)
   if (read.success) return read.data
   throw new UserError(read.error.issues[0]!.message)

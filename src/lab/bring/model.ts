@@ -62,6 +62,13 @@ export const derivation = computed<Derivation>(() => {
   return { ...rest, ...(classes ? { classes } : {}) }
 })
 
+/** The bytes of a model file. @throws UserError for one that is too large */
+export async function bytesOf(name: string, content: Blob): Promise<Uint8Array> {
+  if (content.size > MOST)
+    throw new UserError(`${name} has ${sizeText(content.size)}; a page reads models of up to ${sizeText(MOST)}`)
+  return new Uint8Array(await content.arrayBuffer())
+}
+
 /** Takes a model. */
 export function bring(next: BroughtFile, changes: Partial<Choices> = {}): void {
   batch(() => {
@@ -81,9 +88,7 @@ export async function bringFile(name: string, content: Blob): Promise<void> {
     problem.value = undefined
   })
   try {
-    if (content.size > MOST)
-      throw new UserError(`${name} has ${sizeText(content.size)}; a page reads models of up to ${sizeText(MOST)}`)
-    bring({ name, bytes: new Uint8Array(await content.arrayBuffer()) })
+    bring({ name, bytes: await bytesOf(name, content) })
   } catch (error) {
     problem.value = messageOf(error)
   }

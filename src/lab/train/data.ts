@@ -39,7 +39,7 @@ export const drawn = (source: Extract<Source, { kind: 'drawn' }>): Data => dataF
 const channelsFirst = (shape: Column['shape']): boolean => shape.length === 3 && (shape[0] === 1 || shape[0] === 3)
 
 /** Images: files of them, or bytes of one or three channels. */
-const isImages = (column: Column): boolean =>
+export const isImages = (column: Column): boolean =>
   column.kind === 'image files' || (column.dtype === 'uint8' && channelsFirst(column.shape))
 
 /** Our networks look at three channels: grey ones are all alike. */

@@ -5,6 +5,7 @@ import type { Architecture } from '../../../graphs/residual.js'
 import type { LayerRange } from '../../study/paths/lengths.js'
 import type { Derivation, Inspection } from '../bring/inspection.js'
 import type { Facts } from '../design/facts.js'
+import type { Anatomy } from '../inside/anatomy.js'
 
 /** Each job with what it takes and what it gives. */
 export interface Jobs {
@@ -16,6 +17,12 @@ export interface Jobs {
   inspection: { takes: { bytes: Uint8Array; choices: Derivation }; gives: Inspection }
   /** A file that trains the network of another. */
   derived: { takes: { bytes: Uint8Array; choices: Derivation }; gives: Uint8Array<ArrayBuffer> }
+  /** What of a network can be looked at. */
+  anatomy: { takes: { bytes: Uint8Array }; gives: Anatomy }
+  /** A file that gives the output of a layer, by its place among those of the anatomy. */
+  revealing: { takes: { bytes: Uint8Array; layer: number }; gives: Uint8Array }
+  /** A residual network with gates on its functions. */
+  gated: { takes: { bytes: Uint8Array }; gives: Uint8Array }
 }
 export type Job = keyof Jobs
 

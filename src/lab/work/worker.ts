@@ -4,6 +4,7 @@ import { residualFrom, writeFile } from '../../../graphs/exported.js'
 import { messageOf, UserError } from '../../core/errors.js'
 import { derived, inspect } from '../bring/inspection.js'
 import { factsOf } from '../design/facts.js'
+import { anatomyOf, gated, revealing } from '../inside/anatomy.js'
 import type { Answer, Job, Jobs, Request } from './protocol.js'
 
 const jobs: { readonly [J in Job]: (takes: Jobs[J]['takes']) => Jobs[J]['gives'] } = {
@@ -11,6 +12,9 @@ const jobs: { readonly [J in Job]: (takes: Jobs[J]['takes']) => Jobs[J]['gives']
   file: ({ network, file }) => new Uint8Array(writeFile(residualFrom(network), file)),
   inspection: ({ bytes, choices }) => inspect(bytes, choices),
   derived: ({ bytes, choices }) => derived(bytes, choices),
+  anatomy: ({ bytes }) => anatomyOf(bytes),
+  revealing: ({ bytes, layer }) => revealing(bytes, layer),
+  gated: ({ bytes }) => gated(bytes),
 }
 
 const perform = <J extends Job>({ job, takes }: { job: J; takes: Jobs[J]['takes'] }) => jobs[job](takes)
