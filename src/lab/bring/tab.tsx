@@ -4,8 +4,8 @@ import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { grouped } from '../../driver/format/table.js'
-import { errorText, lossText, RunCharts } from '../train/charts.js'
-import { timeText } from '../train/curves.js'
+import { RunCharts } from '../train/charts.js'
+import { RunFigures } from '../train/figures.js'
 import { Panel } from '../ui/fields.js'
 import { saveFile, sizeText } from '../ui/files.js'
 import { DataPanel, ModelPanel } from './form.js'
@@ -180,28 +180,10 @@ function RunPanel({ settings }: { readonly settings: run.RunSettings }) {
       </p>
       {numbers && (
         <>
-          <progress max={numbers.lastStep} value={numbers.step} aria-label="steps done" />
-          <dl class="figures">
-            <Figure name="step" value={`${grouped(numbers.step)} of ${grouped(numbers.lastStep)}`} />
-            <Figure name="epoch" value={`${numbers.epoch} of ${numbers.epochs}`} />
-            <Figure name="loss" value={numbers.loss === undefined ? '–' : lossText(numbers.loss)} />
-            <Figure name="training error" value={numbers.error === undefined ? '–' : errorText(numbers.error)} />
-            <Figure name="test error" value={numbers.testError === undefined ? '–' : errorText(numbers.testError)} />
-            <Figure
-              name="time left"
-              value={phase === 'idle' || numbers.left === undefined ? '–' : timeText(numbers.left)}
-            />
-          </dl>
+          <RunFigures numbers={numbers} isOver={phase === 'idle'} />
           <RunCharts curves={run.curves} epochs={numbers.epochs} at={at} />
         </>
       )}
     </Panel>
   )
 }
-
-const Figure = ({ name, value }: { readonly name: string; readonly value: string }) => (
-  <div>
-    <dt>{name}</dt>
-    <dd>{value}</dd>
-  </div>
-)

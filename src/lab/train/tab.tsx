@@ -8,9 +8,9 @@ import { design } from '../address.js'
 import { choices } from '../export/tab.js'
 import { Panel } from '../ui/fields.js'
 import { saveFile } from '../ui/files.js'
-import { errorText, lossText, RunCharts } from './charts.js'
-import { timeText } from './curves.js'
+import { RunCharts } from './charts.js'
 import { type Data, misfitOf } from './data.js'
+import { RunFigures } from './figures.js'
 import { TrainForm } from './form.js'
 import { Confusion, Pictures } from './results.js'
 import * as training from './training.js'
@@ -146,35 +146,13 @@ function RunPanel({ canStart, onStart }: { readonly canStart: boolean; readonly 
       <TrialLine />
       {numbers && (
         <>
-          <progress max={numbers.lastStep} value={numbers.step} aria-label="steps done" />
-          <dl class="figures">
-            <Figure name="step" value={`${grouped(numbers.step)} of ${grouped(numbers.lastStep)}`} />
-            <Figure name="epoch" value={`${numbers.epoch} of ${numbers.epochs}`} />
-            <Figure name="loss" value={numbers.loss === undefined ? '–' : lossText(numbers.loss)} />
-            <Figure name="training error" value={numbers.error === undefined ? '–' : errorText(numbers.error)} />
-            <Figure name="test error" value={numbers.testError === undefined ? '–' : errorText(numbers.testError)} />
-            <Figure
-              name="images a second"
-              value={numbers.imagesPerSecond === undefined ? '–' : grouped(Math.round(numbers.imagesPerSecond))}
-            />
-            <Figure
-              name="time left"
-              value={phase === 'idle' || numbers.left === undefined ? '–' : timeText(numbers.left)}
-            />
-          </dl>
+          <RunFigures numbers={numbers} isOver={phase === 'idle'} />
           <RunCharts curves={training.curves} epochs={numbers.epochs} at={at} />
         </>
       )}
     </Panel>
   )
 }
-
-const Figure = ({ name, value }: { readonly name: string; readonly value: string }) => (
-  <div>
-    <dt>{name}</dt>
-    <dd>{value}</dd>
-  </div>
-)
 
 /** What the quick trial found. */
 function TrialLine() {
