@@ -33,7 +33,8 @@ const torch = (environment, script, ...args) =>
       ['compiled', '--memory-format', 'channels_last', '--compile'],
     ].map(([name, ...layout]) => [`torch ${name}`, python(environment, script, ...args, ...layout)]),
   )
-const onPage = (library) => node('page.mjs', '--library', library)
+const onPage = (library, ...args) => node('page.mjs', '--library', library, ...args)
+const onGpuPage = (library) => onPage(library, '--webgpu')
 
 /** Kind of subject → name → how to start it; each is given the folder of the case as well. */
 export const contestants = {
@@ -58,14 +59,19 @@ export const contestants = {
     'page: ours': onPage('ours'),
     'page: tfjs': onPage('tfjs'),
     'page: jax-js': onPage('jax'),
+    'GPU page: ours': onGpuPage('ours'),
+    'GPU page: tfjs': onGpuPage('tfjs'),
+    'GPU page: jax-js': onGpuPage('jax'),
   },
 }
 export const sgemm = node('sgemm.mjs')
 export const exporter = python('networks', 'torch_networks.py', 'export')
 
-/** Those that take part unless others are named: target ort-cuda runs on a CPU, but is made for a GPU. */
+/** Those that take part unless others are named: none that wants a GPU, and target ort-cuda, which runs on a CPU, is made for one. */
 export const usual = (kind) =>
-  Object.keys(contestants[kind]).filter((name) => !name.startsWith('ours') || ofCpu.includes(name))
+  Object.keys(contestants[kind]).filter(
+    (name) => (!name.startsWith('ours') || ofCpu.includes(name)) && !name.startsWith('GPU'),
+  )
 
 const pageLibraries = fileURLToPath(new URL('peers/.venv-page/node_modules', import.meta.url))
 

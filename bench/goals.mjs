@@ -12,13 +12,13 @@ const leanest = (results, prefix) =>
       .map(({ peakBytes }) => peakBytes),
   )
 
-/** Of ours that runs where the other does: in a page, or as a process. */
-const oursBeside = (prefix) => (prefix.startsWith('page: ') ? 'page: ours' : 'ours')
+/** Of ours that runs where the other does: in a page, on a GPU or not, or as a process. */
+const oursBeside = (prefix) => (prefix.includes('page: ') ? prefix.replace(/page: .*/, 'page: ours') : 'ours')
 
 /** How many times as fast as the fastest of the others the fastest of ours is; undefined where one of them was not timed. */
 export function ratioTo(results, prefix) {
-  const ratio = fastest(results, prefix) / fastest(results, oursBeside(prefix))
-  return Number.isFinite(ratio) ? ratio : undefined
+  const [theirs, own] = [prefix, oursBeside(prefix)].map((name) => fastest(results, name))
+  return Number.isFinite(theirs) && Number.isFinite(own) ? theirs / own : undefined
 }
 
 const others = {

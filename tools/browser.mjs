@@ -5,7 +5,8 @@ import { chromium } from 'playwright-core'
 import { serve } from '../examples/serve.mjs'
 
 const executables = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-const executablePath = executables.find(existsSync)
+/** The one that CHROMIUM names, or where it usually is. */
+const executablePath = process.env.CHROMIUM || executables.find(existsSync)
 
 /** Whether a browser is installed. */
 export const isInstalled = executablePath !== undefined

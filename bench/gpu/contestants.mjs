@@ -153,9 +153,6 @@ export function contestants(processes, given, { folder, data, warmUp = WARM_UP }
     ),
     'torch eager fp32': torch(),
     'torch channels_last autocast': torch('--autocast'),
-    'torch compile autocast': torch(...compiled),
-    'torch compile fp32': torch('--compile', 'default'),
-    'torch reduce-overhead autocast': torch('--autocast', '--compile', 'reduce-overhead'),
     // Over Vulkan, on the same GPU; as many steps a run as the target has it.
     ...(settings.ep === 'cuda' && {
       'ours webgpu fp32': {
@@ -172,6 +169,9 @@ export function contestants(processes, given, { folder, data, warmUp = WARM_UP }
         },
       },
     }),
+    'torch compile autocast': torch(...compiled),
+    'torch compile fp32': torch('--compile', 'default'),
+    'torch reduce-overhead autocast': torch('--autocast', '--compile', 'reduce-overhead'),
   })
   // Compiled for the CPU they would say nothing of a GPU.
   const those = all.filter(

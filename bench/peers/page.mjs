@@ -1,5 +1,5 @@
-// A training step in Chromium by a library that runs in pages: `node page.mjs --case FOLDER --library ours|tfjs|jax`. The page has one
-// function, the step; this process opens it and hands on what it says.
+// A training step in Chromium by a library that runs in pages: `node page.mjs --case FOLDER --library ours|tfjs|jax`, on the processor
+// or with `--webgpu`. The page has one function, the step; this process opens it and hands on what it says.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -11,7 +11,13 @@ import { build } from 'rolldown'
 import { openPageWith } from '../../tools/browser.mjs'
 import { serve } from './protocol.mjs'
 
-const { values } = parseArgs({ options: { case: { type: 'string' }, library: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { case: { type: 'string' }, library: { type: 'string' }, webgpu: { type: 'boolean', default: false } },
+})
+// What Chromium needs to use a graphics card without a screen on Linux; on another machine, what CHROMIUM_FLAGS says.
+const onVulkan =
+  '--enable-unsafe-webgpu --enable-features=Vulkan --use-angle=vulkan --disable-vulkan-surface --ignore-gpu-blocklist'
+const flags = values.webgpu ? (process.env.CHROMIUM_FLAGS ?? onVulkan).split(' ') : []
 const library = { ours: 'onnxruntime-web', tfjs: '@tensorflow/tfjs', jax: '@jax-js/jax' }[values.library]
 const here = fileURLToPath(new URL('.', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'rdm-page-'))
@@ -32,18 +38,26 @@ await build({
   input: join(here, 'page', `${values.library}.js`),
   output: { dir: folder, format: 'esm', entryFileNames: 'step.js' },
   platform: 'browser',
-  resolve: { modules: [packages, 'node_modules'] },
+  resolve: { modules: [packages, 'node_modules'], extensionAlias: { '.js': ['.ts', '.js'] } },
   logLevel: 'silent',
 })
 writeFileSync(
   join(folder, 'index.html'),
   `<!doctype html><title>${values.library}</title><script type="module">
     import { open } from './step.js'
-    window.opening = open().then(({ version, step }) => { window.step = step; return version })
+    // Chromium loses the first adapter that it is asked for where its GPU process begins anew, as it does on Vulkan without a screen.
+    const adapter = async () => {
+      for (let i = 0; i < 5; i++) {
+        if (await navigator.gpu?.requestAdapter().catch(() => undefined)) return
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+      }
+    }
+    if (${values.webgpu}) await adapter()
+    window.opening = open(${JSON.stringify({ webgpu: values.webgpu })}).then(({ version, step }) => { window.step = step; return version })
   </script>`,
 )
 const runtime = dirname(require.resolve('onnxruntime-web'))
-opened = await openPageWith({ folders: [folder, values.case, runtime], path: 'index.html' })
+opened = await openPageWith({ folders: [folder, values.case, runtime], path: 'index.html', args: flags })
 const { page } = opened
 await page.waitForFunction(() => window.opening !== undefined)
 const how = await page.evaluate(() => window.opening)

@@ -37,7 +37,7 @@ install openvino openvino==2026.4.0 numpy==2.4.6
 
 # Apart from the project's own packages, and without their scripts.
 page=$here/.venv-page
-libraries='@tensorflow/tfjs@4.22.0 @jax-js/jax@0.1.25'
+libraries='@tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0 @jax-js/jax@0.1.25'
 if [ "$(cat "$page/installed" 2>/dev/null)" = "$libraries" ]; then
   echo "page: is installed"
 else

@@ -51,10 +51,18 @@ async function load({ threads, runtime }: WebSettings): Promise<Ort> {
 export const threadsOf = ({ threads }: Pick<WebSettings, 'threads'>): number =>
   globalThis.crossOriginIsolated ? (threads ?? navigator.hardwareConcurrency) : 1
 
-/** @throws UserError when the browser has no adapter */
+/** Milliseconds after which an adapter is asked for once more. */
+const SECOND_TRY = 1000
+
+/**
+ * A browser whose GPU process begins anew loses the first adapter that it is asked for, as Chromium does on Vulkan without a screen.
+ * @throws UserError when the browser has no adapter
+ */
 async function checkAdapter(): Promise<void> {
-  const adapter = 'gpu' in navigator ? await navigator.gpu.requestAdapter() : null
-  if (!adapter) throw new UserError("this browser offers no GPU by WebGPU: take the provider 'wasm'")
+  const request = async () => ('gpu' in navigator ? navigator.gpu.requestAdapter().catch(() => null) : null)
+  if (await request()) return
+  await new Promise((resolve) => setTimeout(resolve, SECOND_TRY))
+  if (!(await request())) throw new UserError("this browser offers no GPU by WebGPU: take the provider 'wasm'")
 }
 
 /** The runtime, loaded once: WebAssembly settles its threads then. */

@@ -1,13 +1,14 @@
-// The step of plain8 in jax-js, compiled as one function, in WebAssembly.
+// The step of plain8 in jax-js, compiled as one function, in WebAssembly or on WebGPU.
 
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax'
 import { readCase } from './case.js'
 
-export async function open() {
+export async function open({ webgpu }) {
   const { settings, weights, images, labels } = await readCase()
   const { learningRate, momentum } = settings
-  await init('wasm')
-  defaultDevice('wasm')
+  const device = webgpu ? 'webgpu' : 'wasm'
+  if (!(await init(device)).includes(device)) throw new Error(`jax-js has no ${device} here`)
+  defaultDevice(device)
   const arrayOf = ({ data, shape }) => np.array(data).reshape(shape)
   let state = Object.fromEntries(Object.entries(weights).map(([name, value]) => [name, arrayOf(value)]))
   let velocity = Object.fromEntries(Object.entries(weights).map(([name, { shape }]) => [name, np.zeros(shape)]))
@@ -54,7 +55,7 @@ export async function open() {
   })
 
   return {
-    version: 'wasm',
+    version: device,
     async step() {
       const [value, nextState, nextVelocity] = update(state, velocity, x.ref, hot.ref)
       state = nextState

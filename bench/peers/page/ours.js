@@ -1,35 +1,42 @@
-// Our step of plain8 in ONNX Runtime Web: the portable step, on WebAssembly with threads.
+// Our step of plain8 as `rdm-onnx/web` runs it: on WebAssembly with threads, or on WebGPU, where its state stays.
 
-import * as ort from 'onnxruntime-web'
+import { readTrainableModel } from '../../../src/core/model/read.js'
+import { openStep } from '../../../src/driver/fit/train.js'
+import { webEngine } from '../../../src/web/engine.js'
+import { setRuntime } from '../../../src/web/runtime.js'
+import { planWebStep } from '../../../src/web/target.js'
 import { readCase } from './case.js'
 
-export async function open() {
+/** The same batch as of one step. */
+const alone = ({ dtype, shape, data }) => ({ dtype, shape: [1, ...shape], data })
+
+export async function open({ webgpu }) {
   const { settings, images, labels } = await readCase()
-  const { env, InferenceSession, Tensor } = ort
-  env.wasm.numThreads = settings.threads
-  env.wasm.wasmPaths = '/'
-  const [step, { carried, state: first, hyperparameters, loss }] = await Promise.all([
-    fetch('step.onnx').then((response) => response.arrayBuffer()),
-    fetch('step.json').then((response) => response.json()),
-  ])
-  const session = await InferenceSession.create(new Uint8Array(step), { executionProviders: ['wasm'] })
-  const tensorOf = ({ dtype, shape, data }) => new Tensor(dtype, Float32Array.from(data), shape)
-  let state = Object.fromEntries(Object.entries(first).map(([name, value]) => [name, tensorOf(value)]))
-  const feeds = {
-    images: new Tensor('float32', images.data, images.shape),
-    labels: new Tensor('int64', labels.data, labels.shape),
+  const { batch, threads, learningRate } = settings
+  const provider = webgpu ? 'webgpu' : 'wasm'
+  const model = readTrainableModel(new Uint8Array(await (await fetch('model.onnx')).arrayBuffer()))
+  const planned = planWebStep({ model, batch, provider })
+  const runtime = new URL(`/ort.${provider}.bundle.min.mjs`, location.href).href
+  setRuntime(provider)
+  const session = await openStep(webEngine({ provider, threads, runtime }), planned, model.state, batch)
+  const { hyperparameters, loss } = planned.signature
+  const one = {
+    images: { ...images, dtype: 'float32' },
+    labels: { ...labels, dtype: 'int64' },
     ...Object.fromEntries(
       Object.entries(hyperparameters).map(([name, value]) => [
         name,
-        new Tensor('float32', Float32Array.of(value ?? settings.learningRate), []),
+        { dtype: 'float32', shape: [], data: Float32Array.of(value ?? learningRate) },
       ]),
     ),
   }
+  const feeds = planned.inLoop
+    ? Object.fromEntries(Object.entries(one).map(([name, value]) => [name, alone(value)]))
+    : one
   return {
-    version: `wasm, ${settings.threads} threads`,
+    version: webgpu ? 'webgpu' : `wasm, ${threads} threads`,
     async step() {
-      const outputs = await session.run({ ...feeds, ...state })
-      state = Object.fromEntries(Object.entries(carried).map(([output, input]) => [input, outputs[output]]))
+      const outputs = await session.step(feeds, batch)
       return outputs[loss].data[0]
     },
   }

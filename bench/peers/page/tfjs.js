@@ -1,13 +1,14 @@
-// The step of plain8 in TensorFlow.js, by its fastest backend that differentiates convolutions here: that of WebAssembly has no
-// gradient of a filter.
+// The step of plain8 in TensorFlow.js, on WebGPU, or by its fastest backend for a processor that differentiates convolutions: that of
+// WebAssembly has no gradient of a filter.
 
 import * as tf from '@tensorflow/tfjs'
+import '@tensorflow/tfjs-backend-webgpu'
 import { readCase } from './case.js'
 
-/** Where a page has no GPU, WebGL is computed by the processor: whichever of the two is faster is taken. */
-const backends = ['cpu', 'webgl']
+/** Where a page has no GPU, WebGL is computed by the processor: whichever is faster is taken. Where it has one, WebGL uses it, too. */
+const backends = { processor: ['cpu', 'webgl'], gpu: ['webgpu', 'webgl'] }
 
-export async function open() {
+export async function open({ webgpu }) {
   const { settings, weights, images, labels } = await readCase()
   const { learningRate, momentum } = settings
 
@@ -50,7 +51,7 @@ export async function open() {
   }
 
   let fastest
-  for (const backend of backends) {
+  for (const backend of webgpu ? backends.gpu : backends.processor) {
     try {
       if (!(await tf.setBackend(backend))) continue
       await tf.ready()

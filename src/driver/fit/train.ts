@@ -88,7 +88,7 @@ export async function train(options: TrainOptions): Promise<FitResult> {
 }
 
 /** Opens a planned step on a state, which comes and goes by the names of the signature however the models have it. */
-async function openStep(
+export async function openStep(
   engine: Pick<Engine, 'openTraining'>,
   { models, signature, stepsPerRun: steps = 1, held, keepModels = false, optimize }: PlannedStep,
   state: Tensors,
