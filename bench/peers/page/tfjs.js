@@ -2,7 +2,6 @@
 // WebAssembly has no gradient of a filter.
 
 import * as tf from '@tensorflow/tfjs'
-import '@tensorflow/tfjs-backend-webgpu'
 import { readCase } from './case.js'
 
 /** Where a page has no GPU, WebGL is computed by the processor: whichever is faster is taken. Where it has one, WebGL uses it, too. */
@@ -11,6 +10,8 @@ const backends = { processor: ['cpu', 'webgl'], gpu: ['webgpu', 'webgl'] }
 export async function open({ webgpu }) {
   const { settings, weights, images, labels } = await readCase()
   const { learningRate, momentum } = settings
+  // It wants the names of WebGPU as soon as it is loaded.
+  if (webgpu) await import('@tensorflow/tfjs-backend-webgpu')
 
   function begin() {
     // Channels last, as its kernels want them; filters [height, width, in, out].

@@ -1,0 +1,4 @@
+// Name → campaign: {title, about, run({short, seed, folder, say}) → {columns, rows, faults}}. A fault is a line that says what broke its
+// promise; `folder` is its own, and is kept where there are faults.
+
+export const campaigns = {}
