@@ -40,7 +40,13 @@ export function graph(
 ): Graph {
   const named = new Map(outputs instanceof Map ? outputs : Object.entries(outputs))
   const nodes = ancestors(named.values())
-  const leaves = new Set([...nodes.flatMap((node) => node.inputs), ...named.values()])
+  const leaves = new Set<Value>()
+  const visit = (value: Value | undefined) => {
+    // Nodes and constants, nearly all there is, are told apart before they are put into the set.
+    if (value && 'name' in value.origin) leaves.add(value)
+  }
+  for (const node of nodes) node.inputs.forEach(visit)
+  for (const value of named.values()) visit(value)
   const parameters: Parameter[] = []
   const names = new Set<string>()
   const claim = (taken: string, what: string) => {
@@ -60,7 +66,6 @@ export function graph(
   }
   const listed = new Set(inputs)
   for (const value of leaves) {
-    if (!value) continue
     if (isParameter(value)) {
       claim(value.origin.name, 'parameter')
       parameters.push(value)
