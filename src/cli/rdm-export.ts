@@ -252,7 +252,7 @@ function checkTarget({ target: name, part, precision, batch, portableLevel, opse
     throw new UserError(`--opset is for target portable, and ${name} has an opset of its own: leave one of them out`)
 }
 
-/** The step as rdm-fit would run it here, in the way of its target. */
+/** The step as rdm-fit would run it here, as its target writes it. */
 async function stepFor(
   target: ReturnType<typeof targetOf>,
   file: Uint8Array,

@@ -4,6 +4,7 @@ import { messageOf, UserError } from '../core/errors.js'
 import { readTrainableModel } from '../core/model/read.js'
 import { readDataset } from '../driver/data/readers.js'
 import { table } from '../driver/format/table.js'
+import { percentage } from '../driver/format/units.js'
 import { runFiles } from '../driver/run/runFolder.js'
 import { fitSeeds, type SeedsOptions } from '../driver/seeds/seeds.js'
 import {
@@ -81,8 +82,6 @@ export function printSummary(summary: SeedsSummary, out: string, json: boolean):
     )
   process.exitCode = 0
 }
-
-const percentage = (fraction: number) => (fraction * 100).toFixed(2)
 
 /** What is to be said of a run besides its error. */
 function note(run: SeedOutcome): string {

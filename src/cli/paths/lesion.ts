@@ -5,6 +5,7 @@ import { UserError } from '../../core/errors.js'
 import type { ImageSet } from '../../driver/data/dataset.js'
 import { classifierBy } from '../../driver/evaluation/classifier.js'
 import { grouped, table } from '../../driver/format/table.js'
+import { percentage } from '../../driver/format/units.js'
 import { openSession } from '../../driver/runtime/session.js'
 import { spreadOf } from '../../driver/seeds/statistics.js'
 import { gatedRun, guesses } from '../../study/paths/gatedRun.js'
@@ -151,8 +152,7 @@ async function show(measured: LesionReport, { out, json }: LesionFlags): Promise
   process.stdout.write(json ? `${JSON.stringify(measured)}\n` : text(measured))
 }
 
-const percent = (part: number) => (100 * part).toFixed(2)
-const signed = (part: number) => `${part < 0 ? '−' : '+'}${percent(Math.abs(part))}`
+const signed = (part: number) => `${part < 0 ? '−' : '+'}${percentage(Math.abs(part))}`
 /** Three digits, and no 0 that is none. */
 const formatP = (p: number) => (p >= 0.001 ? p.toFixed(3) : p.toExponential(1))
 
@@ -162,15 +162,15 @@ function text(measured: LesionReport): string {
   const counts = removed.map(({ count, choices, complete, mean, std, min, max }) => [
     `${count}`,
     complete ? `all ${choices}` : `${choices}`,
-    percent(mean),
-    std === null ? '-' : percent(std),
-    percent(min),
-    percent(max),
+    percentage(mean),
+    std === null ? '-' : percentage(std),
+    percentage(min),
+    percentage(max),
   ])
   return [
     `${name}: ${alone.length} residual functions in ${alone.length / r} blocks (${formatFunctions(functions)}); ` +
       `${grouped(images)} ${split === 'train' ? 'training' : 'test'} images\n`,
-    `error of the whole network: ${percent(error)} %\n\n`,
+    `error of the whole network: ${percentage(error)} %\n\n`,
     table([['removed', 'choices', 'mean error %', 'std', 'least', 'most'], ...counts]),
     '\nwhat removing one function adds to the error, in points:\n\n',
     aloneTable(measured),

@@ -1,12 +1,10 @@
 // What rdm-repro prints of jobs and models.
 import { paperText } from '../../../graphs/table1.js'
 import { table } from '../../driver/format/table.js'
-import { duration } from '../../driver/format/units.js'
+import { duration, percentage } from '../../driver/format/units.js'
 import { spreadText } from '../../driver/seeds/statistics.js'
 import type { ModelResult } from '../../study/repro/results.js'
 import type { JobStatus } from '../../study/repro/status.js'
-
-const percent = (fraction: number) => (fraction * 100).toFixed(2)
 
 /** A row a model: of Table 1's networks the paper's figures stand beside ours. */
 export function modelTable(models: readonly ModelResult[]): string {
@@ -29,7 +27,7 @@ export function jobTable(jobs: readonly JobStatus[]): string {
     ...(queued ? [training?.worker ?? '-'] : []),
     `${epoch} of ${epochs}`,
     `${step}`,
-    testError === null ? '-' : percent(testError),
+    testError === null ? '-' : percentage(testError),
     ...(queued ? [training?.imagesPerSecond?.toFixed(0) ?? '-', training?.left ? duration(training.left) : '-'] : []),
     folder,
   ])

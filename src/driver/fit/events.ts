@@ -70,7 +70,7 @@ export interface NoticeEvent {
   readonly message: string
 }
 
-/** Before the first step, while the ways to write its convolutions are timed on this machine: once, the results are kept. */
+/** Before the first step, while the candidates for its convolutions are timed on this machine: once, the results are kept. */
 export interface TuningEvent {
   readonly event: 'tuning'
   readonly done: number

@@ -1,7 +1,18 @@
 // Numbers as one would say them.
 
+/** A fraction in per cent, without the sign, as columns have it. */
+export const percentage = (fraction: number, digits = 2): string => (fraction * 100).toFixed(digits)
+
 /** A fraction in per cent. */
-export const percent = (fraction: number, digits = 2): string => `${(fraction * 100).toFixed(digits)} %`
+export const percent = (fraction: number, digits = 2): string => `${percentage(fraction, digits)} %`
+
+/** The middle value; of an even count the mean of the two in the middle, of none 0. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  if (sorted.length === 0) return 0
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
 
 /** Metrics as one would say them: `error 12.34 %, mae 0.1234`. */
 export function scoresText(error: number | undefined, metrics: Readonly<Record<string, number>> = {}): string {

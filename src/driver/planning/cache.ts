@@ -12,7 +12,7 @@ import type { Provider, RuntimeName } from '../runtime/protocol.js'
 import { WEB_VERSION } from '../runtime/webBuild.js'
 import type { Timing } from '../targets/target.js'
 
-/** Raised when a way to write a convolution changes: what was timed before is then another thing. */
+/** Raised when a candidate changes: what was timed before is then another thing. */
 const FORMAT = 'rdm-onnx tuning 4'
 
 const timingSchema = z.strictObject({ choice: z.string(), ms: z.record(z.string(), z.number()) })

@@ -5,6 +5,7 @@ import type { TrainableModel } from '../../core/model/trainable.js'
 import { SEEDS } from '../../core/ops/dropout.js'
 import { type RandomStream, randomStream } from '../../core/random.js'
 import type { TargetInfo } from '../../core/training/signature.js'
+import { percent } from '../format/units.js'
 import type { SessionSettings } from '../runtime/protocol.js'
 import { openSession } from '../runtime/session.js'
 
@@ -24,8 +25,6 @@ const COARSE_TOLERANCE = 0.5
 const COARSE_WHOLE = 0.25
 /** Of the largest change: what lies below it is zero but for rounding (the gradient of a shift before a batch norm). */
 const FLOOR = 1e-4
-
-const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
 /** Sizes that the signature leaves open, but for the batch. */
 const OPEN_SIZE = 4
@@ -117,13 +116,13 @@ export async function compareSteps(
     const apart = distance(expected[output]!, actual[output]!)
     const changed = change(expected, output)
     const error = apart / Math.max(changed, FLOOR * largest)
-    if (!(error <= tolerance)) return `"${output}" differs by ${percent(error)}`
+    if (!(error <= tolerance)) return `"${output}" differs by ${percent(error, 1)}`
     const { length } = expected[output]!.data
     allApart += length * apart ** 2
     allChanged += length * changed ** 2
   }
   const whole = Math.sqrt(allApart / allChanged)
-  if (!(whole <= (coarse ? COARSE_WHOLE : TOLERANCE))) return `the state as a whole differs by ${percent(whole)}`
+  if (!(whole <= (coarse ? COARSE_WHOLE : TOLERANCE))) return `the state as a whole differs by ${percent(whole, 1)}`
   const error = distance(expected[loss]!, actual[loss]!) / Math.abs(Number(expected[loss]!.data[0]))
-  return error <= TOLERANCE ? undefined : `"${loss}" differs by ${percent(error)}`
+  return error <= TOLERANCE ? undefined : `"${loss}" differs by ${percent(error, 1)}`
 }

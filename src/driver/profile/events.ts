@@ -1,5 +1,6 @@
 // What ONNX Runtime's profiler wrote, as times of the nodes of a step.
 import { z } from 'zod'
+import { median } from '../format/units.js'
 import { flopsOf } from './flops.js'
 
 /** Each operand as { element type: dimensions }; what has no tensor or is not known stands empty. */
@@ -63,14 +64,6 @@ export interface StepTimes {
   /** Milliseconds of a whole step, the profiler's own work included. */
   readonly stepMs: number
   readonly nodes: readonly NodeTime[]
-}
-
-/** 0 of nothing. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  if (sorted.length === 0) return 0
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /** Their time is that of the nodes in their bodies, which have events of their own. */

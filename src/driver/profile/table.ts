@@ -1,5 +1,6 @@
 // A profile for people: tables that fit a screen.
 import { grouped, table } from '../format/table.js'
+import { percentage } from '../format/units.js'
 import { type Profile, type ProfileRow, sumOf } from './aggregate.js'
 
 /** Rows of each table; what comes after them is added up. */
@@ -7,13 +8,11 @@ const most = { part: 5, operator: 15, stage: 15, block: 10, layer: 20 }
 
 const columns: readonly (readonly [header: string, cell: (row: ProfileRow) => string])[] = [
   ['time ms', ({ ms }) => ms.toFixed(1)],
-  ['share %', ({ share }) => percent(share)],
+  ['share %', ({ share }) => percentage(share, 1)],
   ['calls', ({ calls }) => grouped(Math.round(calls))],
   ['GFLOP/s', ({ rate }) => rate?.toFixed(1) ?? ''],
-  ['of peak %', ({ ofPeak }) => (ofPeak === null ? '' : percent(ofPeak))],
+  ['of peak %', ({ ofPeak }) => (ofPeak === null ? '' : percentage(ofPeak, 1))],
 ]
-
-const percent = (fraction: number): string => (100 * fraction).toFixed(1)
 
 /** Names come out of files. */
 const printable = (name: string): string => {
@@ -51,7 +50,7 @@ const gflop = (flops: number): string => `${(flops / 1e9).toFixed(1)} GFLOP`
 
 function rateText({ rate, ofPeak }: Pick<ProfileRow, 'rate' | 'ofPeak'>): string {
   if (rate === null) return ''
-  return `, ${rate.toFixed(1)} GFLOP/s${ofPeak === null ? '' : `, ${percent(ofPeak)} % of the peak`}`
+  return `, ${rate.toFixed(1)} GFLOP/s${ofPeak === null ? '' : `, ${percentage(ofPeak, 1)} % of the peak`}`
 }
 
 function summary({ steps, stepMs, peak, total, nominal, small }: Profile): string[] {
@@ -62,7 +61,7 @@ function summary({ steps, stepMs, peak, total, nominal, small }: Profile): strin
     `computed: ${gflop(total.flops)}${rateText(total)}`,
     ...(nominal === null ? [] : [`network, three times forward: ${gflop(nominal.flops)}${rateText(nominal)}`]),
     `small nodes, below ${1000 * small.belowMs} µs each: ${grouped(Math.round(calls))} of ` +
-      `${grouped(Math.round(total.calls))}, ${ms.toFixed(1)} ms, ${percent(share)} %`,
+      `${grouped(Math.round(total.calls))}, ${ms.toFixed(1)} ms, ${percentage(share, 1)} %`,
   ]
 }
 

@@ -1,5 +1,7 @@
 // What several runs of a model come to, as papers say it: median (mean ± standard deviation).
 
+import { median, percentage } from '../format/units.js'
+
 export interface Spread {
   /** The middle value; of an even count the mean of the two in the middle. */
   readonly median: number
@@ -12,16 +14,14 @@ export interface Spread {
 export function spreadOf(values: readonly number[]): Spread | null {
   const count = values.length
   if (count === 0) return null
-  const sorted = [...values].sort((a, b) => a - b)
-  const median = (sorted[Math.floor((count - 1) / 2)]! + sorted[Math.floor(count / 2)]!) / 2
+  const sorted = values.toSorted((a, b) => a - b)
   // In their order, so that the rounding does not depend on which run ended first.
   const mean = sorted.reduce((sum, value) => sum + value, 0) / count
   const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { median, mean, std: count === 1 ? null : Math.sqrt(squares / (count - 1)) }
+  return { median: median(values), mean, std: count === 1 ? null : Math.sqrt(squares / (count - 1)) }
 }
 
 /** Median (mean ± standard deviation) of fractions, in per cent, as papers give it. */
 export function spreadText({ median, mean, std }: Spread): string {
-  const percent = (fraction: number) => (fraction * 100).toFixed(2)
-  return `${percent(median)} (${percent(mean)}${std === null ? '' : ` ± ${percent(std)}`})`
+  return `${percentage(median)} (${percentage(mean)}${std === null ? '' : ` ± ${percentage(std)}`})`
 }

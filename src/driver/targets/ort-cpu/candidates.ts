@@ -1,16 +1,16 @@
-// One primitive, several ways to write it: which is fastest depends on shape and machine.
+// One primitive, several candidates to write it: which is fastest depends on shape and machine.
 
 import type { Attributes, Operator, Type } from '../../../core/graph/operator.js'
 import type { Value } from '../../../core/graph/value.js'
 
-/** One way to write a primitive for operands that it fits. */
+/** A candidate: it writes a primitive for operands that it fits. */
 export interface Candidate<A> {
   readonly name: string
   fits(inputs: readonly Value[], attributes: A): boolean
   write(inputs: readonly Value[], attributes: A): Value
 }
 
-/** A convolution or gradient that can be written in several ways. */
+/** A convolution or gradient that has several candidates. */
 export interface Call {
   readonly operator: Operator
   readonly attributes: Attributes
@@ -18,7 +18,7 @@ export interface Call {
 }
 
 /**
- * Says which of several ways to take, by name; undefined leaves it to the order of the list.
+ * Says which of several candidates to take, by name; undefined leaves it to the order of the list.
  * @param key the primitive with layouts, shapes (but for the batch size) and attributes
  */
 export type Choose = (key: string, names: readonly string[], call: Call) => string | undefined

@@ -1,4 +1,4 @@
-// One convolution or gradient by itself, written in one of its ways: what a tuner times.
+// One convolution or gradient by itself, written by one of its candidates: what a tuner times.
 
 import { type Graph, graph } from '../../../core/graph/graph.js'
 import { apply1, input } from '../../../core/graph/value.js'
