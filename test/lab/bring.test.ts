@@ -6,6 +6,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { mergedModel } from '../../src/core/derive/merged.js'
 import { readNetwork } from '../../src/core/onnx/network.js'
 import { decodeModel, encodeModel } from '../../src/core/onnx/tensors.js'
 import { initialize } from '../../src/core/training/initialize.js'
@@ -50,7 +51,7 @@ const figure = (page: Page, name: string) =>
   page.locator('.figures div', { has: page.getByText(name, { exact: true }) }).locator('dd')
 
 async function download(page: Page): Promise<Buffer> {
-  const button = page.getByRole('button', { name: /^Download/ })
+  const button = page.getByRole('button', { name: /^Download .*\.onnx$/ })
   const [found] = await Promise.all([page.waitForEvent('download'), button.click()])
   return readFileSync(await found.path())
 }
@@ -203,6 +204,32 @@ describe.runIf(hasBrowser)('bringing a model', () => {
     await tune(page).click()
     await page.locator('.status').getByText('Finished after 5 steps in 1 epoch.').waitFor()
     expect(await figure(page, 'test error').innerText()).toBe('0.0 %')
+  })
+
+  it('trains adapters, and merges them as rdm-derive does', async () => {
+    const page = await open()
+    await file(page, 'A model').setInputFiles(foreign)
+    await trainable(page).waitFor()
+    await file(page, 'A folder').setInputFiles(join(folder, 'photos'))
+    await page.getByText('2 classes: blue, red.').waitFor()
+    await page.getByRole('button', { name: 'All of them' }).click()
+    await file(page, 'Adapters of rank (LoRA)').fill('2')
+    await file(page, 'Epochs').fill('1')
+    await tune(page).click()
+    await finished(page)
+    const bytes = await download(page)
+    const [told] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download it with the adapters merged' }).click(),
+    ])
+    expect(told.suggestedFilename()).toMatch(/-tuned-merged\.onnx$/)
+    const merged = readFileSync(await told.path())
+    expect(Buffer.compare(merged, mergedModel(bytes))).toBe(0)
+    // The weights that the network had, and others than those of the last layer have changed.
+    const [before, after] = [weightsIn(readFileSync(foreign)), weightsIn(merged)]
+    expect([...after.keys()].sort()).toEqual([...before.keys()].sort())
+    const changed = [...after].filter(([name, data]) => before.get(name) !== data).map(([name]) => name)
+    expect(changed.filter((name) => !name.startsWith('fc.')).length).toBeGreaterThan(0)
   })
 
   it('makes a pretrained example, which learns other classes', async () => {

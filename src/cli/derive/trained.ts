@@ -1,8 +1,8 @@
-// What rdm-derive makes of a trained network with adapters: the network with them merged in, or ONNX Runtime's adapter file.
+// What rdm-derive makes of a trained network with adapters besides the merged network: ONNX Runtime's adapter file.
 
 import type { Command } from 'commander'
 import writeFileAtomic from 'write-file-atomic'
-import { adaptersOf, merged, withoutUpdates } from '../../core/derive/adapters.js'
+import { adaptersOf, withoutUpdates } from '../../core/derive/adapters.js'
 import { UserError } from '../../core/errors.js'
 import type { Graph } from '../../core/graph/graph.js'
 import type { Tensor } from '../../core/graph/tensor.js'
@@ -29,12 +29,6 @@ export function checkAlone(mode: string, command: Command): void {
 }
 
 const valuesOf = (network: Graph): ReadonlyMap<string, Tensor> => initialize([network], 0)
-
-/** The bytes of the network with its adapters merged into its weights, a plain model. */
-export function mergedModel(bytes: Uint8Array, opset: number | undefined): Uint8Array {
-  const network = merged(readNetwork(bytes))
-  return exportGraph(network, valuesOf(network), opset, { metadata: metadataOf(bytes) })
-}
 
 /**
  * Writes what training has changed as an adapter of ONNX Runtime.

@@ -2,6 +2,7 @@
 // page's worker.
 
 import { type Normalization, normalization } from '../../../graphs/normalization.js'
+import { adaptersOf } from '../../core/derive/adapters.js'
 import { withOpenBatch } from '../../core/derive/batch.js'
 import { derive, fineTuning, type Preparation, prepared } from '../../core/derive/derive.js'
 import { explained } from '../../core/derive/explain.js'
@@ -90,6 +91,8 @@ export interface NetworkFacts {
   readonly normalize?: string
   /** Examples that it takes at a time, where it is so many. */
   readonly batch?: number
+  /** Whether it would train adapters, which can be merged into its weights. */
+  readonly hasAdapters: boolean
   /** The output of a number for each class, and whether they are probabilities. */
   readonly scores?: { readonly output: string; readonly isSoftmax: boolean }
 }
@@ -232,6 +235,7 @@ function networkFacts(file: Graph, network: Graph, { normalize, output, ...told 
     open: file.inputs
       .filter(({ shape: [, ...sizes] }) => !sizes.every(isKnown))
       .map((value) => [nameOf(value), value.shape.join()]),
+    hasAdapters: adaptersOf(network).length > 0,
     ...(image ? { image } : {}),
     ...(normalize === undefined ? {} : { normalize }),
     ...(batch !== undefined && isKnown(batch) ? { batch } : {}),

@@ -8,6 +8,7 @@ import type { FitEvent } from '../../driver/fit/events.js'
 import { decodeImages } from '../../web/images.js'
 import { type FitRun, fit, openSession, type WebOverrides, type WebProvider } from '../../web/index.js'
 import { Curves } from '../train/curves.js'
+import { saveFile } from '../ui/files.js'
 import { Work } from '../work/work.js'
 import { type BroughtData, fittedTo } from './data.js'
 import type { Inspection, NetworkFacts } from './inspection.js'
@@ -78,6 +79,9 @@ function take(event: FitEvent): void {
   willDraw = true
 }
 
+const problemOf = (error: unknown) =>
+  error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
+
 /** From the first thing to the last; whatever goes wrong becomes a line. */
 export async function perform(name: string, steps: (signal: AbortSignal) => Promise<void>): Promise<void> {
   batch(() => {
@@ -91,7 +95,7 @@ export async function perform(name: string, steps: (signal: AbortSignal) => Prom
   try {
     await steps(stopping.signal)
   } catch (error) {
-    problem.value = error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
+    problem.value = problemOf(error)
   } finally {
     run = undefined
     phase.value = 'idle'
@@ -152,6 +156,17 @@ export const tune = ({ file, inspection, data, settings }: Tuning): Promise<void
       classes: data.classes ?? [],
     }
   })
+
+/** Gives the user what was tuned with its adapters in its weights, a plain model. */
+export async function saveMerged({ name, model }: Tuned): Promise<void> {
+  problem.value = undefined
+  try {
+    const bytes = await work.ask('merged', { bytes: model })
+    if (bytes) saveFile(name.replace(/\.onnx$/i, '-merged.onnx'), new Uint8Array(bytes))
+  } catch (error) {
+    problem.value = problemOf(error)
+  }
+}
 
 export function pause(): void {
   run?.pause()

@@ -171,6 +171,11 @@ function RunPanel({ settings }: { readonly settings: run.RunSettings }) {
             Download {run.tuned.value.name}
           </button>
         )}
+        {phase === 'idle' && run.tuned.value?.network.hasAdapters && (
+          <button type="button" onClick={() => void run.saveMerged(run.tuned.value!)}>
+            Download it with the adapters merged
+          </button>
+        )}
       </div>
       <p role="status" class="status">
         {phase === 'idle' && !numbers ? missing : statusOf()}

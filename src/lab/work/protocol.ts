@@ -17,6 +17,8 @@ export interface Jobs {
   inspection: { takes: { bytes: Uint8Array; choices: Derivation }; gives: Inspection }
   /** A file that trains the network of another. */
   derived: { takes: { bytes: Uint8Array; choices: Derivation }; gives: Uint8Array<ArrayBuffer> }
+  /** A trained network with its adapters in its weights. */
+  merged: { takes: { bytes: Uint8Array }; gives: Uint8Array }
   /** What of a network can be looked at. */
   anatomy: { takes: { bytes: Uint8Array }; gives: Anatomy }
   /** A file that gives the output of a layer, by its place among those of the anatomy. */

@@ -1,6 +1,7 @@
 // Works beside the page, so that it answers to the pointer meanwhile. One request, one answer.
 
 import { residualFrom, writeFile } from '../../../graphs/exported.js'
+import { mergedModel } from '../../core/derive/merged.js'
 import { messageOf, UserError } from '../../core/errors.js'
 import { derived, inspect } from '../bring/inspection.js'
 import { factsOf } from '../design/facts.js'
@@ -12,6 +13,7 @@ const jobs: { readonly [J in Job]: (takes: Jobs[J]['takes']) => Jobs[J]['gives']
   file: ({ network, file }) => new Uint8Array(writeFile(residualFrom(network), file)),
   inspection: ({ bytes, choices }) => inspect(bytes, choices),
   derived: ({ bytes, choices }) => derived(bytes, choices),
+  merged: ({ bytes }) => mergedModel(bytes),
   anatomy: ({ bytes }) => anatomyOf(bytes),
   revealing: ({ bytes, layer }) => revealing(bytes, layer),
   gated: ({ bytes }) => gated(bytes),

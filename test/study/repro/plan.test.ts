@@ -127,6 +127,23 @@ describe('the shipped plans', () => {
     }
   }, 60_000)
 
+  it('reduced is networks of two sizes, those of a size of equal parameters, five runs each', async () => {
+    const { models, jobs } = await shipped('reduced')
+    expect(jobs).toHaveLength(60)
+    for (const size of [models.slice(0, 6), models.slice(6)]) {
+      const counts = size.map(({ architecture }) => parameterCount(residualNetwork(architecture)))
+      expect(Math.max(...counts) / Math.min(...counts)).toBeLessThan(1.02)
+      expect(size.map(({ architecture }) => architecture.functions.join())).toEqual([
+        '11',
+        '11,11',
+        '11,01',
+        '11,00',
+        '11,10',
+        '01,01',
+      ])
+    }
+  })
+
   it('small is three 8-layer networks of equal widths, two runs each, over several epochs', async () => {
     const { models, jobs } = await shipped('small')
     expect(models.map(({ architecture }) => architecture.functions)).toEqual([['11'], ['11', '11'], ['11', '01']])
