@@ -4,7 +4,7 @@
 # Writes OUT/project-00.part, … On the other machine:
 #   cat project-*.part | tar xJ -C DIR      # -> DIR/project with bench/, dist/ and the production dependencies
 # ONNX Runtime stays behind: DIR/node_modules/onnxruntime-node and onnxruntime-common are to be of the pinned release and have
-# the CUDA provider beside them (README, "Training on an NVIDIA GPU"). Then: DIR/project/bench/gpu.sh
+# the CUDA provider beside them (docs/gpu.md). Then: DIR/project/bench/gpu.sh
 # Where setup.sh has installed the libraries of pages, they go along with what bundles and opens a page; Chromium does not.
 set -euo pipefail
 [[ $# == 1 || $# == 2 ]] || { sed -n '2,8p' "$0" >&2; exit 2; }

@@ -1,4 +1,4 @@
-// Takes the picture of the example page that README.md shows, after twenty steps of rdm8; npm run interop writes its models.
+// Takes the picture of the example page that docs/elsewhere.md shows, after twenty steps of rdm8; npm run interop writes its models.
 //   node interop/screenshot.mjs docs/browser.png
 import sharp from 'sharp'
 import { openExample } from './browser.mjs'

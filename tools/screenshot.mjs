@@ -1,4 +1,4 @@
-// Takes the picture of a report that README.md shows: the page down to Figure 2, with an epoch read off it.
+// Takes the picture of a report that docs/experiment.md shows: the page down to Figure 2, with an epoch read off it.
 //   node tools/screenshot.mjs runs/small/report/index.html docs/report.png
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'

@@ -1,21 +1,30 @@
-// The programs and commands of README.md and docs/ really run, and print what the text says.
+// The programs and commands of README.md and of the pages about networks really run, and print what the text says.
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { access, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { paperText, table1 } from '../../graphs/table1.js'
 import { decodeModel } from '../../src/core/onnx/tensors.js'
 import { operators, primitives } from '../../src/core/ops/index.js'
-import { blocks, runProgram as runIn } from '../support/docs.js'
-import { hasRedis, startRedis } from '../support/servers.js'
+import { randomStream } from '../../src/core/random.js'
+import { npy } from '../driver/data/support.js'
+import {
+  block,
+  blocks,
+  type Changes,
+  fixture,
+  isThere,
+  root,
+  runCommands,
+  runProgram as runIn,
+} from '../support/docs.js'
 
 const run = promisify(execFile)
 /** Columns that the regressor among the fixtures takes. */
 const FEATURES = 6
-const root = fileURLToPath(new URL('../..', import.meta.url))
 
 let folder: string
 
@@ -27,28 +36,76 @@ afterAll(async () => {
 })
 
 const runProgram = (source: string) => runIn(folder, source)
+const inShell = (script: string, changes?: Changes) => runCommands(folder, script, changes)
+
+describe('README.md', () => {
+  it('trains by a loop that has nothing of ours', async () => {
+    const printed = await runProgram(await block('README.md', 'js', 'graph('))
+    const losses = [...printed.matchAll(/^step \d+: loss ([\d.]+)$/gm)].map(([, loss]) => Number(loss))
+    expect(losses).toHaveLength(4)
+    // The mean square of the sine itself is a half.
+    expect(losses.at(-1)).toBeLessThan(0.05)
+  })
+
+  it('fine-tunes a network of somebody', async () => {
+    await copyFile(fixture('resnet18.script.onnx'), join(folder, 'somebodys.onnx'))
+    const random = randomStream(1, 'photos')
+    for (const [place, name] of ['cat', 'dog'].entries()) {
+      await mkdir(join(folder, 'photos', name), { recursive: true })
+      for (let i = 0; i < 10; i++) {
+        const pixels = Uint8Array.from(
+          { length: 40 * 40 * 3 },
+          (_, k) => (k % 3 === place ? 150 : 0) + random.below(100),
+        )
+        const image = sharp(pixels, { raw: { width: 40, height: 40, channels: 3 } })
+        await image.png().toFile(join(folder, 'photos', name, `${i}.png`))
+      }
+    }
+    const out = await inShell(await block('README.md', 'sh', 'somebodys.onnx'), [
+      ['--out runs/mine', '--out runs/mine --epochs 1 --batch 8'],
+    ])
+    expect(out).toMatch(/^finished after 2 steps: test error/m)
+    const { graph, trainingInfo } = decodeModel(await readFile(join(folder, 'trained.onnx')))
+    expect(graph!.output).toHaveLength(1)
+    expect(trainingInfo ?? []).toEqual([])
+  })
+
+  it('says of the paper’s networks what rdm-export and the table of errors say', async () => {
+    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-export.js'), '--list'])
+    const listed = stdout.split('\n').map((line) => line.split(/ {2,}/))
+    const text = await readFile(join(root, 'README.md'), 'utf8')
+    for (const [name, result] of table1) {
+      const [, , ...rest] = listed.find(([first]) => first === name)!
+      // Numbers at the right stand nearer to each other than words.
+      const [depth, r, , parameters, , paths] = rest.join(' ').replaceAll(' × ', '×').trim().split(/ +/)
+      const row = [`\`${name}\``, r, depth, parameters, paths, result.error.toFixed(2)]
+      expect(text).toContain(`| ${row.join(' | ')} |`)
+      expect(paperText(result)).toContain(row.at(-1))
+    }
+  })
+})
 
 describe('docs/dsl.md', () => {
   it('builds an architecture of its own and trains it', async () => {
-    const [source] = await blocks('docs/dsl.md', 'js')
-    const errors = (await runProgram(source!)).match(/[\d.]+(?= % test error)/g)!.map(Number)
+    const source = await block('docs/dsl.md', 'js', "graph('separable'")
+    const errors = (await runProgram(source)).match(/[\d.]+(?= % test error)/g)!.map(Number)
     expect(errors).toHaveLength(3)
     // Chance is 90 %.
     expect(errors.at(-1)).toBeLessThan(80)
   })
 
   it('trains by a loss and an optimizer of its own', async () => {
-    const [, source] = await blocks('docs/dsl.md', 'js')
-    const below = Number(/^(\d+) % of the test targets lie below$/m.exec(await runProgram(source!))![1])
+    const source = await block('docs/dsl.md', 'js', "graph('quantile'")
+    const below = Number(/^(\d+) % of the test targets lie below$/m.exec(await runProgram(source))![1])
     expect(below).toBeGreaterThan(84)
     expect(below).toBeLessThan(96)
   })
 
   it.each([
-    ['differentiates twice', 2],
-    ['makes an operator of others', 3],
-  ])('%s, with the numbers that it says', async (_, index) => {
-    const source = (await blocks('docs/dsl.md', 'js'))[index]!
+    ['differentiates twice', 'Σ x³'],
+    ['makes an operator of others', "name: 'Swish'"],
+  ])('%s, with the numbers that it says', async (_, text) => {
+    const source = await block('docs/dsl.md', 'js', text)
     expect(await runProgram(source)).toContain(/\/\/ (\[ .*)$/m.exec(source)![1]!)
   })
 })
@@ -97,195 +154,86 @@ describe('docs/model-file.md', () => {
 })
 
 describe('docs/finetune.md', () => {
-  const commands = (text: string) =>
-    text.replace(/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`)
-  const inShell = async (text: string) => (await run('bash', ['-euc', commands(text)], { cwd: folder })).stdout
-  const direction = join(root, '.venv/networks/rapidocr-onnxruntime/ch_ppocr_mobile_v2.0_cls_infer.onnx')
+  const page = 'docs/finetune.md'
+  const direction = '.venv/networks/rapidocr-onnxruntime/ch_ppocr_mobile_v2.0_cls_infer.onnx'
 
   // The network comes out of a Python package (test/support/realModels.sh).
-  it.runIf(existsSync(direction) || process.env.CI !== undefined)(
+  it.runIf(isThere(direction))(
     'pictures in folders, with fewer of them',
     async () => {
-      const [fetched, explain, train] = await blocks('docs/finetune.md', 'sh')
-      await copyFile(direction, join(folder, 'direction.onnx'))
-      const [draw] = fetched!.split('\n').filter((line) => line.startsWith('node '))
-      await inShell(draw!.replace('examples', `'${join(root, 'examples')}'`).replace(/60$/, '40'))
-      const told = await inShell(explain!)
-      const [said] = await blocks('docs/finetune.md', 'text')
+      await copyFile(join(root, direction), join(folder, 'direction.onnx'))
+      // The package is there.
+      const fetched = await block(page, 'sh', 'text-lines.mjs')
+      await inShell(fetched, [
+        [/^(pip|unzip) .*\n/, ''],
+        [/60$/, '40'],
+      ])
+      const told = await inShell(await block(page, 'sh', 'direction.onnx --explain'))
+      const [said] = await blocks(page, 'text')
       for (const line of said!.split('\n').filter((each) => each !== '…')) expect(told).toContain(line)
-      const out = await inShell(train!.replace('--epochs 15', '--epochs 8'))
+      const out = await inShell(await block(page, 'sh', '--lora 4'), [['--epochs 15', '--epochs 8']])
       const [, error] = /finished after 48 steps: test error ([\d.]+) %/.exec(out)!
       // Chance is 67 %.
       expect(Number(error)).toBeLessThan(40)
       expect(out.slice(out.indexOf('finished'))).toContain(`error ${error} %`)
-      const [source] = await blocks('docs/finetune.md', 'js')
-      expect(await runProgram(source!)).toMatch(/^(date|price|word)\n$/)
+      expect(await runProgram(await block(page, 'js', 'sorter'))).toMatch(/^(date|price|word)\n$/)
     },
     300_000,
   )
 
   it('a table, by the command line and by the library', async () => {
-    const train = (await blocks('docs/finetune.md', 'sh')).find((block) => block.includes('regressor.onnx'))!
-    const [, library] = await blocks('docs/finetune.md', 'js')
-    const fixture = join(root, 'test', 'fixtures', 'networks', 'sklearn_mlp_regressor.skl2onnx.onnx')
-    await copyFile(fixture, join(folder, 'regressor.onnx'))
+    await copyFile(fixture('sklearn_mlp_regressor.skl2onnx.onnx'), join(folder, 'regressor.onnx'))
     const rows = Array.from({ length: 200 }, (_, i) => {
       const values = Array.from({ length: FEATURES }, (_, k) => Math.sin(1.3 * i * (k + 1) + k))
       return [...values, values[0]! - 2 * values[1]! + 0.5].map((value) => value.toFixed(4)).join()
     })
     const names = Array.from({ length: FEATURES }, (_, k) => `f${k}`)
     await writeFile(join(folder, 'diabetes.csv'), `${[...names, 'progression'].join()}\n${rows.join('\n')}\n`)
-    const out = await inShell(train)
+    const out = await inShell(await block(page, 'sh', 'regressor.onnx'))
     const fits = [...out.matchAll(/^epoch +\d+\/40, .* test loss .* r2 (-?[\d.]+);/gm)].map(([, r2]) => Number(r2))
     expect(fits).toHaveLength(40)
     expect(fits.at(-1)).toBeGreaterThan(Math.max(0.9, fits[0]!))
-    const losses = (await runProgram(library!)).match(/(?<=^epoch \d: )[\d.]+$/gm)!.map(Number)
+    const losses = (await runProgram(await block(page, 'js', 'library.onnx')))
+      .match(/(?<=^epoch \d: )[\d.]+$/gm)!
+      .map(Number)
     expect(losses).toHaveLength(3)
     expect(losses[2]).toBeLessThan(losses[0]!)
-  }, 120_000)
+  }, 300_000)
 })
 
-describe('README.md', () => {
-  it('lists the zoo as rdm-export does', async () => {
-    const [listed] = (await blocks('README.md', 'text')).filter((block) => block.startsWith('name '))
-    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-export.js'), '--list'])
-    expect(stdout).toBe(listed)
+describe('docs/finetune.md, files of all kinds', () => {
+  const page = 'docs/finetune.md'
+  const withRuntime = '.interop/onnxruntime/bin/python'
+
+  it('are looked at, and get another head', async () => {
+    await copyFile(fixture('resnet18.script.onnx'), join(folder, 'resnet18.onnx'))
+    await copyFile(fixture('mlp.script.onnx'), join(folder, 'mlp.onnx'))
+    expect(await inShell(await block(page, 'sh', 'pets.onnx'))).toContain('It can be trained.')
+    for (const name of ['pets.onnx', 'artifacts/checkpoint']) await access(join(folder, name))
   })
 
-  it('counts paths as rdm-paths does', async () => {
-    const [counted] = (await blocks('README.md', 'text')).filter((block) => block.startsWith('basic blocks '))
-    const [line] = (await blocks('README.md', 'sh')).filter((block) =>
-      block.startsWith('npx rdm-paths count --budget p'),
-    )
-    const argv = line!.trim().split(' ').slice(2)
-    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-paths.js'), ...argv])
-    expect(stdout).toBe(counted)
-  })
-
-  it('shows the picture that rdm-paths draws', async () => {
-    const out = join(folder, 'edges.svg')
-    const argv = ['count', '--budget', 'edges=54', '--out', out]
-    await run(process.execPath, [join(root, 'bin', 'rdm-paths.js'), ...argv])
-    expect(await readFile(out, 'utf8')).toBe(await readFile(join(root, 'docs', 'paths-edges.svg'), 'utf8'))
-  })
-
-  it('runs a plan, says where it stands and reports on it, at a smaller size', async () => {
-    const [example, report] = (await blocks('README.md', 'sh')).filter((block) => /^npx rdm-rep(ro|ort)/.test(block))
-    const plan = await readFile(join(root, 'graphs', 'plans', 'small.yaml'), 'utf8')
-    await writeFile(
-      join(folder, 'small.yaml'),
-      plan.replace(/^epochs: .*/m, 'epochs: 1').replace(/^lr: .*/m, 'lr: 0.01'),
-    )
-    const small: readonly (readonly [string | RegExp, string])[] = [
-      ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'small.yaml --data data/repro --target portable'],
-      [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
-    ]
-    const script = small.reduce((text, [from, to]) => text.replace(from, to), `${example}${report}`)
-    expect(script).not.toContain('npx')
-    await run(
-      process.execPath,
-      [join(root, 'bin', 'rdm-data.js'), 'synth', 'data/repro', '--train', '32', '--test', '16'],
-      {
-        cwd: folder,
-      },
-    )
-    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
-    expect(stdout.match(/^\w+\/seed-\d +done +1 of 1 /gm)).toHaveLength(6)
-    expect(stdout).toMatch(/^rdm8 +2 of 2 +\d+\.\d\d \(/m)
-    const page = await readFile(join(folder, 'runs', 'small', 'report', 'index.html'), 'utf8')
-    for (const [, error] of stdout.matchAll(/^\w+8 +2 of 2 +(\d+\.\d\d \(.*?\))/gm))
-      expect(page).toContain(`>${error}<`)
+  it('get adapters, which are merged or written apart', async () => {
+    await copyFile(fixture('bert.script.onnx'), join(folder, 'bert.onnx'))
+    const [count, length] = [20, 8]
+    const array = (name: string, columns: readonly number[], value: (i: number) => number) => {
+      const size = [count, ...columns].reduce((a, b) => a * b)
+      const data = BigInt64Array.from({ length: size }, (_, i) => BigInt(value(i)))
+      const header = `{'descr': '<i8', 'fortran_order': False, 'shape': (${[count, ...columns].join()},), }`
+      return writeFile(join(folder, 'reviews', `${name}.npy`), npy(header, new Uint8Array(data.buffer)))
+    }
+    await mkdir(join(folder, 'reviews'))
+    await array('input_ids', [length], (i) => i % 60)
+    await array('attention_mask', [length], () => 1)
+    await array('labels', [], (i) => i % 3)
+    const stdout = await inShell(await block(page, 'sh', 'merged.onnx'), [
+      ['reviews.npz', 'reviews --epochs 1 --batch 8 --target portable'],
+    ])
+    expect(stdout).toMatch(/^finished after 2 steps/m)
+    for (const name of ['merged.onnx', 'base.onnx', 'reviews.onnx_adapter']) await access(join(folder, name))
+    if (!isThere(withRuntime)) return
+    const feeds = `import numpy\nfeeds = {name: numpy.ones((1, ${length}), numpy.int64) for name in ["input_ids", "attention_mask"]}\n`
+    await run(join(root, withRuntime), ['-c', `${feeds}${await block(page, 'python', 'LoraAdapter')}`], { cwd: folder })
   }, 300_000)
-
-  it('trains, evaluates and exports for the training builds, at a smaller size', async () => {
-    const [example] = (await blocks('README.md', 'sh')).filter((block) => block.includes('--runtime web-training'))
-    const small: readonly (readonly [string | RegExp, string])[] = [
-      ['--train 500 --test 100', '--train 100 --test 40'],
-      ['--widths 8,16,32', '--widths 4,8,8'],
-      ['--arch rdm56', '--depth 8'],
-      // Beside other tests the threads of the build wait for each other.
-      [/--runtime web-training/g, '--runtime web-training --threads 1'],
-      [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
-    ]
-    const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
-    expect(script).not.toContain('npx')
-    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
-    const fitted = /finished after 4 steps: test error ([\d.]+) %/.exec(stdout)
-    expect(stdout.slice(fitted!.index)).toContain(`\nerror ${fitted![1]} % (`)
-    expect((await readFile(join(folder, 'step.onnx'))).includes('BatchNormInternal')).toBe(true)
-  })
-
-  it.runIf(hasRedis)(
-    'trains a plan by a worker of a queue, at a smaller size',
-    async () => {
-      const [example] = (await blocks('README.md', 'sh')).filter((block) => block.startsWith('npx rdm-worker'))
-      const plan = await readFile(join(root, 'graphs', 'plans', 'small.yaml'), 'utf8')
-      const tiny = plan
-        .replace(/^epochs: .*/m, 'epochs: 1')
-        .replace(/^lr: .*/m, 'lr: 0.01')
-        .replace('1..2', '1')
-      await writeFile(join(folder, 'tiny.yaml'), tiny)
-      const redis = await startRedis(folder)
-      const small: readonly (readonly [string | RegExp, string])[] = [
-        ['graphs/plans/small.yaml --data data/cifar-10-batches-bin', 'tiny.yaml --data data/worker --out runs/small'],
-        [/runs\/small/g, 'runs/queued'],
-        [/redis:\/\/localhost:6379/g, redis.url],
-        ['&', '--target portable & trap "kill $!" EXIT'],
-        [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
-      ]
-      const script = small.reduce((text, [from, to]) => text.replace(from, to), example!)
-      expect(script).not.toContain('npx')
-      const synth = ['synth', 'data/worker', '--train', '32', '--test', '16']
-      await run(process.execPath, [join(root, 'bin', 'rdm-data.js'), ...synth], { cwd: folder })
-      try {
-        const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
-        expect(stdout.match(/^\w+\/seed-1 +done +1 of 1 /gm)).toHaveLength(3)
-      } finally {
-        await redis.stop()
-      }
-    },
-    300_000,
-  )
-
-  it('trains by an example of a runtime', async () => {
-    const [example] = (await blocks('README.md', 'sh')).filter((block) => block.includes('train-onnxruntime.mjs'))
-    const lines = example!.split('\n').filter((line) => !/^(python|cargo) /.test(line))
-    const script = lines
-      .join('\n')
-      .replace(/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`)
-      .replace('--functions', '--widths 4,4,8 --functions')
-      .replaceAll('data/synth', 'data/example')
-      .replace('node examples', `node ${join(root, 'examples')}`)
-    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
-    expect(stdout.match(/^step \d+: loss [\d.]+, \d+ of 32 right, [\d.]+ s$/gm)).toHaveLength(10)
-    expect(stdout).toMatch(/^infer\.onnx: \d+ of 32 right$/m)
-    await access(join(folder, 'trained', 'stem.weight'))
-  }, 120_000)
-
-  it('gives an example whose every command runs, at a smaller size', async () => {
-    const example = (await blocks('README.md', 'sh')).find((block) => block.includes('rdm-data fetch cifar10'))!
-    const small: readonly (readonly [string | RegExp, string])[] = [
-      ['npx rdm-data fetch cifar10', 'npx rdm-data synth data/cifar-10-batches-bin --train 250 --test 50'],
-      [/--epochs 5/, '--epochs 2'],
-      [/npx (rdm-\w+)/g, `'${process.execPath}' '${join(root, 'bin')}/$1.js'`],
-    ]
-    const script = small.reduce((text, [from, to]) => text.replace(from, to), example)
-    expect(script).not.toContain('npx')
-    const { stdout } = await run('bash', ['-euc', script], { cwd: folder })
-    const fitted = /finished after 4 steps: test error ([\d.]+) %/.exec(stdout)
-    // rdm-eval comes last and says the same number.
-    expect(stdout.slice(fitted!.index).split(`${fitted![1]} %`).length).toBeGreaterThan(2)
-    const [source] = await blocks('README.md', 'js')
-    // Ten probabilities.
-    expect(await runProgram(source!)).toMatch(/Float32Array\(10\)/)
-  })
-
-  it('reports on several folders', async () => {
-    const line = (await blocks('README.md', 'sh')).find((block) => /^npx rdm-report .*--out/.test(block))!
-    const argv = line.trim().split(' ').slice(2)
-    const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-report.js'), ...argv], { cwd: folder })
-    expect(stdout).toMatch(/^all 7 runs have finished\nreport\/index\.html\n/)
-  })
 })
 
 describe('npm start', () => {

@@ -1,4 +1,4 @@
-// What the matrix of runtimes makes of what examples print and write, and what docs/runtimes.md and README.md say of it.
+// What the matrix of runtimes makes of what examples print and write, and what docs/runtimes.md and docs/elsewhere.md say of it.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -173,9 +173,9 @@ describe('a runtime', () => {
   })
 })
 
-describe('docs/runtimes.md and README.md', () => {
+describe('docs/runtimes.md and docs/elsewhere.md', () => {
   const document = readFileSync(join(root, 'docs', 'runtimes.md'), 'utf8')
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const programs = readFileSync(join(root, 'docs', 'elsewhere.md'), 'utf8')
 
   it.each(runtimes.map((runtime) => [runtime.name, runtime] as const))('%s', (_, runtime) => {
     const { title, version, language, sample, form } = runtime
@@ -184,7 +184,7 @@ describe('docs/runtimes.md and README.md', () => {
     expect(row).toContain(form === undefined ? '| no |' : `| ${form} |`)
     expect(row).not.toMatch(/wrong|fails/)
     expect(existsSync(join(root, 'examples', sample))).toBe(true)
-    expect(readme).toContain(`(examples/${sample})`)
+    expect(programs).toContain(`(../examples/${sample})`)
     // The table of the network that is not ours comes after, without the samples.
     const foreign = document.split('\n').findLast((line) => line.startsWith(`| ${title} ${version} | `))
     expect(foreign).toMatch(

@@ -7,7 +7,7 @@ import { build as bundle } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openPageWith } from '../../tools/browser.mjs'
 import { hasBrowser } from '../support/browser.js'
-import { blocks } from '../support/docs.js'
+import { block } from '../support/docs.js'
 import { smallNetwork } from './support.js'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -18,8 +18,8 @@ const built = join(root, 'dist', 'web')
 
 /** A page's folder as npm makes it. */
 beforeAll(async () => {
-  const [page] = await blocks('docs/web.md', 'html')
-  const few = page!.replace('train: 4000, test: 1000', 'train: 64, test: 32')
+  const page = await block('docs/web.md', 'html', 'train: 4000, test: 1000')
+  const few = page.replace('train: 4000, test: 1000', 'train: 64, test: 32')
   expect(few).not.toBe(page)
   writeFileSync(join(folder, 'index.html'), few)
   mkdirSync(join(folder, 'public'))
@@ -80,10 +80,11 @@ describe.runIf(hasBrowser)('the page of docs/web.md', () => {
   })
 
   it('trains by plain modules, with the import map of the text', async () => {
-    const [page, map] = await blocks('docs/web.md', 'html')
+    const page = await block('docs/web.md', 'html', 'train: 4000, test: 1000')
+    const map = await block('docs/web.md', 'html', 'importmap')
     const plain = join(folder, 'plain')
     mkdirSync(plain)
-    const text = page!.replace('train: 4000, test: 1000', 'train: 64, test: 32')
+    const text = page.replace('train: 4000, test: 1000', 'train: 64, test: 32')
     writeFileSync(join(plain, 'index.html'), text.replace('<pre', `${map}<pre`))
     const { first, second, messages } = await trainIn([plain, folder, join(folder, 'public')])
     expect(first).toMatch(/^epoch 1: [\d.]+ % test error\n(epoch .*\n){4}finished\n$/)

@@ -13,7 +13,7 @@ export interface Diagnosis {
 /** How to get the libraries of the CUDA provider. */
 export const providerAdvice = [
   "get ONNX Runtime's CUDA provider by its own installer: npm rebuild onnxruntime-node --ignore-scripts=false",
-  'or, for CUDA 13, from the npm package that the README names (section "An NVIDIA GPU, by CUDA")',
+  'or, for CUDA 13, from the npm package com.github.asus4.onnxruntime.linux-x64-gpu, as docs/gpu.md of the project says',
 ] as const
 
 /** Packages for Python that bring CUDA's libraries, by the version of CUDA. */

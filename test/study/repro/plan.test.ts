@@ -157,7 +157,7 @@ describe('the shipped plans', () => {
   })
 })
 
-it.each(['README.md', 'docs/plan.md'])('the plans of %s are plans', async (file) => {
+it.each(['docs/experiment.md', 'docs/plan.md'])('the plans of %s are plans', async (file) => {
   const text = readFileSync(fileURLToPath(new URL(`../../../${file}`, import.meta.url)), 'utf8')
   const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1]!)
   expect(blocks).toHaveLength(1)
