@@ -1,5 +1,6 @@
 // What several runs of a model come to, as papers say it: median (mean ± standard deviation).
 
+/** Median, mean and standard deviation, in the unit of the values. */
 export interface Spread {
   /** The middle value; of an even count the mean of the two in the middle. */
   readonly median: number
