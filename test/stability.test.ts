@@ -1,7 +1,7 @@
 // What SemVer covers, as lists: docs/stability.md says what a change of each costs. UPDATE=1 writes the lists anew.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'

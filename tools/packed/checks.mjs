@@ -32,7 +32,9 @@ async function program(installed, runtime, file) {
 }
 
 async function help(installed, runtime) {
-  const manifest = JSON.parse(await readFile(join(installed.folder, 'node_modules', 'rdm-onnx', 'package.json'), 'utf8'))
+  const manifest = JSON.parse(
+    await readFile(join(installed.folder, 'node_modules', 'rdm-onnx', 'package.json'), 'utf8'),
+  )
   const names = Object.keys(manifest.bin)
   for (const name of names)
     assert.match(await command(installed, runtime, name, '--help'), new RegExp(`^Usage: ${name} `))
@@ -76,7 +78,7 @@ async function derive(installed, runtime) {
   for (const name of ['derived.onnx', 'gradient.onnx']) await access(join(installed.folder, name))
 }
 
-/** With echarts a page; without it a line that says what to install, and exit code 2. */
+/** With the peers a page; without them a line that says what to install, and exit code 2. */
 async function report(installed, runtime) {
   const run = runOf(runtime)
   const argv = [run, '--out', `${run}-report`]
@@ -86,7 +88,8 @@ async function report(installed, runtime) {
   }
   const { code, stderr } = await execute(installed, runtime, join('node_modules', '.bin', 'rdm-report'), argv)
   assert.equal(code, 2)
-  assert.equal(stderr, 'rdm-report: charts need the package echarts, which is not installed: npm install echarts\n')
+  const packages = 'the packages echarts and sharp, which are not installed: npm install echarts sharp'
+  assert.equal(stderr, `rdm-report: a report needs ${packages}\n`)
 }
 
 /** The declarations, by the TypeScript of this project: resolved as Node does and as bundlers do, the package's own checked too. */
