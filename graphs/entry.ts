@@ -4,6 +4,7 @@ import { pixelStatistics } from './pixels.js'
 import type { RecipeName } from './recipes.js'
 import type { Architecture } from './residual.js'
 
+/** A network of the zoo, and the recipe that trains it. */
 export interface Entry {
   readonly architecture: Architecture
   /** The paper's unless given. */

@@ -15,7 +15,9 @@ const stochasticDepth = {
   nesterov: true,
 } satisfies Recipe
 
+/** The recipes of the papers, by name. */
 export const recipes = { paper, 'stochastic-depth': stochasticDepth }
+/** The name of one of {@link recipes}. */
 export type RecipeName = keyof typeof recipes
 export const recipeNames = Object.keys(recipes) as RecipeName[]
 

@@ -28,6 +28,7 @@ export function maskProblem(mask: string, block: 'basic' | 'bottleneck'): string
   return `the mask '${mask}' does not fit a ${block} block: expected ${length} digits, 1 for a ReLU and 0 for none, such as ${example}`
 }
 
+/** Checks the description of a residual network; a zod schema. What {@link residualNetwork} builds. */
 export const architectureSchema = z
   .strictObject({
     name: z.string().min(1),
@@ -68,6 +69,7 @@ export const architectureSchema = z
       report(`images of ${imageSize} cannot be halved ${blocks.length - 1} times; use a multiple of ${smallest}`)
   })
 
+/** A residual network with any number of residual functions a block, as {@link architectureSchema} checks it. */
 export type Architecture = Readonly<z.infer<typeof architectureSchema>>
 
 export const convolutionsOf = ({ block }: Pick<Architecture, 'block'>): number => (block === 'basic' ? 2 : 3)

@@ -6,11 +6,20 @@ export { type RecipeName, recipes } from '../graphs/recipes.js'
 export { type Architecture, architectureSchema, depthOf, residualNetwork, survivalOf } from '../graphs/residual.js'
 export { findNetwork, networkNames, zoo } from '../graphs/zoo.js'
 export * from './core/index.js'
-export { type ArtifactOptions, artifactFiles, trainingArtifacts } from './driver/artifacts/index.js'
+export { type ArtifactFile, type ArtifactOptions, artifactFiles, trainingArtifacts } from './driver/artifacts/index.js'
 export { readCifar } from './driver/data/cifar.js'
-export { type Column, type Dataset, type ImageSet, imageSet, type Split } from './driver/data/dataset.js'
+export {
+  type Column,
+  type Dataset,
+  type ImageDataset,
+  type ImageFilesColumn,
+  type ImageSet,
+  imageSet,
+  type Split,
+  type TensorColumn,
+} from './driver/data/dataset.js'
 export { Batches } from './driver/data/fileBatches.js'
-export { type DatasetInfo, describeDataset } from './driver/data/info.js'
+export { type ColumnInfo, type DatasetInfo, describeDataset } from './driver/data/info.js'
 export { readDataset } from './driver/data/readers.js'
 export type { ReadOptions } from './driver/data/splits.js'
 export { columnStatistics } from './driver/data/statistics.js'
@@ -19,15 +28,24 @@ export { writeCifar10 } from './driver/data/writeCifar.js'
 export { classifierOf } from './driver/evaluation/classifier.js'
 export { type Evaluation, evaluate, evaluateModel } from './driver/evaluation/evaluate.js'
 export { type FitConfig, type FitOverrides, fitConfigSchema } from './driver/fit/config.js'
-export type { EndEvent, EpochEvent, FitEvent, NoticeEvent, StartEvent, StepEvent } from './driver/fit/events.js'
+export type {
+  EndEvent,
+  EndReason,
+  EpochEvent,
+  FitEvent,
+  NoticeEvent,
+  StartEvent,
+  StepEvent,
+  TuningEvent,
+} from './driver/fit/events.js'
 export { type FitOptions, type FitResult, fit } from './driver/fit/fit.js'
 export { type PlanOptions, planStep } from './driver/planning/plan.js'
-export type { Profile } from './driver/profile/aggregate.js'
+export type { OperatorRow, Profile, ProfileRow } from './driver/profile/aggregate.js'
 export { nominalFlops } from './driver/profile/flops.js'
 export { type ProfileOptions, profileStep } from './driver/profile/profile.js'
 export { measureSgemmPeak } from './driver/profile/sgemm.js'
 export { formatProfile } from './driver/profile/table.js'
-export type { EpochMetrics } from './driver/run/metrics.js'
+export type { EpochMetrics, Scores } from './driver/run/metrics.js'
 export { type FileOptions, readNetwork } from './driver/runtime/externalData.js'
 export {
   type Provider,
@@ -44,7 +62,7 @@ export {
   type TrainingSession,
   type TrainingSessionOptions,
 } from './driver/runtime/session.js'
-export type { SeedsOverrides } from './driver/seeds/seedRun.js'
+export type { RunStanding, SeedsOverrides } from './driver/seeds/seedRun.js'
 export { fitSeeds, type SeedsOptions } from './driver/seeds/seeds.js'
 export type { SeedOutcome, SeedsSummary } from './driver/seeds/seedsFolder.js'
 export { type Spread, spreadOf } from './driver/seeds/statistics.js'

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { Redis } from 'ioredis'
 import { UserError } from '../core/errors.js'
+import { requirePackages } from '../driver/optional.js'
 import { openStore, type Store } from '../study/store/store.js'
 
 export interface QueueFlags {
@@ -32,6 +33,7 @@ export const addQueueOptions = (command: Command, context?: string): Command =>
  */
 export async function withRedis<T>({ redis: url }: QueueFlags, work: (redis: Redis) => Promise<T>): Promise<T> {
   if (url === undefined) throw new UserError('which queue? Give the address of its Redis with --redis')
+  requirePackages('the queue of jobs needs', ['bullmq', 'ioredis'])
   const { connectRedis } = await import('../study/repro/queue/redis.js')
   const redis = await connectRedis(url)
   try {

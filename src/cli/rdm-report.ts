@@ -1,6 +1,7 @@
 // rdm-report: what an experiment, several runs or single ones came to, as a page.
 import { join } from 'node:path'
 import { UserError } from '../core/errors.js'
+import { requirePackages } from '../driver/optional.js'
 import { readFolders } from '../study/report/read.js'
 import { reportOf } from '../study/report/report.js'
 import { createProgram, runProgram } from './command.js'
@@ -25,6 +26,7 @@ async function report(folders: readonly string[], { out }: ReportFlags): Promise
   const [first, ...others] = folders
   if (out === undefined && others.length > 0)
     throw new UserError('where to? Several folders have no place in common: give one with --out')
+  requirePackages('a report needs', ['echarts', 'sharp'])
   const made = reportOf(await readFolders(folders))
   // The chart library takes most of a second to load, which a folder that is refused should not cost.
   const { writeReport } = await import('../study/report/write.js')

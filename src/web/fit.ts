@@ -6,6 +6,7 @@ import { Client } from './client.js'
 import type { FitReply, WebOverrides, WebSettings } from './protocol.js'
 import { memoryStore, type RunStore } from './store.js'
 
+/** What `fit` trains in a page, on what, and where its checkpoints are kept. */
 export interface FitOptions extends WebSettings {
   /** A model with a training step: the bytes of a file that `rdm-export`, `rdm-derive` or `rdm-onnx/core` writes. */
   readonly model: Uint8Array
@@ -26,6 +27,7 @@ export interface FitOptions extends WebSettings {
   readonly resume?: boolean
   /** Stops the run after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal
+  /** Is told each event as it comes: start, steps, epochs, notices, the end. */
   readonly onEvent?: (event: FitEvent) => void
 }
 
@@ -45,6 +47,7 @@ export interface FitRun {
   readonly result: Promise<FitResult>
   /** Waits after the step in progress, with a checkpoint, until it is resumed. */
   pause(): void
+  /** Goes on after a pause. */
   resume(): void
   /** Stops the run after the step in progress, with a checkpoint. */
   stop(): void

@@ -4,11 +4,28 @@
 export { UserError } from '../core/errors.js'
 export type { Tensor, Tensors } from '../core/graph/tensor.js'
 export type { TensorInfo } from '../core/onnx/signature.js'
-export { type Column, type Dataset, type ImageSet, imageSet, type Split } from '../driver/data/dataset.js'
+export {
+  type Column,
+  type Dataset,
+  type ImageFilesColumn,
+  type ImageSet,
+  imageSet,
+  type Split,
+  type TensorColumn,
+} from '../driver/data/dataset.js'
 export { type SynthOptions, synthesize } from '../driver/data/synth.js'
 export type { Evaluation } from '../driver/evaluation/modelEvaluation.js'
-export type { EndEvent, EpochEvent, FitEvent, NoticeEvent, StartEvent, StepEvent } from '../driver/fit/events.js'
-export type { EpochMetrics } from '../driver/run/metrics.js'
+export type {
+  EndEvent,
+  EndReason,
+  EpochEvent,
+  FitEvent,
+  NoticeEvent,
+  StartEvent,
+  StepEvent,
+  TuningEvent,
+} from '../driver/fit/events.js'
+export type { EpochMetrics, Scores } from '../driver/run/metrics.js'
 export { chosenFiles, droppedFiles, filesInFolder, type PageFile, readDataset } from './files.js'
 export { type FitOptions, type FitResult, type FitRun, fit } from './fit.js'
 export { drawState, type EvaluateOptions, evaluate, openSession, type WebSession } from './models.js'

@@ -47,6 +47,7 @@ export async function openSession(model: Uint8Array, settings: WebSettings = {})
   }
 }
 
+/** What `evaluate` scores, and on which examples. */
 export interface EvaluateOptions extends WebSettings {
   /** A model file of ours, which says its loss. */
   readonly model: Uint8Array

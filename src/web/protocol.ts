@@ -13,8 +13,10 @@ import type { Answer, Envelope } from '../driver/threads/protocol.js'
 
 /** Where a model computes: WebAssembly on the processor, or WebGPU. */
 export const webProviders = ['wasm', 'webgpu'] as const
+/** One of {@link webProviders}. */
 export type WebProvider = (typeof webProviders)[number]
 
+/** Where a page computes, and from where it loads onnxruntime-web. */
 export interface WebSettings {
   /** `wasm` when left out. */
   readonly provider?: WebProvider | undefined

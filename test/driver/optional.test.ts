@@ -1,7 +1,7 @@
 // What is said where an optional package is not installed.
 import { expect, it } from 'vitest'
 import { UserError } from '../../src/core/errors.js'
-import { installHint, loadOptional } from '../../src/driver/optional.js'
+import { installHint, loadOptional, requirePackages } from '../../src/driver/optional.js'
 
 /** As Node says it. */
 const missing = (name: string) =>
@@ -12,6 +12,26 @@ it('names the package and what needs it', async () => {
   expect(installHint(missing('sharp'))).toBe(hint)
   await expect(loadOptional(Promise.reject(missing('sharp')))).rejects.toThrow(new UserError(hint))
   expect(installHint(missing('@aws-sdk/client-s3'))).toMatch(/^a store in S3 needs the package @aws-sdk\/client-s3,/)
+})
+
+it('asks for all that a purpose needs at once', () => {
+  const need = (...there: string[]) =>
+    requirePackages('a report needs', ['echarts', 'sharp'], (name) => there.includes(name))
+  expect(() => need()).toThrow(
+    new UserError('a report needs the packages echarts and sharp, which are not installed: npm install echarts sharp'),
+  )
+  expect(() => need('echarts')).toThrow(
+    new UserError('a report needs the package sharp, which is not installed: npm install sharp'),
+  )
+  expect(() => need('sharp', 'echarts')).not.toThrow()
+})
+
+it('finds packages of every kind', () => {
+  // For import alone, for require as well, and none.
+  expect(() => requirePackages('it needs', ['env-paths', 'echarts', 'sharp', 'bullmq', 'ioredis'])).not.toThrow()
+  expect(() => requirePackages('it needs', ['rdm-onnx-no-such-package'])).toThrow(
+    'it needs the package rdm-onnx-no-such-package, which is not installed: npm install rdm-onnx-no-such-package',
+  )
 })
 
 it('leaves other errors as they are', async () => {

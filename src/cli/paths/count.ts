@@ -6,7 +6,7 @@ import { addNetworkOptions, type NetworkOptions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
 import { type Budget, budget, countBudget } from './budget.js'
 import { jsonLine, layerRange } from './format.js'
-import { checkPictureName, writePicture } from './measuring.js'
+import { checkPicture, writePicture } from './measuring.js'
 import { countNetwork } from './network.js'
 
 interface CountOptions extends NetworkOptions {
@@ -44,7 +44,7 @@ export const countCommand = (): Command =>
 
 async function run({ budget: limit, all, range, out, json, ...network }: CountOptions): Promise<void> {
   if (all && !limit) throw new UserError('--all goes with --budget: add it, or leave out --all')
-  checkPictureName(out)
+  checkPicture(out)
   const counted = limit ? countBudget(limit, network, { range, all: all === true }) : countNetwork(network, range)
   // Loaded where it is needed: the library for charts takes longer to start than all the rest.
   if (out !== undefined) await writePicture(out, counted.picture(await import('../../study/paths/pictures.js')))

@@ -23,7 +23,7 @@ import { formatFunctions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
 import {
   addMeasuringOptions,
-  checkPictureName,
+  checkPicture,
   chosenImages,
   type MeasuringFlags,
   sessionSettings,
@@ -56,7 +56,7 @@ export const lesionCommand = (): Command =>
     .action(run)
 
 async function run(path: string, flags: LesionFlags): Promise<void> {
-  checkPictureName(flags.out)
+  checkPicture(flags.out)
   const model = await readResidualModel(path)
   const functions = totalBlocks(model.architecture) * model.architecture.functions.length
   const counts = [...new Set(flags.counts ?? defaultCounts(functions))].sort((a, b) => a - b)

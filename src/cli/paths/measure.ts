@@ -17,7 +17,7 @@ import { formatCount, formatRange, jsonLine, percent } from './format.js'
 import {
   addMeasuringOptions,
   type Chosen,
-  checkPictureName,
+  checkPicture,
   chosenImages,
   type MeasuringFlags,
   sessionSettings,
@@ -51,7 +51,7 @@ export const measureCommand = (): Command =>
     .action(run)
 
 async function run(path: string, flags: MeasureFlags): Promise<void> {
-  checkPictureName(flags.out)
+  checkPicture(flags.out)
   const model = await readResidualModel(path)
   const chosen = await chosenImages(flags)
   const settings = sessionSettings(flags)

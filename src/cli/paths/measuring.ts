@@ -7,6 +7,7 @@ import { randomStream } from '../../core/random.js'
 import { readCifar } from '../../driver/data/cifar.js'
 import type { ImageSet } from '../../driver/data/dataset.js'
 import { duration } from '../../driver/format/units.js'
+import { requirePackages } from '../../driver/optional.js'
 import { type Provider, providers, type SessionSettings } from '../../driver/runtime/protocol.js'
 import type { Watch } from '../../study/paths/measure.js'
 import { choose } from '../../study/paths/sampling.js'
@@ -92,10 +93,12 @@ export async function watched<T>(what: string, work: (watch: Watch) => Promise<T
   }
 }
 
-/** @throws UserError for a name of another kind of file; to be called before long work */
-export function checkPictureName(out: string | undefined): void {
-  if (out !== undefined && !/\.(svg|png)$/i.test(out))
+/** @throws UserError for a name of another kind of file, and where what draws it is not installed; to be called before long work */
+export function checkPicture(out: string | undefined): void {
+  if (out === undefined) return
+  if (!/\.(svg|png)$/i.test(out))
     throw new UserError(`--out ${out}: expected a picture's name, which ends in .svg or .png`)
+  requirePackages('a picture needs', /\.png$/i.test(out) ? ['echarts', 'sharp'] : ['echarts'])
 }
 
 /** Writes a picture as its name says: the text of an SVG, or its pixels. */

@@ -107,6 +107,7 @@ function throughBody(
   return inputs.map((value) => value && found.get(value))
 }
 
+/** How {@link gradients} derives. */
 export interface GradientOptions {
   /** The gradient at y, of y's type; 1 when y is a scalar. */
   readonly seed?: Value

@@ -33,6 +33,7 @@ export function jacobianVector(ys: readonly Value[], tangents: Seeds, options: O
   return [...rewriteOutputs({ nodes: ancestors(found), outputs }, () => undefined, { leaves }).values()]
 }
 
+/** What {@link hessianVector} gives. */
 export interface SecondOrder {
   /** The gradient at each x: of Σ seed · y. */
   readonly gradients: readonly Value[]

@@ -22,6 +22,7 @@ import { Add, add, Conv, conv, Gemm, Mul, matmul, mul, transpose } from '../ops/
 import { matching } from '../training/groups.js'
 import { inputsOf, isView, lastLinear, layerName, type Part, weightOf } from './linear.js'
 
+/** Which layers {@link withAdapters} adds low-rank updates to, and of which rank. */
 export interface AdapterOptions {
   /** r, what a layer's update is squeezed through. */
   readonly rank: number

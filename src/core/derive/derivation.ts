@@ -10,6 +10,7 @@ import { matching } from '../training/groups.js'
 
 /** Vector-Jacobian (reverse mode), Jacobian-vector (forward mode) and Hessian-vector products. */
 export const products = ['vjp', 'jvp', 'hvp'] as const
+/** One of `vjp`, `jvp` and `hvp`. */
 export type Product = (typeof products)[number]
 
 /** A value, and what the file calls it. */

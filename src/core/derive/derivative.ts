@@ -17,8 +17,10 @@ import { type Choice, chosen, type Derivation, type Named, namerFor, type Produc
 
 /** `named`: the network's inputs and outputs, and what is added; `casadi`: as CasADi finds derivatives beside an ONNX file. */
 export const layouts = ['named', 'casadi'] as const
+/** How the inputs and outputs of a derivative's file are called: `named` or `casadi`. */
 export type Layout = (typeof layouts)[number]
 
+/** Which derivative {@link derivativeGraph} writes: of which outputs, by which inputs, weights or inner values. */
 export interface DerivativeOptions extends Choice {
   /** `vjp` unless given. */
   readonly product?: Product | undefined
@@ -55,6 +57,7 @@ export function derivativeGraph(network: Graph, options: DerivativeOptions = {})
   return derived
 }
 
+/** How {@link exportDerivative} writes its file. */
 export interface ExportDerivativeOptions extends DerivativeOptions {
   /** Write function bodies in place, for runtimes without local functions. */
   readonly inline?: boolean | undefined

@@ -30,6 +30,7 @@ export interface Preparation extends Selection {
   readonly lora?: AdapterOptions | undefined
 }
 
+/** How {@link derive} makes a network of others a model file that trains. */
 export interface DeriveOptions extends Preparation, Omit<ExportOptions, 'recipe' | 'seed'> {
   /** Unless given `fineTuning`. */
   readonly recipe?: Recipe | undefined

@@ -6,6 +6,7 @@ import { rewrite } from '../graph/rewrite.js'
 import { isParameter, parameter, rootScope, type Value } from '../graph/value.js'
 import { matching } from '../training/groups.js'
 
+/** Which parameters train. By names, or by how far from the end their layers are. */
 export interface Selection {
   /** Patterns of names (`*` stands for any characters): these train; all unless given. */
   readonly train?: readonly string[] | undefined

@@ -11,6 +11,7 @@ type Derived = 'infer' | 'evaluate' | 'gradient' | 'body'
 /** What a composite of one's own need not say. */
 type Usual<S extends AttributeSpecs> = Partial<Pick<Operator<S>, 'domain' | 'since' | 'samples'>>
 
+/** What {@link composite} makes an operator of: its body, and what does not follow from that. */
 export interface CompositeRecord<S extends AttributeSpecs>
   extends Omit<Operator<S>, Derived | keyof Usual<S>>,
     Usual<S> {
@@ -22,10 +23,15 @@ export interface CompositeRecord<S extends AttributeSpecs>
   readonly gradient?: Gradient<AttributesOf<S>>
 }
 
+/** An operator with a body, by {@link composite}. */
 export interface Composite<S extends AttributeSpecs = AttributeSpecs> extends Operator<S> {
   body(inputs: readonly Value[], attributes: AttributesOf<S>): readonly Value[]
 }
 
+/**
+ * An operator made of others: types, evaluation and, unless one is given, the gradient follow from its body. Files carry it
+ * as a function in the domain `rdm.training` unless the record has another.
+ */
 export function composite<const S extends AttributeSpecs>({
   check = () => {},
   gradient = 'body',

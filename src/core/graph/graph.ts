@@ -2,6 +2,7 @@
 
 import { GraphError, isParameter, type Node, type Parameter, type Value } from './value.js'
 
+/** A network or a step: inputs, parameters, nodes and named outputs. Made by {@link graph}, never changed. */
 export interface Graph {
   readonly name: string
   /** In the order given. */

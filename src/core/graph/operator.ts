@@ -6,6 +6,7 @@ import type { Shape } from './shape.js'
 import { type DType, keyOf, type Numbers, type Tensor } from './tensor.js'
 import type { Value } from './value.js'
 
+/** The type of a value. */
 export interface Type {
   readonly dtype: DType
   readonly shape: Shape
@@ -213,6 +214,7 @@ export interface Operator<S extends AttributeSpecs = AttributeSpecs> {
     known: (value: Value | undefined) => Shape | undefined,
   ): readonly (Shape | undefined)[]
   gradient: Gradient<AttributesOf<S>>
+  /** What comes out, in float64: the reference. */
   evaluate(inputs: readonly Numbers[], attributes: AttributesOf<S>): readonly Numbers[]
   /** Inputs on which the gradient table and the runtime comparison try the operator; none for one outside the registry. */
   readonly samples: readonly Sample<AttributesOf<S>>[]
@@ -236,7 +238,9 @@ export const primitive = <const S extends AttributeSpecs>(record: Primitive<S> &
 
 export const required = <K extends AttributeKind>(kind: K): AttributeSpec<K, false> => ({ kind, optional: false })
 export const optional = <K extends AttributeKind>(kind: K): AttributeSpec<K, true> => ({ kind, optional: true })
+/** An attribute that is a whole number, with what it is where a node does not say. */
 export const int = (value: number): AttributeSpec<'int', false> => ({ kind: 'int', optional: false, default: value })
+/** An attribute that is a number, with what it is where a node does not say. */
 export const float = (value: number): AttributeSpec<'float', false> => ({
   kind: 'float',
   optional: false,

@@ -12,6 +12,7 @@ import { apply, input, type Node, nameOf, nodeOf, rootScope, type Value } from '
  */
 export type Replace = (node: Node, inputs: readonly (Value | undefined)[]) => readonly Value[] | undefined
 
+/** What {@link rewrite} puts in place of leaves, and how it names nodes. */
 export interface RewriteOptions {
   /** What takes the place of inputs and parameters. */
   readonly leaves?: ReadonlyMap<Value, Value>

@@ -8,6 +8,7 @@ import { UserError } from '../errors.js'
  * the data tell.
  */
 export type Dim = number | string
+/** One {@link Dim} an axis; [] is a scalar. */
 export type Shape = readonly Dim[]
 
 let unknowns = 0

@@ -35,6 +35,7 @@ export interface Arrays {
   int2: Int8Array
   uint2: Uint8Array
 }
+/** The types of elements that a tensor can have. */
 export type DType = keyof Arrays
 
 export interface ArrayConstructor<A> {
@@ -111,7 +112,11 @@ function checkSize(shape: readonly number[], length: number): void {
   if (length !== size) throw new RangeError(`a tensor of shape [${shape}] holds ${size} values, not ${length}`)
 }
 
-/** @param data shared where it is a Float64Array */
+/**
+ * A tensor of the reference, whose numbers are float64 whatever the type they stand for.
+ * @param data in row-major order, as many as the shape has; shared where it is a Float64Array
+ * @throws RangeError for another count of numbers
+ */
 export function numbers(dtype: DType, shape: readonly number[], data: ArrayLike<number>): Numbers {
   checkSize(shape, data.length)
   return { dtype, shape, data: data instanceof Float64Array ? data : Float64Array.from(data) }

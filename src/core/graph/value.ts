@@ -37,6 +37,7 @@ export type Origin =
   | { readonly kind: 'constant'; readonly tensor: Tensor | Numbers }
   | { readonly kind: 'node'; readonly node: Node; readonly index: number }
 
+/** What a graph is made of: an input, a parameter, a constant, or an output of a node. Values have types and no names. */
 export interface Value extends Type {
   readonly origin: Origin
 }
@@ -44,6 +45,7 @@ export interface Value extends Type {
 /** A value that is a parameter. */
 export type Parameter = Value & { readonly origin: Extract<Origin, { kind: 'parameter' }> }
 
+/** An operator applied to values. */
 export interface Node {
   readonly operator: Operator
   /** Optional inputs that are not given are undefined. */
@@ -113,6 +115,7 @@ export function isParameter(value: Value): value is Parameter {
   return value.origin.kind === 'parameter'
 }
 
+/** A tensor as a value of a graph. */
 export const constantTensor = (value: Tensor | Numbers): Value => ({
   dtype: value.dtype,
   shape: value.shape,

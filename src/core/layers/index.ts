@@ -12,6 +12,7 @@ import { add, batchNormalization, cast, conv, div, gemm, mul, sub } from '../ops
  * layers as convolutions.
  */
 export const inits = ['he', 'he-fan-in', 'he-all', 'uniform'] as const
+/** A way to draw weights, of {@link inits}. */
 export type Init = (typeof inits)[number]
 
 function knownAxis(x: Value, axis: number, layer: string): number {
@@ -26,6 +27,7 @@ const he = (fan: number): Initializer => ({ kind: 'normal', std: Math.sqrt(2 / f
 const uniform = (fanIn: number): Initializer => ({ kind: 'uniform', bound: 1 / Math.sqrt(fanIn) })
 const zero: Initializer = { kind: 'constant', value: 0 }
 
+/** What {@link conv2d} takes beside x and its name. */
 export interface Conv2dOptions {
   /** Output channels. */
   readonly channels: number
@@ -66,6 +68,7 @@ export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
   })
 }
 
+/** What {@link linear} takes beside x, its name and the number of outputs. */
 export interface LinearOptions {
   /** True unless given. */
   readonly bias?: boolean
@@ -88,6 +91,7 @@ export function linear(
   })
 }
 
+/** What {@link batchNorm} takes beside x and its name. */
 export interface BatchNormOptions {
   readonly epsilon?: number
   /** What the running statistics keep of their old value at each step: PyTorch's `momentum=0.1` is 0.9 here. */

@@ -4,6 +4,7 @@ import { scope, type Value } from '../graph/value.js'
 import { abs, add, cast, equal, exp, greater, log, max, mul, neg, reduceMean, sub } from '../ops/index.js'
 import type { Loss } from './loss.js'
 
+/** What {@link binaryCrossEntropy} compares, and how. */
 export interface BinaryCrossEntropyOptions {
   /** The output with the logits, or with the sigmoid of logits where the network shows that it ends in one. */
   readonly output?: string

@@ -25,6 +25,7 @@ import {
 } from '../ops/index.js'
 import type { Loss, LossValues, Metric } from './loss.js'
 
+/** What {@link crossEntropy} compares, and how. */
 export interface CrossEntropyOptions {
   /** The output with the logits, [batch, classes] or [batch, classes, …], or with the classes on another axis. */
   readonly output?: string

@@ -8,12 +8,14 @@ import type { MetricInfo, TargetInfo } from '../training/signature.js'
 /** A metric, and the value of the step that it is made from: a scalar. */
 export type Metric = Omit<MetricInfo, 'output'> & { readonly value: Value; readonly output?: string }
 
+/** What a loss gives: what is minimized, and what is counted beside it. */
 export interface LossValues {
   /** Scalar: the mean over the batch. */
   readonly loss: Value
   readonly metrics?: readonly Metric[]
 }
 
+/** What a loss is made from: the outputs of the network, and the targets that it asks for. */
 export interface LossContext {
   /** All outputs of the network. */
   readonly outputs: ReadonlyMap<string, Value>

@@ -4,6 +4,7 @@ import { scope, type Value } from '../graph/value.js'
 import { abs, lessOrEqual, mul, reduceMean, sub, where } from '../ops/index.js'
 import type { Loss } from './loss.js'
 
+/** What a loss of regression compares. */
 export interface RegressionOptions {
   /** The output that is compared. */
   readonly output?: string
@@ -36,6 +37,7 @@ export const meanSquaredError = ofDifference((d) => mul(d, d))
 /** Mean of |d| (torch.nn.L1Loss). */
 export const meanAbsoluteError = ofDifference(abs)
 
+/** What {@link huber} compares, and where it turns. */
 export interface HuberOptions extends RegressionOptions {
   /** Where the square ends and the line begins; 1 unless given. */
   readonly delta?: number

@@ -44,6 +44,7 @@ export const photoAugmentation: readonly Transform[] = [
   { kind: 'flip', alternating: false },
 ]
 
+/** Checks a recipe; a zod schema. */
 export const recipeSchema = z.strictObject({
   /** Whole ones, or the last in part. */
   epochs: z.number().check(z.gt(0), z.lte(1_000_000)),
@@ -69,6 +70,7 @@ export const recipeSchema = z.strictObject({
   testAugment: z.optional(z.enum(testAugments)),
 })
 
+/** How a network is trained, as {@link recipeSchema} checks it. A model file carries its own. */
 export type Recipe = Readonly<z.infer<typeof recipeSchema>>
 
 /** The paper's recipe ("Multi-Residual Networks with ReLU Dropping", section 4), and that of files that carry none. */

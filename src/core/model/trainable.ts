@@ -6,6 +6,7 @@ import type { Target } from '../targets/target.js'
 import type { StepSignature } from '../training/signature.js'
 import type { Recipe } from './recipe.js'
 
+/** How a lowered graph is written as a file. */
 export interface EncodeOptions {
   /** Values of inputs that never change: they stay where the runtime computes. */
   readonly constants?: Tensors
@@ -13,6 +14,7 @@ export interface EncodeOptions {
   readonly signature?: StepSignature
 }
 
+/** A model file with a training step, read by {@link readTrainableModel}. */
 export interface TrainableModel {
   /**
    * The whole training step as one plain ONNX model, as a target writes it. With `batch` its shapes are fixed to so many

@@ -23,6 +23,7 @@ export const parts = ['all', 'train', 'init', 'infer'] as const
 /** `all`: the whole file. `train`, `init`, `infer`: the training step, the initialization or the network, plain models. */
 export type Part = (typeof parts)[number]
 
+/** What {@link exportModel} writes beside the network: the step, the recipe, the first weights, and in which operators. */
 export interface ExportOptions extends StepOptions {
   /** How to train it. Without an optimizer, its momentum, weight decay and Nesterov are those of SGD. */
   readonly recipe: Recipe

@@ -10,6 +10,7 @@ import { withShapes, withValues } from './inputs.js'
 import { decodeModel, type ExternalData } from './tensors.js'
 import { readModel } from './trainingInfo.js'
 
+/** What `readNetwork` is told of a file that leaves things open. */
 export interface NetworkOptions {
   /**
    * Shapes of inputs by name, `{ image: ['batch', 3, 224, 224] }`, where the file leaves sizes open and an operator or a gradient needs

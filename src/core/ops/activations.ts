@@ -40,6 +40,7 @@ export const Sigmoid: Operator<None> = unary(
   (x) => 1 / (1 + Math.exp(-x)),
   (c) => [mul(c.grad, mul(y0(c), sub(1, y0(c))))],
 )
+/** 1/(1 + e^−x) */
 export const sigmoid = call1(Sigmoid)
 /** max(0, x). Its gradient is a primitive, because runtimes differ most in what is fast there. */
 export const Relu: Operator<None> = unary(
@@ -48,6 +49,7 @@ export const Relu: Operator<None> = unary(
   (c) => [reluGrad(c.grad, y0(c))],
   { sample: awayFromZero, takes: 'signed' },
 )
+/** max(x, 0); gradient 0 at 0. */
 export const relu = call1(Relu)
 
 /**
@@ -72,6 +74,7 @@ export const ReluGrad = primitive({
   evaluate: (inputs) => [broadcastMap(inputs[0]!.dtype, inputs, (...[dy, y]) => (y! > 0 ? dy! : 0))],
   samples: [{ inputs: [normal(2, 3), fixed('float32', [2, 3], [0, 1.5, 0, 0.25, 3, 0])] }],
 })
+/** dy where y > 0, else 0: the gradient of {@link relu} from its output. */
 export const reluGrad = (dy: Value, y: Value): Value => apply1(ReluGrad, [dy, y])
 
 const slopeAndShift = { alpha: float(0.2), beta: float(0.5) }
@@ -99,6 +102,7 @@ export const HardSigmoid: Operator<typeof slopeAndShift> = operator({
     { inputs: [awayFromZero(2, 3)], attributes: { alpha: 1.25, beta: 0 } },
   ],
 })
+/** max(0, min(1, alpha · x + beta)); 0.2 and 0.5 unless given. */
 export const hardSigmoid = (x: Value, attributes: { alpha?: number; beta?: number } = {}): Value =>
   apply1(HardSigmoid, [x], attributes)
 
@@ -213,6 +217,7 @@ export const Softplus: Operator<None> = unary(
   by((c) => sigmoid(x0(c))),
   { since: 1 },
 )
+/** ln(1 + e^x) */
 export const softplus = call1(Softplus)
 
 /** x/(1 + |x|); its derivative is 1/(1 + |x|)². */

@@ -55,6 +55,10 @@ function argument(name: string, before: Before): Operator<typeof argAttributes> 
 
 /** The place of the largest element along an axis: the first of equals, or the last; int64. */
 export const ArgMax = argument('ArgMax', larger)
+/**
+ * The place of the largest element along an axis, int64; of equals the first, or the last with `select_last_index: 1`. The
+ * axis stays with length 1 unless `keepdims` is 0.
+ */
 export const argMax = (
   x: Value,
   axis: number,

@@ -32,6 +32,7 @@ export const Add: Operator<None> = arithmetic(
   ({ grad }) => [grad, grad],
   { dims: addDims },
 )
+/** a + b, broadcast. */
 export const add = call(Add)
 
 /** a − b */
@@ -41,6 +42,7 @@ export const Sub: Operator<None> = arithmetic(
   ({ grad }) => [grad, neg(grad)],
   { dims: (a, b) => (a === b ? 0 : isKnown(b) ? addDims(a, -b) : undefined) },
 )
+/** a − b, broadcast. */
 export const sub = call(Sub)
 
 /** a · b */
@@ -50,6 +52,7 @@ export const Mul: Operator<None> = arithmetic(
   (c) => [mul(c.grad, x1(c)), mul(c.grad, x0(c))],
   { dims: (a, b) => sizeOf([a, b]) },
 )
+/** a · b, broadcast. */
 export const mul = call(Mul)
 
 /** a ÷ b; whole numbers truncate toward zero. d(a/b) = da/b − (a/b)·db/b */
@@ -62,6 +65,7 @@ export const Div: Operator<None> = arithmetic(
     dims: (a, b) => (isKnown(a) && isKnown(b) ? Math.trunc(a / b) : b === 0 ? undefined : divideDim(a, b)),
   },
 )
+/** a / b, broadcast; whole numbers truncate. */
 export const div = call(Div)
 
 const modAttributes = { fmod: int(0) }
@@ -100,26 +104,33 @@ export const Mean = composite({
   body: (operands) => [operands.length === 1 ? operands[0]! : div(operands.reduce(add), operands.length)],
 })
 
+/** −x */
 export const Neg: Operator<None> = unary(
   'Neg',
   (x) => -x,
   ({ grad }) => [neg(grad)],
   { takes: 'signed' },
 )
+/** −x */
 export const neg = call1(Neg)
 /** |x|; d|x| = sign(x)·dx */
 export const Abs: Operator<None> = unary('Abs', Math.abs, (c) => [mul(c.grad, sign(x0(c)))], {
   sample: awayFromZero,
   takes: 'number',
 })
+/** |x|; gradient 0 at 0. */
 export const abs = call1(Abs)
+/** −1, 0 or 1; gradient 0. */
 export const Sign: Operator<None> = unary('Sign', Math.sign, 'zero', { sample: awayFromZero, takes: 'number' })
+/** −1, 0 or 1; gradient 0. */
 export const sign = call1(Sign)
 /** The whole number at or below x. */
 export const Floor: Operator<None> = unary('Floor', Math.floor, 'zero', { sample: awayFromZero })
+/** The whole number below; gradient 0. */
 export const floor = call1(Floor)
 /** The whole number at or above x. */
 export const Ceil: Operator<None> = unary('Ceil', Math.ceil, 'zero', { sample: awayFromZero })
+/** The whole number above; gradient 0. */
 export const ceil = call1(Ceil)
 /** The whole number nearest to x; halves go to the even one. */
 export function nearestEven(x: number): number {
@@ -133,15 +144,19 @@ export const Round: Operator<None> = unary('Round', nearestEven, 'zero', {
   since: 11,
   samples: [{ inputs: [fixed('float32', [7], [-2.5, -1.5, -0.4, 0.5, 1.5, 2.6, 3])] }],
 })
+/** The nearest whole number, halves to the even one; gradient 0. */
 export const round = call1(Round)
 /** e^x; its own derivative. */
 export const Exp: Operator<None> = unary('Exp', Math.exp, (c) => [mul(c.grad, y0(c))])
+/** e^x */
 export const exp = call1(Exp)
 /** ln x; d ln x = dx/x */
 export const Log: Operator<None> = unary('Log', Math.log, (c) => [div(c.grad, x0(c))], { sample: positive })
+/** ln x */
 export const log = call1(Log)
 /** √x; d√x = dx/(2√x) */
 export const Sqrt: Operator<None> = unary('Sqrt', Math.sqrt, (c) => [div(c.grad, mul(y0(c), 2))], { sample: positive })
+/** √x */
 export const sqrt = call1(Sqrt)
 /** 1/x; d(1/x) = −dx/x² */
 export const Reciprocal: Operator<None> = unary(
@@ -150,6 +165,7 @@ export const Reciprocal: Operator<None> = unary(
   (c) => [neg(mul(c.grad, mul(y0(c), y0(c))))],
   { sample: positive },
 )
+/** 1/x */
 export const reciprocal = call1(Reciprocal)
 
 /** The error function; d erf x = 2/√π · e^(−x²)·dx */
@@ -159,8 +175,10 @@ export const Erf: Operator<None> = unary(
   (c) => [mul(c.grad, mul(exp(neg(mul(x0(c), x0(c)))), 2 / Math.sqrt(Math.PI)))],
   { takes: 'number' },
 )
+/** The error function. */
 export const erf = call1(Erf)
 
+/** x as it is. */
 export const Identity: Operator<None> = {
   ...unary(
     'Identity',
@@ -170,4 +188,5 @@ export const Identity: Operator<None> = {
   ),
   dims: ([x], _, known) => [known(x)],
 }
+/** x as it is. */
 export const identity = call1(Identity)

@@ -167,6 +167,7 @@ export const AveragePool: Operator<typeof averageAttributes> = operator({
     },
   ],
 })
+/** The mean of each window: x [N, C, …]. Padding counts with `count_include_pad: 1`. */
 export const averagePool = (
   x: Value,
   options: Omit<PoolOptions, 'dilations'> & { readonly count_include_pad?: number },

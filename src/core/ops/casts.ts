@@ -88,6 +88,7 @@ export const typeSince: Readonly<Record<SmallDType, number>> = {
 
 /** What floats of 8 bits are asked for: what becomes of numbers that are too large, and how powers of two are rounded. */
 const castAttributes = { saturate: int(1), round_mode: string('up') } as const
+/** How {@link cast} rounds to floats of 8 bits and fewer. */
 export type CastOptions = Partial<AttributesOf<typeof castAttributes>>
 
 const isPowerRounding = (mode: string): mode is PowerRounding => ['up', 'down', 'nearest'].includes(mode)
@@ -155,6 +156,7 @@ export const Cast: Operator<typeof castToAttributes> = operator({
     { inputs: [booleans(4)], attributes: { to: onnxTypes.int64 } },
   ],
 })
+/** x in another type of elements: whole numbers truncate toward zero, bool is "not zero". */
 export const cast = (x: Value, dtype: DType, options: CastOptions = {}): Value =>
   apply1(Cast, [x], { to: onnxTypes[dtype], ...options })
 

@@ -56,6 +56,7 @@ export const Where = operator({
   evaluate: ([condition, a, b]) => [broadcastMap(a!.dtype, [condition!, a!, b!], (...[c, x, y]) => (c ? x! : y!))],
   samples: [{ inputs: [booleans(2, 3), normal(2, 3), normal(3)] }, { inputs: [booleans(3), normal(), normal(2, 1)] }],
 })
+/** a where the condition, a bool, holds, else b; all three are broadcast. */
 export const where = (condition: Value, a: Operand, b: Operand): Value => apply1(Where, [condition, ...operands(a, b)])
 
 /**
@@ -93,6 +94,7 @@ export const Pow: Operator<None> = operator({
     { inputs: [normal(2, 3), fixed('int64', [3], [2, 0, 3])] },
   ],
 })
+/** a^b, broadcast, in the type of a. */
 export const pow = call(Pow)
 
 const { POSITIVE_INFINITY } = Number
@@ -127,9 +129,11 @@ function extremum(name: string, pick: (...values: readonly number[]) => number):
 }
 /** The largest of the operands. */
 export const Max: Operator<None> = extremum('Max', Math.max)
+/** The largest of the operands, broadcast. Ties share the gradient evenly. */
 export const max = call(Max)
 /** The smallest of the operands. */
 export const Min: Operator<None> = extremum('Min', Math.min)
+/** The smallest of the operands, broadcast. Ties share the gradient evenly. */
 export const min = call(Min)
 
 /** In version 6 a bound that is not given is the end of float32. */

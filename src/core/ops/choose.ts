@@ -152,5 +152,9 @@ export const ReverseSequence: Operator<typeof reverseAttributes> = operator({
     { inputs: [normal(2, 3), held('int64', [2], [3, 2])], attributes: { batch_axis: 0, time_axis: 1 } },
   ],
 })
+/**
+ * The first lengths[n] steps of each sequence in reverse order, the rest as it is: x [time, batch, …], lengths int64
+ * [batch].
+ */
 export const reverseSequence = (x: Parameters<typeof gather>[0], lengths: Parameters<typeof gather>[0]) =>
   apply1(ReverseSequence, [x, lengths])

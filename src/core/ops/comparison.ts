@@ -18,6 +18,7 @@ const comparison = (
 /** A size is no negative number; a difference may be, and what only the data tell. */
 const isSize = (dim: Dim): boolean => typeof dim === 'string' && !/[?-]/.test(dim)
 
+/** a = b */
 export const Equal = comparison(
   'Equal',
   (a, b) => a === b,
@@ -28,14 +29,23 @@ export const Equal = comparison(
     return [a, b].some((dim) => isKnown(dim) && dim < 0) && [a, b].some(isSize) ? 0 : undefined
   },
 )
+/** a = b, broadcast; bool. */
 export const equal = call(Equal)
+/** a > b */
 export const Greater = comparison('Greater', (a, b) => a > b)
+/** a > b, broadcast; bool. */
 export const greater = call(Greater)
+/** a ≥ b */
 export const GreaterOrEqual = comparison('GreaterOrEqual', (a, b) => a >= b, 12)
+/** a ≥ b, broadcast; bool. */
 export const greaterOrEqual = call(GreaterOrEqual)
+/** a < b */
 export const Less = comparison('Less', (a, b) => a < b)
+/** a < b, broadcast; bool. */
 export const less = call(Less)
+/** a ≤ b */
 export const LessOrEqual = comparison('LessOrEqual', (a, b) => a <= b, 12)
+/** a ≤ b, broadcast; bool. */
 export const lessOrEqual = call(LessOrEqual)
 
 const logic = (name: string, f: (a: number, b: number) => boolean): Operator<None> =>
@@ -50,13 +60,17 @@ const logic = (name: string, f: (a: number, b: number) => boolean): Operator<Non
 
 /** Both. */
 export const And = logic('And', (a, b) => a !== 0 && b !== 0)
+/** Both of two bools, broadcast. */
 export const and = call(And)
 /** One or both. */
 export const Or = logic('Or', (a, b) => a !== 0 || b !== 0)
+/** One or both of two bools, broadcast. */
 export const or = call(Or)
 /** One, not both. */
 export const Xor = logic('Xor', (a, b) => a !== b)
+/** One of two bools and not both, broadcast. */
 export const xor = call(Xor)
+/** The other one of a bool. */
 export const Not: Operator<None> = {
   ...unary('Not', (x) => Number(x === 0), 'zero', { since: 1, takes: 'any', dtype: 'bool', sample: booleans }),
   infer([x]) {
@@ -64,6 +78,7 @@ export const Not: Operator<None> = {
     return [x!]
   },
 }
+/** The other one of a bool. */
 export const not = call1(Not)
 
 /** Whether x is no number. */
@@ -71,6 +86,7 @@ export const IsNaN: Operator<None> = unary('IsNaN', (x) => Number(Number.isNaN(x
   dtype: 'bool',
   samples: [{ inputs: [fixed('float32', [4], [1, Number.NaN, Number.POSITIVE_INFINITY, 0])] }],
 })
+/** Whether x is no number; bool. */
 export const isNan = call1(IsNaN)
 const isInfAttributes = { detect_negative: int(1), detect_positive: int(1) }
 const infinities = fixed('float32', [4], [1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN])
@@ -121,9 +137,13 @@ const bitwise = (name: string, f: (...bits: bigint[]) => bigint): Operator<None>
     samples: [wholes([5, -3, 12, 255, -128]), wholes([6, 10, -1])],
     check: requireInteger,
   })
+/** The bits that both whole numbers have. */
 export const BitwiseAnd = bitwise('BitwiseAnd', (...[a, b]) => a! & b!)
+/** The bits that one whole number or both have. */
 export const BitwiseOr = bitwise('BitwiseOr', (...[a, b]) => a! | b!)
+/** The bits that one whole number has and the other has not. */
 export const BitwiseXor = bitwise('BitwiseXor', (...[a, b]) => a! ^ b!)
+/** The other bits. */
 export const BitwiseNot: Operator<None> = operator({
   name: 'BitwiseNot',
   domain: ONNX_DOMAIN,

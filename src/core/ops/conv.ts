@@ -97,7 +97,12 @@ export const Conv: Operator<typeof attributes> = operator({
     { inputs: [normal(1, 1, 5, 6), normal(2, 1, 2, 4)], attributes: { auto_pad: 'VALID', strides: [2, 1] } },
   ],
 })
+/**
+ * The window of a convolution as ONNX writes it: one number an axis behind the first two; pads are all the starts, then all
+ * the ends.
+ */
 export type ConvOptions = { readonly [K in keyof ConvAttributes]?: ConvAttributes[K] | undefined }
+/** The convolution (cross-correlation) of x [N, C, …] with w [O, C/group, …], and a bias [O] where one is given. */
 export const conv = (x: Value, w: Value, options: ConvOptions & { bias?: Value } = {}): Value => {
   const { bias, ...attributes } = options
   return apply1(Conv, bias ? [x, w, bias] : [x, w], attributes)
@@ -144,6 +149,7 @@ export const ConvInputGrad: Primitive<typeof transposedAttributes> = primitive({
   },
   samples: transposedSamples,
 })
+/** As {@link ConvOptions}, with places at the ends that no window reached. */
 export type TransposedOptions = ConvOptions & { readonly output_padding?: readonly number[] | undefined }
 
 /** Along one axis a convolution is one of height 1: its gradients are those of two axes, which every target has. */
@@ -161,6 +167,7 @@ const withHeight = (options: TransposedOptions): TransposedOptions => {
 }
 const raised = (value: Value) => unsqueeze(value, 2)
 
+/** dx of a convolution from dy [N, O, …] and w [O, C/group, …]: the transposed convolution. */
 export const convInputGrad = (dy: Value, w: Value, options: TransposedOptions = {}): Value =>
   dy.shape.length === 3
     ? squeeze(convInputGrad(raised(dy), raised(w), withHeight(options)), 2)
@@ -206,6 +213,7 @@ export const ConvWeightGrad: Primitive<typeof gradAttributes> = primitive({
     return { inputs: [normal(...x), normal(...y)], attributes: { ...given, kernel_shape: w.slice(2) } }
   }),
 })
+/** dw of a convolution from x [N, C, …] and dy [N, O, …]. */
 export const convWeightGrad = (x: Value, dy: Value, options: ConvOptions): Value =>
   x.shape.length === 3
     ? squeeze(convWeightGrad(raised(x), raised(dy), withHeight(options)), 2)

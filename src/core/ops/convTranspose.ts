@@ -196,5 +196,6 @@ export const ConvTranspose: Operator<typeof attributes> = operator({
     { inputs: [normal(1, 1, 3, 3), normal(1, 2, 3, 3)], attributes: { output_shape: [10, 6], strides: [3, 2] } },
   ],
 })
+/** The transposed convolution of x [N, C, …] with w [C, O/group, …]. */
 export const convTranspose = (x: Value, w: Value, options: TransposedOptions = {}): Value =>
   apply1(ConvTranspose, [x, w], options)

@@ -58,4 +58,5 @@ export const CumSum: Operator<typeof cumulativeAttributes> = operator({
     { inputs: [normal(2, 3), fixed('int64', [], [1])] },
   ],
 })
+/** The sums of all elements up to each along an axis. */
 export const cumSum = (x: Value, axis: number): Value => apply1(CumSum, [x, constant('int64', axis)])

@@ -90,7 +90,10 @@ export const Dropout: Operator<typeof dropoutAttributes> = operator({
     { inputs: [normal(4), scalar(0.3), fixed('bool', [], [0])] },
   ],
 })
-/** @param ratio the part of the numbers that training drops */
+/**
+ * Dropout (Srivastava et al. 2014): x as it is in inference.
+ * @param ratio the part of the numbers that training drops; what stays is multiplied by 1/(1 − ratio)
+ */
 export const dropout = (x: Value, ratio = 0.5): Value => apply1(Dropout, [x, constant('float32', ratio)])
 
 /** How many words a mask is drawn from, and the prime that they lie below. */
@@ -221,5 +224,9 @@ export const DropoutMask = composite({
     { inputs: [normal(7), fixed('float32', [4], [508, 1, 2, 3])] },
   ],
 })
+/**
+ * What dropout multiplies x with: 0 with probability `ratio`, else 1/(1 − ratio). Drawn from four seeds, which a step is
+ * fed.
+ */
 export const dropoutMask = (x: Value, seeds: Value, ratio: number, layer: number): Value =>
   apply1(DropoutMask, [x, seeds], { ratio, layer })

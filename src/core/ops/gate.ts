@@ -36,6 +36,10 @@ export const Gate = composite({
     { inputs: [normal(2, 3), normal()], attributes: { survival: 0.7 } },
   ],
 })
+/**
+ * x behind the gate of a residual function, for stochastic depth (Huang et al. 2016): times survival in inference, else
+ * times `open`, 0 or 1. The shape of x.
+ */
 export function gate(x: Value, survival: number, open?: Value): Value {
   return apply1(Gate, open ? [x, open] : [x], { survival })
 }

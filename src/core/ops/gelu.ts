@@ -32,6 +32,7 @@ export const Gelu = composite({
   gradient: { rule: ({ grad, inputs: [x] }) => [apply1(GeluGrad, [grad, x!])] },
   samples: [{ inputs: [normal(2, 3)] }, { inputs: [normal()] }],
 })
+/** x · Φ(x) with the normal distribution Φ, exact (Hendrycks and Gimpel 2016). */
 export const gelu = (x: Value): Value => apply1(Gelu, [x])
 
 /** Its gradient: dx = dy · (Φ(x) + x · φ(x)), with the density φ(x) = e^(−x²/2)/√(2π). */

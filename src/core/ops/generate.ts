@@ -86,6 +86,7 @@ export const Range: Operator<typeof none> = operator({
     { inputs: [fixed('float32', [], [0.5]), fixed('float32', [], [3.1]), fixed('float32', [], [0.75])] },
   ],
 })
+/** start, start + delta, … to before limit, three scalars of one type. */
 export const range = (start: Value, limit: Value, delta: Value): Value => apply1(Range, [start, limit, delta])
 
 /** Places are listed in the file up to so many: a size alone, in a file that others wrote, may be any number. */

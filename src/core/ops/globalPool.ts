@@ -50,6 +50,7 @@ export const GlobalAveragePool = operator({
   },
   samples: [{ inputs: [normal(2, 3, 4, 5)] }, { inputs: [normal(2, 3, 4)] }, { inputs: [normal(1, 2, 2, 3, 2)] }],
 })
+/** The mean over all axes behind the first two: [N, C, …] → [N, C, 1, …]. */
 export const globalAveragePool = (x: Value): Value => apply1(GlobalAveragePool, [x])
 
 /** The largest over the spatial axes; at ties the gradient is shared evenly, as ReduceMax does. */
@@ -62,6 +63,7 @@ export const GlobalMaxPool = composite({
   body: ([x]) => [reduceMax(x!, requireSpatialAxes(x!))],
   samples: [{ inputs: [distinct(2, 3, 2, 3)] }, { inputs: [distinct(2, 3, 4)] }],
 })
+/** The largest over all axes behind the first two: [N, C, …] → [N, C, 1, …]. Ties share the gradient evenly. */
 export const globalMaxPool = (x: Value): Value => apply1(GlobalMaxPool, [x])
 
 /** The p-norm over the spatial axes, (Σ|x|^p)^(1/p). */

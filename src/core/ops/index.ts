@@ -131,6 +131,7 @@ export const operators: readonly Operator[] = families
 
 const byName = new Map(operators.map((operator) => [`${operator.domain}:${operator.name}`, operator]))
 
+/** The record of an operator, by its domain ('' for ONNX's own) and name; undefined where there is none. */
 export const findOperator = (domain: string, name: string): Operator | undefined => byName.get(`${domain}:${name}`)
 
 export * from './argument.js'

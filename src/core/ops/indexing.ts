@@ -87,6 +87,10 @@ export const Gather = operator({
     { inputs: [normal(2, 3), scalarInt(-1)], attributes: { axis: 1 } },
   ],
 })
+/**
+ * The slices of x along an axis at the indices, whole numbers of any shape that takes the axis's place; negative ones count
+ * from the back.
+ */
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply1(Gather, [x, indices], { axis })
 
 /** The adjoint of Gather: each slice of the gradient is added where its index says. */
@@ -170,6 +174,7 @@ export const NonZero = operator({
   },
   samples: [{ inputs: [fixed('float32', [2, 3], [0, 1, -2, 0, 0, 3])] }, { inputs: [booleans(4)] }],
 })
+/** Where x is not zero: int64 [rank, count]. No gradient passes. */
 export const nonZero = (x: Value): Value => apply1(NonZero, [x])
 
 /** y[i, j] = x[i, indices[i, j]] for axis 1, and likewise along any axis. */
@@ -206,6 +211,7 @@ export const GatherElements = operator({
     { inputs: [normal(2, 3), fixed('int64', [1, 3], [1, 0, 1])] },
   ],
 })
+/** y[i, j] = x[i, indices[i, j]] for axis 1, and likewise along any axis; the shape of the indices. */
 export const gatherElements = (x: Value, indices: Value, axis: number): Value =>
   apply1(GatherElements, [x, indices], { axis })
 
@@ -335,6 +341,7 @@ export const OneHot: Operator<typeof oneHotAttributes> = operator({
     },
   ],
 })
+/** 1 where the index is, 0 elsewhere, along a last axis as long as `depth`, an int64 scalar. */
 export const oneHot = (indices: Value, depth: Value, dtype: DType = 'float32'): Value =>
   apply1(OneHot, [indices, depth, constant(dtype, [0, 1])])
 

@@ -89,6 +89,7 @@ export const LayerNormalization = composite({
     { inputs: [normal(2, 3, 2, 2), normal(3, 2, 2), normal(3, 2, 2)], attributes: { axis: -3 } },
   ],
 })
+/** (x − mean)/√(variance + epsilon) · scale + bias over the axes from `axis` on, the last one unless given (Ba et al. 2016). */
 export const layerNormalization = (
   x: Value,
   { scale, bias }: { scale: Value; bias?: Value | undefined },
@@ -127,6 +128,7 @@ export const RMSNormalization = composite({
 })
 const inverseRoot = (x: Value, axes: readonly number[], epsilon: number): Value =>
   reciprocal(sqrt(add(reduceMean(mul(x, x), axes), epsilon)))
+/** x/√(mean of x² + epsilon) · scale over the axes from `axis` on, the last one unless given (Zhang and Sennrich 2019). */
 export const rmsNormalization = (x: Value, scale: Value, options: { axis?: number; epsilon?: number } = {}): Value =>
   apply1(RMSNormalization, [x, scale], options)
 
@@ -168,6 +170,7 @@ export const InstanceNormalization = composite({
     { inputs: [normal(3, 2, 5), normal(2), normal(2)], attributes: { epsilon: 0.1 } },
   ],
 })
+/** Each channel of each example by its own mean and variance: x [N, C, …], scale and bias [C]. */
 export const instanceNormalization = (
   x: Value,
   { scale, bias }: { scale: Value; bias: Value },
@@ -227,6 +230,7 @@ export const GroupNormalization = composite({
     { inputs: [normal(3, 6, 4), normal(6), normal(6)], attributes: { num_groups: 3, epsilon: 0.1 } },
   ],
 })
+/** Each group of channels of each example by its own mean and variance (Wu and He 2018): x [N, C, …], scale and bias [C]. */
 export const groupNormalization = (
   x: Value,
   groups: number,

@@ -75,6 +75,10 @@ export const NegativeLogLikelihoodLoss = composite({
     { inputs: [normal(4, 3), fixed('int64', [4], [0, 2, 1, 2])], attributes: { reduction: 'sum' } },
   ],
 })
+/**
+ * −x[label] of log-probabilities [N, C, …] and whole labels [N, …], by ONNX's reduction: `mean` unless given. `weights` are
+ * [C].
+ */
 export const negativeLogLikelihoodLoss = (
   logs: Value,
   labels: Value,
@@ -106,6 +110,10 @@ export const SoftmaxCrossEntropyLoss = composite({
     },
   ],
 })
+/**
+ * The negative log-likelihood of the softmax of scores [N, C, …], and the log-probabilities. Labels are whole, [N, …];
+ * `mean` unless another reduction is given.
+ */
 export const softmaxCrossEntropyLoss = (
   scores: Value,
   labels: Value,

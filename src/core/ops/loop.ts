@@ -190,6 +190,7 @@ function stacked(parts: readonly Numbers[], { dtype, shape }: Type): Numbers {
 
 type Named = Readonly<Record<string, Value>>
 
+/** What {@link loop} gives. */
 export interface LoopResult<C> {
   /** The values that go from iteration to iteration. */
   readonly carried: C

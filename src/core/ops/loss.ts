@@ -45,6 +45,7 @@ export const SoftmaxCrossEntropy = composite({
   },
   samples: [{ inputs: [normal(4, 3), fixed('int64', [4], [0, 2, 1, 2])] }],
 })
+/** The mean over the batch of −ln softmax(logits)[label], a scalar, and the probabilities: logits [N, C], labels int64 [N]. */
 export const softmaxCrossEntropy = (logits: Value, labels: Value): readonly [loss: Value, probabilities: Value] => {
   const [loss, probabilities] = apply(SoftmaxCrossEntropy, [logits, labels])
   return [loss!, probabilities!]

@@ -87,6 +87,7 @@ export const MatMul = operator({
     { inputs: [fixed('int32', [1, 2], [2, -3]), fixed('int32', [2, 1], [5, 7])] },
   ],
 })
+/** The matrix product of the last two axes, [M, K] · [K, N]; axes before them are broadcast, a vector is a row or a column. */
 export const matmul = (a: Value, b: Value): Value => apply1(MatMul, [a, b])
 
 const transposed2d = (x: Numbers): Numbers => {
@@ -146,6 +147,7 @@ export const Gemm = operator({
 export function gemm(a: Value, b: Value, c?: Value, attributes: GemmOptions = {}): Value {
   return apply1(Gemm, c ? [a, b, c] : [a, b], attributes)
 }
+/** alpha · A · B + beta · C; transA and transB: 1 transposes. Unless given 1, 1, 0 and 0. */
 export interface GemmOptions {
   alpha?: number
   beta?: number

@@ -161,12 +161,17 @@ export const BatchNormalization: Operator<typeof batchNormAttributes> = operator
     },
   ],
 })
+/** Scale, shift and running statistics of a batch norm, each [C]. */
 export interface BatchNormInputs {
   readonly scale: Value
   readonly shift: Value
   readonly mean: Value
   readonly variance: Value
 }
+/**
+ * (x − mean)/√(variance + epsilon) · scale + shift by channel, by the running statistics: x [N, C, …], epsilon 1e-5 unless
+ * given.
+ */
 export const batchNormalization = (
   x: Value,
   { scale, shift, mean, variance }: BatchNormInputs,
@@ -242,6 +247,10 @@ export const BatchNormTraining = composite({
     { inputs: [normal(5, 2, 3, 3), normal(2), normal(2), normal(2), positive(2)], attributes: { epsilon: 0.1 } },
   ],
 })
+/**
+ * A batch norm by the statistics of the batch, x [N, C, …] with C known. Gives y, the running mean and variance for the next
+ * step, and what the gradient needs.
+ */
 export const batchNormTraining = (
   x: Value,
   { scale, shift, mean, variance }: BatchNormInputs,

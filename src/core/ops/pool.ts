@@ -322,5 +322,7 @@ function interleaved(parts: readonly Value[], axis: number): Value {
   return reshape(joined, sizes)
 }
 
+/** The window of a pool: one number an axis behind the first two. */
 export type PoolOptions = { readonly [K in keyof Window]?: Window[K] | undefined }
+/** The largest of each window: x [N, C, …]. The first of equal numbers gets the gradient. */
 export const maxPool = (x: Value, options: PoolOptions): Value => apply(MaxPool, [x], options)[0]!

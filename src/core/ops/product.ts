@@ -100,6 +100,7 @@ export const ReduceProd: ReductionOperator = reduction({
   },
   sample: awayFromZero,
 })
+/** The product over axes, of all unless given. */
 export const reduceProd = reduceBy(ReduceProd)
 
 /** Products of all elements up to each along an axis. */

@@ -81,6 +81,7 @@ export const RandomNormal = operator({
   evaluate: (_, { dtype, shape, seed, ...rest }) => draw(dtypeOf(dtype)!, shape, seed, nextNormal(rest)),
   samples: [{ inputs: [], attributes: { shape: [40, 50], seed: 3, mean: 0.5, scale: 0.25 } }],
 })
+/** Numbers of a normal distribution, mean 0 and scale 1 unless given, drawn from the seed when the graph runs. */
 export const randomNormal = (
   shape: readonly number[],
   seed: number,
@@ -100,6 +101,7 @@ export const RandomUniform = operator({
   evaluate: (_, { dtype, shape, seed, ...rest }) => draw(dtypeOf(dtype)!, shape, seed, nextUniform(rest)),
   samples: [{ inputs: [], attributes: { shape: [40, 50], seed: 3, low: -2, high: 1 } }],
 })
+/** Numbers between low and high, 0 and 1 unless given, drawn from the seed when the graph runs. */
 export const randomUniform = (
   shape: readonly number[],
   seed: number,
@@ -139,6 +141,7 @@ export const RandomUniformLike = operator({
   evaluate: ([x], { dtype, seed, ...rest }) => draw(drawnType(dtype, x!.dtype), x!.shape, seed, nextUniform(rest)),
   samples: [{ inputs: [normal(40, 50)], attributes: { seed: 3, low: -2, high: 1 } }],
 })
+/** Numbers between low and high in the shape of x, drawn when the graph runs. */
 export const randomUniformLike = (
   x: Value,
   options: { seed?: number | undefined; dtype?: DType; low?: number; high?: number } = {},

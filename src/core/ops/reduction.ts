@@ -142,6 +142,7 @@ export const ReduceSum: ReductionOperator = reduction({
   evaluate: sum,
   gradient: ({ grad, x }) => expandAs(grad, x),
 })
+/** Σx over axes, of all unless given. They stay with length 1 unless `keepdims` is 0. */
 export const reduceSum = reduceBy(ReduceSum)
 
 /** Σx / n */
@@ -150,6 +151,7 @@ export const ReduceMean: ReductionOperator = reduction({
   evaluate: (x, axes) => map(sum(x, axes), (total) => total / foldedSize(x, axes)),
   gradient: (folded) => expandAs(div(folded.grad, countOf(folded)), folded.x),
 })
+/** The mean over axes, of all unless given. They stay with length 1 unless `keepdims` is 0. */
 export const reduceMean = reduceBy(ReduceMean)
 
 /** Σ|x| */
@@ -159,6 +161,7 @@ export const ReduceL1: ReductionOperator = reduction({
   gradient: ({ grad, x }) => mul(grad, sign(x)),
   sample: awayFromZero,
 })
+/** Σ|x| over axes, of all unless given. They stay with length 1 unless `keepdims` is 0. */
 export const reduceL1 = reduceBy(ReduceL1)
 
 /** √Σx²; gradient x/y·dy, and 0 where y = 0, as in PyTorch */
@@ -175,6 +178,7 @@ export const ReduceSumSquare: ReductionOperator = reduction({
   evaluate: over((value) => value * value),
   gradient: ({ grad, x }) => mul(mul(x, 2), grad),
 })
+/** Σx² over axes, of all unless given. They stay with length 1 unless `keepdims` is 0. */
 export const reduceSumSquare = reduceBy(ReduceSumSquare)
 
 /** ln Σx */
@@ -215,7 +219,11 @@ const extremum = (name: string, start: (dtype: DType) => number, pick: (a: numbe
     },
     sample: distinct,
   })
+/** The largest over axes; ties share the gradient evenly. */
 export const ReduceMax: ReductionOperator = extremum('ReduceMax', (dtype) => ends(dtype)[0], Math.max)
+/** The largest over axes, of all unless given; ties share the gradient evenly. */
 export const reduceMax = reduceBy(ReduceMax)
+/** The smallest over axes; ties share the gradient evenly. */
 export const ReduceMin: ReductionOperator = extremum('ReduceMin', (dtype) => ends(dtype)[1], Math.min)
+/** The smallest over axes, of all unless given; ties share the gradient evenly. */
 export const reduceMin = reduceBy(ReduceMin)

@@ -285,6 +285,10 @@ function sample(shape: readonly number[], scales: readonly number[], attributes:
   return { inputs: [normal(...shape), undefined, held('float32', [scales.length], scales)], attributes }
 }
 
+/**
+ * x enlarged or made smaller, by one scale an axis, float32 [rank]. By what rule, the attributes say as ONNX's Resize has
+ * them: nearest unless given.
+ */
 export const resize = (x: Value, scales: Value, attributes: Partial<Attributes>): Value =>
   apply1(Resize, [x, undefined, scales], attributes)
 

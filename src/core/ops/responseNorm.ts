@@ -43,6 +43,7 @@ export const LpNormalization = composite({
     { inputs: [normal(4, 3)], attributes: { axis: 0 } },
   ],
 })
+/** x divided by its p-norm along an axis, the last one unless given; p is 1 or 2. */
 export const lpNormalization = (x: Value, options: { axis?: number; p?: number } = {}): Value =>
   apply1(LpNormalization, [x], options)
 
@@ -78,6 +79,7 @@ export const LRN = composite({
     { inputs: [normal(1, 4, 2, 3)], attributes: { size: 5, alpha: 1 } },
   ],
 })
+/** Local response normalization over `size` neighbouring channels (Krizhevsky et al. 2012): x [N, C, …]. */
 export const lrn = (x: Value, size: number, options: { alpha?: number; beta?: number; bias?: number } = {}): Value =>
   apply1(LRN, [x], { size, ...options })
 

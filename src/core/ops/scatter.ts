@@ -153,6 +153,7 @@ function apart() {
 
 export const scatterInto = (x: Value, indices: Value, updates: Value, axis: number): Value =>
   apply1(ScatterElements, [x, indices, updates], { axis })
+/** x with updates[i, j] added at [i, indices[i, j]] for axis 1, and likewise along any axis. */
 export const scatterAdd = (x: Value, indices: Value, updates: Value, axis: number): Value =>
   apply1(ScatterElements, [x, indices, updates], { axis, reduction: 'add' })
 

@@ -94,6 +94,7 @@ export const Size = operator({
   evaluate: ([x]) => [numbers('int64', [], [x!.data.length])],
   samples: [{ inputs: [normal(2, 3)] }],
 })
+/** How many elements x has, int64 []. */
 export const size = (x: Value): Value => apply1(Size, [x])
 
 /** A target shape given as a value: what is known of it, with a dimension that only the data tell in each other place. */
@@ -172,6 +173,7 @@ export const Reshape: Operator<typeof reshapeAttributes> = operator({
     { inputs: [normal(2, 3), ints(3, 2)], attributes: { allowzero: 1 } },
   ],
 })
+/** x in another shape; one −1 stands for what is left, 0 keeps the dimension at its place. */
 export const reshape = (x: Value, shape: readonly number[]): Value => apply1(Reshape, [x, int64(shape)])
 
 /**
@@ -229,6 +231,7 @@ function flatShape(shape: Shape, axis: number): Shape {
   if (at === undefined) throw new GraphError(`axis ${axis} is out of range for ${shape.length} dimensions`)
   return [sizeOf(shape.slice(0, at)), sizeOf(shape.slice(at))]
 }
+/** x as a matrix: the axes before `axis` are its rows, the others its columns. */
 export const flatten = (x: Value, axis = 1): Value => apply1(Flatten, [x], { axis })
 
 /** y[i0, i1, …] = x with axis k of y being axis perm[k] of x. */
@@ -264,6 +267,7 @@ export const Transpose = operator({
   samples: [{ inputs: [normal(2, 3, 4)], attributes: { perm: [2, 0, 1] } }, { inputs: [normal(2, 3)] }],
 })
 const reversed = (rank: number) => Array.from({ length: rank }, (_, i) => rank - 1 - i)
+/** Axis k of the result is axis perm[k] of x; in reverse order unless given. */
 export const transpose = (x: Value, perm?: readonly number[]): Value => apply1(Transpose, [x], { perm })
 
 /** Size-1 axes at the given places of the output. */
@@ -290,6 +294,7 @@ function unsqueezed(shape: Shape, axes: readonly number[]): Shape {
   const rest = [...shape]
   return Array.from({ length: rank }, (_, axis) => (added.includes(axis) ? 1 : rest.shift()!))
 }
+/** x with axes of length 1 at these places of the result. */
 export const unsqueeze = (x: Value, ...axes: number[]): Value => apply1(Unsqueeze, [x, int64(axes)])
 
 /** Before version 13 the axes are an attribute. */
@@ -337,6 +342,7 @@ function squeezed(shape: Shape, axes: readonly number[] | undefined): Shape {
   if (wrong !== undefined) throw new GraphError(`axis ${wrong} has size ${shape[wrong]}, only size 1 can be dropped`)
   return shape.filter((_, axis) => !dropped.includes(axis))
 }
+/** x without these axes, which have length 1. */
 export const squeeze = (x: Value, ...axes: number[]): Value => apply1(Squeeze, [x, int64(axes)])
 
 /** Broadcasts x to a target shape (ONNX: both ways, so a target dimension of 1 keeps the input's). */

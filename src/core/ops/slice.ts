@@ -229,6 +229,7 @@ export const Concat = operator({
     { inputs: [fixed('int64', [2], [1, 2]), fixed('int64', [1], [3])], attributes: { axis: 0 } },
   ],
 })
+/** Values one behind the other along an axis; the other axes are as long in all. */
 export const concat = (parts: readonly Value[], axis: number): Value => apply1(Concat, parts, { axis })
 
 /** How long each value is along an axis, an int64 vector. */
@@ -352,6 +353,7 @@ export const Split: Operator<typeof splitAttributes> = operator({
     { inputs: [normal(6, 2), fixed('int64', [3], [1, 3, 2])] },
   ],
 })
+/** x cut along an axis into parts of these lengths. */
 export const split = (x: Value, lengths: readonly number[], axis = 0): readonly Value[] =>
   apply(Split, [x, int64(lengths)], { axis })
 

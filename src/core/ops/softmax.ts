@@ -81,6 +81,7 @@ export const Softmax: SoftmaxOperator = alongAxis(
   (x, axis) => map(logSoftmaxOf(x, axis), Math.exp),
   (grad, y, axis) => mul(y, sub(grad, reduceSum(mul(grad, y), [axis]))),
 )
+/** e^x / Σe^x along an axis, the last one unless given. */
 export const softmax = (x: Value, axis = -1): Value => apply1(Softmax, [x], { axis })
 
 /**
@@ -107,6 +108,7 @@ export function safeSoftmax(value: Value): Value {
 export const LogSoftmax: SoftmaxOperator = alongAxis('LogSoftmax', logSoftmaxOf, (grad, y, axis) =>
   sub(grad, mul(exp(y), reduceSum(grad, [axis]))),
 )
+/** x − ln Σe^x along an axis, the last one unless given. */
 export const logSoftmax = (x: Value, axis = -1): Value => apply1(LogSoftmax, [x], { axis })
 
 /** 1 at the first of the largest elements along an axis, 0 elsewhere. */

@@ -47,6 +47,7 @@ export const Tile = operator({
     { inputs: [normal(2, 3), fixed('int64', [2], [2, 3])] },
   ],
 })
+/** x repeated so many times along each axis. */
 export const tile = (x: Value, repeats: readonly number[]): Value => apply1(Tile, [x, int64(repeats)])
 
 /** Two vectors of one length, number by number in turn. */

@@ -40,6 +40,7 @@ export const Sin: Operator<None> = unary(
   times((x) => cos(x)),
   { since: 7 },
 )
+/** The sine of x, in radians. */
 export const sin = call1(Sin)
 /** d cos = −sin x · dx */
 export const Cos: Operator<None> = unary(
@@ -48,6 +49,7 @@ export const Cos: Operator<None> = unary(
   times((x) => neg(sin(x))),
   { since: 7 },
 )
+/** The cosine of x, in radians. */
 export const cos = call1(Cos)
 /** d tan = (1 + tan²)dx */
 export const Tan: Operator<None> = unary(
@@ -84,6 +86,7 @@ export const Sinh: Operator<None> = unary(
   times((x) => cosh(x)),
   { since: 9 },
 )
+/** The hyperbolic sine. */
 export const sinh = call1(Sinh)
 /** d cosh = sinh x · dx */
 export const Cosh: Operator<None> = unary(
@@ -92,6 +95,7 @@ export const Cosh: Operator<None> = unary(
   times((x) => sinh(x)),
   { since: 9 },
 )
+/** The hyperbolic cosine. */
 export const cosh = call1(Cosh)
 /** d tanh = (1 − tanh²)dx */
 export const Tanh: Operator<None> = unary(
@@ -99,6 +103,7 @@ export const Tanh: Operator<None> = unary(
   Math.tanh,
   times((_, y) => sub(1, square(y))),
 )
+/** The hyperbolic tangent. */
 export const tanh = call1(Tanh)
 /** d asinh = dx/√(x² + 1) */
 export const Asinh: Operator<None> = unary(

@@ -4,6 +4,10 @@ import { scope, type Value } from '../graph/value.js'
 import { add, div, mul, pow, sqrt, sub } from '../ops/elementwise.js'
 import type { Named, Optimizer } from './optimizer.js'
 
+/**
+ * What {@link adam} and {@link adamw} are fed unless a step is fed something else: 0.9, 0.999, 1e-8 and a weight decay of 0
+ * (AdamW: 0.01).
+ */
 export interface AdamOptions {
   readonly beta1?: number
   readonly beta2?: number

@@ -8,6 +8,7 @@ import { add, div, matmul, max, mul, reduceSumSquare, reshape, sqrt, sub, transp
 import { type AdamOptions, adamw } from './adam.js'
 import type { Optimizer } from './optimizer.js'
 
+/** What {@link muon} is fed unless a step is fed something else. */
 export interface MuonOptions {
   readonly momentum?: number
   readonly weightDecay?: number
@@ -43,6 +44,10 @@ function orthogonalized(g: Value): Value {
   return tall ? transpose(x, [1, 0]) : x
 }
 
+/**
+ * Muon (Jordan et al. 2024): the momentum of a matrix, made orthogonal by five steps of Newton–Schulz, is its update;
+ * everything that is no matrix takes AdamW. Convolutions count as matrices [output channels, the rest].
+ */
 export function muon({
   momentum = 0.95,
   weightDecay = 0,

@@ -3,8 +3,10 @@
 import type { Type } from '../graph/operator.js'
 import type { Value } from '../graph/value.js'
 
+/** Values by name. */
 export type Named = Readonly<Record<string, Value>>
 
+/** How a weight is updated, as two functions that write a graph. docs/dsl.md shows how to write one. */
 export interface Optimizer {
   /** Of the function that stands for an update in files, such as `AdamW`. */
   readonly name: string

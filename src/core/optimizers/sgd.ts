@@ -4,6 +4,7 @@ import { scope, type Value } from '../graph/value.js'
 import { add, mul, type Operand, sub } from '../ops/elementwise.js'
 import type { Optimizer } from './optimizer.js'
 
+/** What {@link sgd} is fed unless a step is fed something else. */
 export interface SgdOptions {
   /** 0: no velocity is kept. */
   readonly momentum?: number | undefined
@@ -35,6 +36,10 @@ export function sgdUpdate(
   return { w: scope('step', () => sub(w, mul(direction, rate))), velocity }
 }
 
+/**
+ * Stochastic gradient descent with momentum, as in PyTorch: v′ = momentum · v + g + weightDecay · w, w′ = w − rate · v′;
+ * with Nesterov w′ = w − rate · (g + momentum · v′).
+ */
 export const sgd = ({ momentum = 0.9, weightDecay = 0, nesterov = false }: SgdOptions = {}): Optimizer => ({
   name: nesterov ? 'SgdNesterov' : 'Sgd',
   text:

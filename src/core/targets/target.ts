@@ -10,6 +10,7 @@ import { findOperator, type primitives } from '../ops/index.js'
 /** A pass over a whole graph that leaves no training primitive in it, and nothing that the runtime does not know. */
 export interface Target {
   readonly name: string
+  /** The same inputs and outputs, by names, in the operators of this target. */
   lower(graph: Graph): Graph
 }
 

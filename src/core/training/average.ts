@@ -10,6 +10,7 @@ import { add, div, equal, floor, mul, sub, where } from '../ops/index.js'
 export const AVERAGE_DECAY = 'average_decay'
 export const FAST = '.fast'
 
+/** An average of the weights, kept beside them and evaluated in their place. */
 export interface Average {
   /** What the average keeps of itself at each update of it (a hyperparameter of the step, `average_decay`). */
   readonly decay: number

@@ -2,6 +2,7 @@
 
 import { UserError } from '../errors.js'
 
+/** What the parameters of a pattern have otherwise than the rest. */
 export interface ParameterGroup {
   /** The whole name of a parameter; `*` stands for any characters: `stage1.*`, `*.bias`. */
   readonly pattern: string

@@ -55,6 +55,10 @@ export const scheduleSchema = z.union(
   ],
   { error: 'expected [[epoch, value], …] or a schedule of kind piecewise, cycle or power' },
 )
+/**
+ * A hyperparameter over the epochs: points, a cycle or a power. {@link parseSchedule} reads it from text, {@link valueAt}
+ * evaluates it.
+ */
 export type Schedule = z.infer<typeof scheduleSchema>
 
 const between = (a: number, b: number, part: number, curve: 'linear' | 'cosine'): number =>

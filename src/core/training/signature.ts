@@ -56,9 +56,12 @@ export const rolesSchema = z.strictObject({
 })
 
 export type Roles = Readonly<z.infer<typeof rolesSchema>>
+/** A target of the loss: an input of the step that is fed from a column of the data set. */
 export type TargetInfo = Roles['targets'][number]
+/** A metric of the loss, and the output of the step that it is made from. */
 export type MetricInfo = Readonly<z.infer<typeof metricSchema>>
 
+/** What the inputs and outputs of a training step are for. The file says it in `rdm.signature`. */
 export interface StepSignature extends Roles {
   /** Output → the state, an input of the step or an initializer of the file, that it replaces. */
   readonly updates: Readonly<Record<string, string>>

@@ -14,6 +14,7 @@ import type { BatchNormMode } from './mode.js'
 import { optimized } from './optimize.js'
 import type { StepSignature } from './signature.js'
 
+/** The loss, the optimizer and what else belongs to a step. */
 export interface StepOptions {
   /** Softmax cross-entropy of the output `logits` unless given. */
   readonly loss?: Loss | undefined
@@ -31,6 +32,7 @@ export interface StepOptions {
   readonly batchNorm?: BatchNormMode | undefined
 }
 
+/** A whole training step as a graph, by {@link trainingStep}. */
 export interface TrainingStep {
   /**
    * Inputs: those of the network, the targets, the hyperparameters, and what is drawn for each step. Outputs: the loss, what

@@ -15,9 +15,12 @@ import { encodeCheckpoint } from './checkpoint.js'
 import { evaluationModel, type ModelOptions, trainingModel } from './models.js'
 import { type OptimizerOptions, optimizerModel } from './optimizer.js'
 
+/** The files that ONNX Runtime's training API trains with. */
 export const artifactFiles = ['training_model.onnx', 'eval_model.onnx', 'optimizer_model.onnx', 'checkpoint'] as const
+/** One of {@link artifactFiles}. */
 export type ArtifactFile = (typeof artifactFiles)[number]
 
+/** What {@link trainingArtifacts} writes, beside the network. */
 export interface ArtifactOptions extends ModelOptions, OptimizerOptions {
   /** Draws the weights: the same seed, the same bytes. */
   readonly seed: number

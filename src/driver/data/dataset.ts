@@ -32,6 +32,7 @@ export interface ImageFilesColumn extends ColumnType {
   readonly sizes?: { readonly smallest: readonly [number, number]; readonly largest: readonly [number, number] }
 }
 
+/** The values of one input or target, a row an example: numbers in memory, or image files that are read as they are needed. */
 export type Column = TensorColumn | ImageFilesColumn
 
 /** So many examples, each with a row in every column. */
@@ -63,6 +64,7 @@ export interface ImageSet extends Split {
   readonly classes: readonly string[]
 }
 
+/** A data set for classifiers of images: the columns `images` and `labels`. */
 export interface ImageDataset extends Dataset {
   readonly train: ImageSet
   readonly test: ImageSet

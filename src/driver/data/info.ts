@@ -3,6 +3,7 @@
 import type { DType } from '../../core/graph/tensor.js'
 import type { Column, Dataset, ImageFilesColumn } from './dataset.js'
 
+/** A column of a data set: its name, shape and type. */
 export interface ColumnInfo {
   readonly name: string
   readonly kind: Column['kind']
@@ -15,6 +16,7 @@ export interface ColumnInfo {
   readonly sizes?: NonNullable<ImageFilesColumn['sizes']>
 }
 
+/** What {@link describeDataset} says of a data set. */
 export interface DatasetInfo {
   readonly format: string
   /** Examples. */
@@ -35,6 +37,7 @@ const columnInfo = (name: string, column: Column): ColumnInfo => ({
   ...(column.kind === 'image files' && column.sizes ? { sizes: column.sizes } : {}),
 })
 
+/** What a data set holds: its format, its counts, its columns with shape and type. */
 export const describeDataset = ({ format, train, test, heldOut }: Dataset): DatasetInfo => ({
   format,
   train: train.count,

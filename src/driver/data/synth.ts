@@ -46,6 +46,7 @@ const fromMultiple = (value: number, period: number) => value - period * Math.ro
 /** The names of the classes, in the order of their labels. */
 export const patternNames: readonly string[] = Object.keys(patterns)
 
+/** How many images {@link synthesize} draws, and of which patterns. */
 export interface SynthOptions {
   /** Training images. */
   readonly train: number

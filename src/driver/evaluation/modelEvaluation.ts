@@ -53,6 +53,7 @@ export function scoredBy(loss: Loss, outputs: readonly TensorInfo[]): Scored {
   return { ...said, scoring: exportGraph(source) }
 }
 
+/** What a model scored on a split. */
 export interface Evaluation {
   readonly images: number
   readonly loss: number

@@ -77,4 +77,5 @@ export interface TuningEvent {
   readonly total: number
 }
 
+/** What a run tells while it goes on, told apart by `event`; `rdm-fit --json` prints each as a line. */
 export type FitEvent = StartEvent | StepEvent | EpochEvent | EndEvent | NoticeEvent | TuningEvent

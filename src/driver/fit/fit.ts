@@ -18,6 +18,7 @@ import { settle, train } from './train.js'
 
 export type { FitResult }
 
+/** What {@link fit} trains, on what, and where the run folder is. */
 export interface FitOptions {
   readonly model: TrainableModel
   readonly data:
@@ -35,6 +36,7 @@ export interface FitOptions {
   readonly dataPath?: string
   /** Stops the run after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal
+  /** Is told each event as it comes: start, steps, epochs, notices, the end. */
   readonly onEvent?: (event: FitEvent) => void
   /**
    * Awaited after each checkpoint, when everything that follows from it is written too: for who keeps a copy of the

@@ -39,6 +39,7 @@ export interface RunControls {
   readonly pause?: (() => Promise<void> | undefined) | undefined
 }
 
+/** How a run ended, with its state after the last step. */
 export interface FitResult {
   readonly reason: EndReason
   readonly step: number

@@ -9,6 +9,7 @@ import { precisions } from '../targets/target.js'
 
 const { epochs, batchSize, learningRate, augment } = recipeSchema.shape
 
+/** Checks all settings of a run; a zod schema. config.json holds them. */
 export const fitConfigSchema = z.strictObject({
   epochs,
   batchSize,
@@ -43,6 +44,7 @@ export const fitConfigSchema = z.strictObject({
   checkpointSeconds: z.number().min(0),
 })
 
+/** All settings of a run, as {@link fitConfigSchema} checks them. */
 export type FitConfig = Readonly<z.infer<typeof fitConfigSchema>>
 
 /** What a user may set; whatever is left out comes from the model's recipe or the defaults. */

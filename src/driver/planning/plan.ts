@@ -12,6 +12,7 @@ import { fastestFor, type StepPlan, type TargetName, targetOf } from '../targets
 import { portableTarget } from '../targets/portable/driver.js'
 import type { PlannedStep, PlanOptions as TargetOptions } from '../targets/target.js'
 
+/** What {@link planStep} decides for: a model, a batch size, a runtime and the target that is wanted. */
 export interface PlanOptions extends Omit<TargetOptions, 'earlier'> {
   readonly wanted: TargetName
   readonly earlier?: StepPlan | undefined

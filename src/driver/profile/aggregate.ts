@@ -18,6 +18,7 @@ export interface ProfileRow {
   readonly ofPeak: number | null
 }
 
+/** The nodes of one operator. */
 export interface OperatorRow extends ProfileRow {
   readonly role: Role
 }

@@ -14,6 +14,7 @@ import type { StepTimes } from './events.js'
 import { operatorLabel } from './names.js'
 import { measureSgemmPeak } from './sgemm.js'
 
+/** The step that {@link profileStep} times, and how often. */
 export interface ProfileOptions {
   /** One training step as a plain model, all of whose state tensors are inputs. */
   readonly model: Uint8Array

@@ -29,6 +29,7 @@ export const epochMetricsSchema = z.strictObject({
   /** In half precision: steps of the run so far that were not taken, because their gradients overflowed. */
   skippedSteps: count.optional(),
 })
+/** One epoch of a run, a line of metrics.jsonl. */
 export type EpochMetrics = Readonly<z.infer<typeof epochMetricsSchema>>
 
 /** The metric that has a place of its own, and the rest. */

@@ -71,6 +71,7 @@ export const externalDataIn =
   (place) =>
     readPlace(pathIn(resolve(folder), place.location), place)
 
+/** How `readNetwork` reads a file. */
 export interface FileOptions extends Omit<NetworkOptions, 'external'> {
   /** The folder of the file: tensors whose data are in other files there are read. */
   readonly directory?: string

@@ -4,6 +4,7 @@ import type { TensorInfo } from '../../core/onnx/signature.js'
 
 /** What runs a model: onnxruntime-node, or the last training build of onnxruntime-web, which is WebAssembly. */
 export const runtimes = ['node', 'web-training'] as const
+/** What runs a model, one of {@link runtimes}. */
 export type RuntimeName = (typeof runtimes)[number]
 
 /**
@@ -11,8 +12,10 @@ export type RuntimeName = (typeof runtimes)[number]
  * Metal, Direct3D 12 or Vulkan has.
  */
 export const providers = ['cpu', 'cuda', 'webgpu'] as const
+/** Where a session computes, one of {@link providers}. */
 export type Provider = (typeof providers)[number]
 
+/** In which runtime a session is opened, and with which threads or GPU. */
 export interface SessionSettings {
   /** `node` when left out. */
   readonly runtime?: RuntimeName

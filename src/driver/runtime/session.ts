@@ -42,12 +42,14 @@ export interface TrainingSession {
   step(feeds: Tensors, batch: number, steps?: number): Promise<Tensors>
   /** A copy of the state after the last step asked for. */
   readState(): Promise<Tensors>
+  /** Frees the sessions and their thread. */
   close(): Promise<void>
 }
 
 /** The model for a batch size and so many steps a run, 1 unless given; the same array for those that share a model. */
 export type StepModels = (batch: number, steps?: number) => Uint8Array
 
+/** What {@link openTrainingSession} opens: models of the step, for which batch size, with which state. */
 export interface TrainingSessionOptions extends SessionSettings, CarriedState {
   readonly models: StepModels
   /** The batch size to begin with. */

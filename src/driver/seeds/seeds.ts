@@ -29,6 +29,7 @@ import {
 } from './seedsFolder.js'
 import { spreadOf } from './statistics.js'
 
+/** What {@link fitSeeds} trains, with which seeds, and how many runs side by side. */
 export interface SeedsOptions {
   readonly model: TrainableModel
   readonly data: Dataset

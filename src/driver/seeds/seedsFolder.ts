@@ -83,10 +83,12 @@ export async function firstBegunRun(out: string, seeds: readonly number[]): Prom
   throw failure ?? new UserError(`${out} holds no runs to resume: leave out --resume to start them`)
 }
 
+/** How the run of a seed ended. */
 export type SeedOutcome =
   | ({ readonly seed: number } & RunStanding)
   | { readonly seed: number; readonly end: 'failed'; readonly error: unknown }
 
+/** How all runs ended; summary.json holds it. */
 export interface SeedsSummary {
   /** In the order of the seeds. */
   readonly runs: readonly SeedOutcome[]

@@ -2,6 +2,7 @@
 
 import { median, percentage } from '../format/units.js'
 
+/** Median, mean and standard deviation, in the unit of the values. */
 export interface Spread {
   /** The middle value; of an even count the mean of the two in the middle. */
   readonly median: number

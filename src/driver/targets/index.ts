@@ -23,6 +23,7 @@ export const stepPlanSchema = z.union([
   ortWebgpuTarget.planSchema,
   ortTrainingTarget.planSchema,
 ])
+/** How the step of a run is written, decided once by {@link planStep}: taken again, it gives the same bits. */
 export type StepPlan = z.infer<typeof stepPlanSchema>
 
 export { type OwnTargetName, ownTargetNames, type TargetName, targetNames }

@@ -6,4 +6,5 @@ export type OwnTargetName = (typeof ownTargetNames)[number]
 
 /** `auto` takes the fastest target that gives the right step here. */
 export const targetNames = ['auto', ...ownTargetNames] as const
+/** One of {@link targetNames}. */
 export type TargetName = (typeof targetNames)[number]

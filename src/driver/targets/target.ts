@@ -11,6 +11,7 @@ import type { StepModels } from '../runtime/session.js'
 
 /** `fp16`: convolutions and matrix products in half precision; weights, statistics, sums and the loss in float32. */
 export const precisions = ['fp32', 'fp16'] as const
+/** One of fp32 and fp16. */
 export type Precision = (typeof precisions)[number]
 
 /** What was decided once for a run on a machine: taken again, it gives the same bits. */
@@ -30,6 +31,7 @@ export interface PlanOptions<P extends Plan = Plan> extends SessionSettings {
   readonly stepsPerRun?: number | undefined
   /** The plan of an earlier part of the run: taken again where it is for this machine. */
   readonly earlier?: P | undefined
+  /** Is told what the user should know, a line each. */
   onNotice?(message: string): void
   /** While candidates are timed. */
   onProgress?(done: number, total: number): void
@@ -58,6 +60,7 @@ export interface HeldState {
   release(held: Tensors): Tensors
 }
 
+/** A step as {@link planStep} decided to write it, ready for {@link openTrainingSession}. */
 export interface PlannedStep<P extends Plan = Plan> {
   readonly plan: P
   readonly models: StepModels

@@ -24,6 +24,7 @@ const expansions = {
   ScatterND: scatterND,
 } satisfies Expansions
 
+/** The target for any runtime: every training primitive in standard operators of ONNX. */
 export const portable: Target & { readonly expansions: typeof expansions } = {
   name: 'portable',
   lower: (graph) => expandPrimitives(graph, portable),

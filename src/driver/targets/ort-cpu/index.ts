@@ -14,6 +14,7 @@ import { aroundProducts } from './products.js'
 import { intoSums } from './scatters.js'
 import { productsOfAllRows } from './sums.js'
 
+/** The machine that {@link ortCpu} writes a step for. */
 export interface CpuOptions {
   /** Channels in a block on the machine that will run the step: 8 with AVX2, 16 with AVX-512. */
   readonly block: number

@@ -33,6 +33,7 @@ import type { Precision } from '../target.js'
 import { batchNorms } from './batchNorm.js'
 import { convWeightGrad } from './weightGradient.js'
 
+/** How {@link ortCuda} writes a step. */
 export interface LowerOptions {
   readonly precision?: Precision
   /** Examples in a batch, float32 []; from the shapes of the graph's inputs unless given. */

@@ -51,6 +51,7 @@ const NEXT = '.next'
 
 type Named = Readonly<Record<string, Value>>
 
+/** Many training steps in one graph, by {@link trainingSteps}. */
 export interface TrainingSteps {
   /**
    * Inputs: those of the step by their names, the batches, targets, hyperparameters and what is drawn each with one more axis in
@@ -62,6 +63,7 @@ export interface TrainingSteps {
   readonly signature: StepSignature
 }
 
+/** How {@link trainingSteps} writes them. */
 export interface StepsOptions {
   readonly precision?: Precision
 }

@@ -27,6 +27,10 @@ import {
 
 const { expansions } = portable
 
+/**
+ * The target for ONNX Runtime's training builds: their kernels for the gradients of convolutions and of cross-entropy and for batch
+ * norms, standard operators for the rest.
+ */
 export const ortTraining: Target & Expander = {
   name: 'ort-training',
   lower: (graph) => expandPrimitives(fuseConvGradients(graph), ortTraining),
