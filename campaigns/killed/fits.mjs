@@ -73,7 +73,8 @@ export async function killFits({ seed, short, folder, say, limit, env }) {
     const fit = fitOf(of[model], more)
     const own = join(folder, name.replace(/\W+/g, '-'))
     mkdirSync(own)
-    const out = join(own, 'whole')
+    // The folder's name stands in the picture of the curves.
+    const out = join(own, 'whole', 'run')
     const start = () => startCommand('rdm-fit', fit.begin(out), { env })
     // The first one finds out about the machine, which those after it know.
     const first = await toItsEnd(start)
