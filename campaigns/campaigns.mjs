@@ -1,4 +1,6 @@
 // Name → campaign: {title, about, run({short, seed, folder, say}) → {columns, rows, faults}}. A fault is a line that says what broke its
 // promise; `folder` is its own, and is kept where there are faults.
 
-export const campaigns = {}
+import { workers } from './workers.mjs'
+
+export const campaigns = { workers }
