@@ -31,8 +31,19 @@ models:
 function placeFor(start) {
   const place = {
     running: start(),
+    refused: 0,
     begin() {
       place.running = start()
+    },
+    /** Begins again what could not begin because Redis or the store was away just then, as it is to say; whether it was that. */
+    beginIfRefused() {
+      const { child, kept } = place.running
+      const refused = child.exitCode === 2 && /cannot reach Redis at |the store \S+ cannot be used: /.test(kept.err)
+      if (refused) {
+        place.refused += 1
+        place.begin()
+      }
+      return refused
     },
     kill: () => end(place.running),
   }
@@ -84,8 +95,10 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
       // Nobody but the campaign ends workers, and they start again where one did.
       for (const place of workers) {
         const { child, kept } = place.running
-        if (child.exitCode === null) continue
-        died.push(`${name}: a worker ended by itself with code ${child.exitCode}: ${kept.err.trim().split('\n').at(-1)}`)
+        if (child.exitCode === null || place.beginIfRefused()) continue
+        died.push(
+          `${name}: a worker ended by itself with code ${child.exitCode}: ${kept.err.trim().split('\n').at(-1)}`,
+        )
         place.begin()
       }
       await sleep(500)
@@ -94,11 +107,10 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
 
   let turn = []
   let watched
-  while (watched === undefined) {
+  for (;;) {
     const waited = sleep(1000 + random.uniform() * 3000)
-    const self = watcher.running
-    watched = await Promise.race([self.finished, waited])
-    if (watched !== undefined) break
+    watched = await Promise.race([watcher.running.finished, waited])
+    if (watched !== undefined && !watcher.beginIfRefused()) break
     if (turn.length === 0) turn = [...permutation(counts.size, random)].map((i) => [...counts.keys()][i])
     const kind = turn.pop()
     say(`${name}: ${Math.round((performance.now() - begun) / 1000)} s: ${kind}`)
@@ -116,7 +128,9 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
 
   const faults = [...died]
   if (watched.code !== 0)
-    faults.push(`${name}: rdm-repro ended with ${watched.code ?? watched.signal}: ${watched.err.trim().split('\n').at(-1)}`)
+    faults.push(
+      `${name}: rdm-repro ended with ${watched.code ?? watched.signal}: ${watched.err.trim().split('\n').at(-1)}`,
+    )
   const byJob = new Map([...completions.counts].map(([key, count]) => [key.split('.').slice(0, 2).join('/'), count]))
   for (const job of jobs) {
     const times = byJob.get(job) ?? 0
@@ -124,7 +138,8 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
     const differing = compared.filter((file) => !sameFile(join(out, job, file), join(expected, job, file)))
     if (differing.length > 0) faults.push(`${name}: ${job}: other bytes than undisturbed: ${differing.join(', ')}`)
   }
-  return { jobs: jobs.length, seconds, counts, memory, faults }
+  const refused = [watcher, ...workers].reduce((sum, place) => sum + place.refused, 0)
+  return { jobs: jobs.length, seconds, counts, refused, memory, faults }
 }
 
 function sameFile(a, b) {
@@ -162,15 +177,15 @@ export const workers = {
       const found = [
         await experiment({
           ...{ ...common, name: 'folder', random: random('folder') },
-          ...(short ? { epochs: 10, seeds: 2 } : { epochs: 60, seeds: 10 }),
+          ...(short ? { epochs: 10, seeds: 2 } : { epochs: 30, seeds: 10 }),
         }),
       ]
       if (!short && hasS3) {
         const server = await startS3()
-        found.push(await experiment({ ...common, name: 's3', random: random('s3'), server, epochs: 30, seeds: 2 }))
+        found.push(await experiment({ ...common, name: 's3', random: random('s3'), server, epochs: 15, seeds: 2 }))
       }
       const places = ['a folder', 'S3']
-      const rows = found.flatMap(({ jobs, seconds, counts, memory, faults }, i) => {
+      const rows = found.flatMap(({ jobs, seconds, counts, refused, memory, faults }, i) => {
         const { before, after, share } = growth(memory)
         // A minute is warm-up.
         if (!short && i === 0 && share > MOST_GROWTH)
@@ -179,6 +194,7 @@ export const workers = {
         return [
           [`jobs, the store ${place}`, jobs, `done in ${seconds} s`],
           ...[...counts].map(([kind, count]) => [`${kind}, the store ${place}`, count, 'went on']),
+          [`begun while Redis or the store was away, the store ${place}`, refused, 'refused in one line, begun again'],
           [
             `memory of a worker, the store ${place}`,
             memory.length,

@@ -12,8 +12,7 @@ export const hasRedis = existsSync(redisServer)
 /** test/support/s3Server.sh installs it. */
 export const hasS3 = existsSync(motoServer)
 
-const listen = (server) =>
-  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)))
+const listen = (server) => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)))
 
 async function freePort() {
   const server = createServer()
