@@ -1,6 +1,7 @@
 // Name → campaign: {title, about, run({short, seed, folder, say}) → {columns, rows, faults}}. A fault is a line that says what broke its
 // promise; `folder` is its own, and is kept where there are faults.
 
+import { long } from './long.mjs'
 import { workers } from './workers.mjs'
 
-export const campaigns = { workers }
+export const campaigns = { workers, long }
