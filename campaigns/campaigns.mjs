@@ -2,6 +2,7 @@
 // promise; `folder` is its own, and is kept where there are faults.
 
 import { long } from './long.mjs'
+import { security } from './security.mjs'
 import { workers } from './workers.mjs'
 
-export const campaigns = { workers, long }
+export const campaigns = { workers, long, security }

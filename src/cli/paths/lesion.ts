@@ -1,4 +1,5 @@
 // rdm-paths lesion: the error of a trained model without some of its residual functions.
+
 import type { Command } from 'commander'
 import { totalBlocks } from '../../../graphs/residual.js'
 import { UserError } from '../../core/errors.js'
@@ -20,6 +21,7 @@ import { blockNames, checkSame, gatedModel, pick, type ResidualModel } from '../
 import { numberList } from '../../study/text.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
+import { print } from '../output.js'
 import {
   addMeasuringOptions,
   checkPictureName,
@@ -148,7 +150,7 @@ async function show(measured: LesionReport, { out, json }: LesionFlags): Promise
     const { lesionSvg } = await import('../../study/paths/lesionPicture.js')
     await writePicture(out, lesionSvg(measured))
   }
-  process.stdout.write(json ? `${JSON.stringify(measured)}\n` : text(measured))
+  print(json ? `${JSON.stringify(measured)}\n` : text(measured))
 }
 
 const percent = (part: number) => (100 * part).toFixed(2)

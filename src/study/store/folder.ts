@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../../driver/folders.js'
+import { isKey } from './keys.js'
 import type { Store } from './store.js'
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
@@ -48,7 +49,7 @@ export function folderStore(folder: string): Store {
     },
     async list(prefix) {
       const keys = await lookedUp(() => filesBelow(pathOf(prefix), prefix))
-      return (keys ?? []).sort()
+      return (keys ?? []).filter(isKey).sort()
     },
     async remove(keys) {
       await requireRoot()
