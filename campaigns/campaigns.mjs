@@ -3,5 +3,8 @@
 
 import { disk } from './disk.mjs'
 import { killed } from './killed.mjs'
+import { long } from './long.mjs'
+import { security } from './security.mjs'
+import { workers } from './workers.mjs'
 
-export const campaigns = { killed, disk }
+export const campaigns = { killed, disk, workers, long, security }

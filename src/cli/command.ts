@@ -14,6 +14,7 @@ import { z } from 'zod'
 import { messageOf, UserError } from '../core/errors.js'
 import { installHint } from '../driver/optional.js'
 import { ownPackage } from '../driver/package.js'
+import { printable } from './output.js'
 
 export { decimalNumber, seedNumber, wholeNumber } from '../study/text.js'
 
@@ -75,8 +76,8 @@ function reportFailure(name: string, error: unknown, verbose: boolean): number {
     missing !== undefined || error instanceof UserError || error instanceof CommanderError || isSystemError(error)
   const message = oneLine(missing ?? messageOf(error)).replace(/^error: /, '')
   const hint = expected || verbose ? '' : ' (run again with --verbose for the stack trace)'
-  process.stderr.write(`${name}: ${expected ? '' : 'internal error: '}${message}${hint}\n`)
-  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  process.stderr.write(printable(`${name}: ${expected ? '' : 'internal error: '}${message}${hint}\n`))
+  if (verbose && error instanceof Error) process.stderr.write(printable(`${error.stack}\n`))
   return expected ? exitCodes.badInput : exitCodes.internalError
 }
 

@@ -22,6 +22,7 @@ import { checkWritable, writeCifar10 } from '../driver/data/writeCifar.js'
 import { grouped, table } from '../driver/format/table.js'
 import { createProgram, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
 import { holdOutOption } from './data.js'
+import { print } from './output.js'
 
 export async function main(argv: string[]): Promise<void> {
   const program = createProgram('rdm-data', 'Look at, download, check and synthesize data sets to train on.', [
@@ -51,7 +52,7 @@ function infoCommand(): Command {
     .option('--json', 'print one JSON object')
     .action(async (path: string, { holdOut, json }: { holdOut?: number; json?: true }) => {
       const info = describeDataset(await readDataset(path, { holdOut }))
-      process.stdout.write(json ? `${JSON.stringify({ path, ...info })}\n` : describeInfo(path, info))
+      print(json ? `${JSON.stringify({ path, ...info })}\n` : describeInfo(path, info))
     })
 }
 
@@ -113,7 +114,7 @@ function fetchCommand(): Command {
     .option('--from <url>', 'a copy to download instead: of the archive, or of the folder of files', parsedBy(address))
     .action(async (name: DatasetFormat | keyof typeof officialFiles, options: { dir: string; from?: string }) => {
       const { folder, dataset, fresh } = await fetched(name, options)
-      process.stdout.write(`${folder}: ${sizes(dataset)}${fresh ? '' : ', already there'}\n`)
+      print(`${folder}: ${sizes(dataset)}${fresh ? '' : ', already there'}\n`)
     })
 }
 
@@ -164,7 +165,7 @@ function verifyCommand(): Command {
     .option('--json', 'print one JSON object')
     .action(async (dir: string, options: { json?: true }) => {
       const report = await verifyDataset(dir)
-      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describeReport(report))
+      print(options.json ? `${JSON.stringify(report)}\n` : describeReport(report))
       const [first, ...others] = report.problems
       if (first !== undefined) {
         throw new UserError(others.length === 0 ? first : `${first} (and ${others.length} more)`)
@@ -207,6 +208,6 @@ function synthCommand(): Command {
       await checkWritable(dir)
       const dataset = synthesize(options)
       await writeCifar10(dir, dataset)
-      process.stdout.write(`${dir}: ${sizes(dataset)}\n`)
+      print(`${dir}: ${sizes(dataset)}\n`)
     })
 }

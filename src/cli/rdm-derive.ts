@@ -22,6 +22,7 @@ import { type HeadFlags, headClasses, headFrom } from './derive/head.js'
 import { checkAlone, writeAdapter } from './derive/trained.js'
 import { addFileOptions, type FileFlags, nameList, readingOf, requireDestination, writeOut } from './fileOptions.js'
 import { readInput } from './input.js'
+import { print } from './output.js'
 import { addStepOptions, type StepFlags, stepFrom } from './stepOptions.js'
 
 interface Options extends StepFlags, FileFlags, ArtifactsOptions, HeadFlags, AdapterFlags {
@@ -106,7 +107,7 @@ async function run(path: string, options: Options, command: Command): Promise<vo
   const network = (isFixed ? undefined : withOpenBatch(file)) ?? file
   if (options.explain) {
     const hasWeights = network.parameters.some(({ origin }) => origin.trainable)
-    process.stdout.write(described(explained(hasWeights ? prepared(network, preparation) : network, chosen), leftOut))
+    print(described(explained(hasWeights ? prepared(network, preparation) : network, chosen), leftOut))
     return
   }
   if (options.artifacts !== undefined)

@@ -1,9 +1,11 @@
 // rdm-doctor: what this machine has for training, on its CPU and on GPUs.
+
 import type { Command } from 'commander'
 import { examine } from '../study/doctor/examine.js'
 import { report } from '../study/doctor/report.js'
 import { thisSystem } from '../study/doctor/system.js'
 import { createProgram, parsedBy, runProgram, wholeNumber } from './command.js'
+import { print } from './output.js'
 
 /** Exit code when something does not work that should. */
 const PROBLEM = 1
@@ -24,7 +26,7 @@ const doctorCommand = (): Command =>
     .option('--json', 'print one JSON object')
     .action(async ({ device, json }: DoctorFlags) => {
       const examination = await examine(thisSystem(), device)
-      process.stdout.write(json ? `${JSON.stringify(examination)}\n` : report(examination))
+      print(json ? `${JSON.stringify(examination)}\n` : report(examination))
       if (examination.diagnosis.problems.length > 0) process.exitCode = PROBLEM
     })
 

@@ -1,4 +1,5 @@
 // rdm-eval: how well a trained model does on a data set.
+
 import { type Command, Option } from 'commander'
 import { UserError } from '../core/errors.js'
 import { lossText } from '../core/losses/text.js'
@@ -23,6 +24,7 @@ import { collectedBy, createProgram, namedColumn, parsedBy, runProgram, wholeNum
 import { holdOutOption } from './data.js'
 import { readInput } from './input.js'
 import { runtimeOption } from './machine.js'
+import { print } from './output.js'
 
 interface EvalFlags {
   readonly data: string
@@ -86,7 +88,7 @@ const evalCommand = (): Command =>
         if (!Number.isFinite(result.loss))
           throw new UserError(`${path}: its loss is ${result.loss}: what it predicts is not finite`)
         const classes = classesOf(split, result)
-        process.stdout.write(flags.json ? `${JSON.stringify(asJson(result, classes))}\n` : report(result, classes))
+        print(flags.json ? `${JSON.stringify(asJson(result, classes))}\n` : report(result, classes))
       } finally {
         await session.close()
       }

@@ -28,6 +28,7 @@ import { multiplicity } from '../study/paths/multiplicity.js'
 import { addNetworkOptions, formatFunctions, type NetworkOptions } from './architecture.js'
 import { type ArtifactsOptions, addArtifactsOptions, checkArtifactsOptions, writeArtifacts } from './artifacts.js'
 import { createProgram, decimalNumber, parsedBy, runProgram, seedNumber, wholeNumber } from './command.js'
+import { print } from './output.js'
 import { textReporter } from './progress/progress.js'
 import { addStepOptions, lossFrom, type StepFlags } from './stepOptions.js'
 
@@ -152,10 +153,9 @@ async function run(options: Options): Promise<void> {
   const printed = options.list ? '--list' : '--describe'
   if (options.out && (options.list || options.describe))
     throw new UserError(`${printed} prints text and --out is for a model: leave one of them out`)
-  if (options.list)
-    return void process.stdout.write(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
+  if (options.list) return void print(options.json ? `${JSON.stringify(listing(), null, 2)}\n` : listTable())
   const { network, architecture, about, ...chosen } = await choose(options)
-  if (options.describe) return void process.stdout.write(`${about()}\n${printGraph(network)}`)
+  if (options.describe) return void print(`${about()}\n${printGraph(network)}`)
   if (options.artifacts !== undefined) {
     const loss = await lossFrom(options)
     return writeArtifacts(network, options.artifacts, options, { seed: options.seed, architecture, loss })

@@ -1,4 +1,5 @@
 // rdm-fit: trains a model on a data set, by the training step that is in its file.
+
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
@@ -27,6 +28,7 @@ import { holdOutOption } from './data.js'
 import { readInput } from './input.js'
 import { explain, profile } from './inspect.js'
 import { addMachineOptions, type MachineFlags, machineSettings } from './machine.js'
+import { print } from './output.js'
 import { jsonReporter, type ProgressReporter, textReporter } from './progress/progress.js'
 import { seedsJsonReporter, seedsTextReporter } from './progress/seedsProgress.js'
 import { reporting } from './reporting.js'
@@ -230,7 +232,7 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
     const options = { model, config, json: flags.json ?? false, signal, onEvent }
     const steps = typeof flags.profile === 'number' ? flags.profile : 5
     const text = data ? await profile(options, data, steps) : await explain(options)
-    if (text !== undefined) process.stdout.write(text)
+    if (text !== undefined) print(text)
   })
 }
 

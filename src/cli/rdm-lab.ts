@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { createProgram, parsedBy, runProgram, wholeNumber } from './command.js'
 import { serveLab } from './lab/server.js'
+import { print } from './output.js'
 
 /** What a browser keeps for a page, such as the state of a training, it keeps by the page's address: so the port is always the same. */
 const PORT = 7317
@@ -24,5 +25,5 @@ async function run({ port }: { readonly port: number }): Promise<void> {
   const { url, close } = await serveLab(page, port)
   const end = () => void close()
   process.once('SIGINT', end).once('SIGTERM', end)
-  process.stdout.write(`rdm-lab is at ${url} (Ctrl-C ends it)\n`)
+  print(`rdm-lab is at ${url} (Ctrl-C ends it)\n`)
 }

@@ -1,10 +1,12 @@
 // rdm-report: what an experiment, several runs or single ones came to, as a page.
+
 import { join } from 'node:path'
 import { UserError } from '../core/errors.js'
 import { requirePackages } from '../driver/optional.js'
 import { readFolders } from '../study/report/read.js'
 import { reportOf } from '../study/report/report.js'
 import { createProgram, runProgram } from './command.js'
+import { print } from './output.js'
 
 interface ReportFlags {
   readonly out?: string
@@ -31,6 +33,6 @@ async function report(folders: readonly string[], { out }: ReportFlags): Promise
   // The chart library takes most of a second to load, which a folder that is refused should not cost.
   const { writeReport } = await import('../study/report/write.js')
   const [page, ...pictures] = await writeReport(made, out ?? join(first!, 'report'))
-  process.stdout.write(`${made.standing}\n`)
-  for (const path of [page!, ...pictures]) process.stdout.write(`${path}\n`)
+  print(`${made.standing}\n`)
+  for (const path of [page!, ...pictures]) print(`${path}\n`)
 }

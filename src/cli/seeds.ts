@@ -1,4 +1,5 @@
 // rdm-fit --seeds: which runs there are to be, from what they are trained, and what is printed of them at the end.
+
 import { join } from 'node:path'
 import { messageOf, UserError } from '../core/errors.js'
 import { readTrainableModel } from '../core/model/read.js'
@@ -16,6 +17,7 @@ import {
   seedFolder,
 } from '../driver/seeds/seedsFolder.js'
 import { readInput } from './input.js'
+import { print } from './output.js'
 
 export interface SeedsFlags {
   readonly seed?: number
@@ -65,12 +67,12 @@ export function printSummary(summary: SeedsSummary, out: string, json: boolean):
   const text = json
     ? `${JSON.stringify({ event: 'summary', ...plainSummary(summary) })}\n`
     : `${outcomeTable(summary.runs, out)}${spreadLine(summary)}`
-  process.stdout.write(text)
+  print(text)
   const { runs } = summary
   const stopped = runs.some(({ end }) => end === 'interrupted' || end === 'waiting')
   // What ended the process early says so by its exit code.
   if (stopped) {
-    if (!json) process.stdout.write(`go on with: rdm-fit --resume --out ${out}\n`)
+    if (!json) print(`go on with: rdm-fit --resume --out ${out}\n`)
     return
   }
   const failed = runs.filter((run) => run.end === 'failed')

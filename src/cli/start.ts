@@ -13,6 +13,7 @@ import { writeCifar10 } from '../driver/data/writeCifar.js'
 import { fit } from '../driver/fit/fit.js'
 import { makeFolder } from '../driver/folders.js'
 import { createProgram, runProgram } from './command.js'
+import { print } from './output.js'
 import { textReporter } from './progress/progress.js'
 
 const architecture = {
@@ -50,7 +51,7 @@ async function start(): Promise<void> {
   await writeCifar10(dataFolder, data)
   const bytes = exportModel(residualNetwork(architecture), { recipe: recipes.paper, seed: 1, architecture })
   await writeFile(modelFile, bytes)
-  process.stdout.write(
+  print(
     `Training RDM-ResNet-8 (two residual functions a block, the second without its first ReLU) on ${data.train.count} ` +
       `synthetic images of ${data.train.classes.length} classes.\n` +
       `Chance is 90 % error. ${config.epochs} epochs take about a minute on two cores.\n\n`,
@@ -68,7 +69,7 @@ async function start(): Promise<void> {
   } finally {
     reporter.stop()
   }
-  process.stdout.write(
+  print(
     `
 Written:
   ${modelFile.padEnd(30)} the network and its training step, before training

@@ -1,9 +1,11 @@
 // rdm-paths count: multiplicity, path lengths and effective paths, of one network or of all that a budget allows.
+
 import type { Command } from 'commander'
 import { UserError } from '../../core/errors.js'
 import type { LayerRange } from '../../study/paths/lengths.js'
 import { addNetworkOptions, type NetworkOptions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
+import { print } from '../output.js'
 import { type Budget, budget, countBudget } from './budget.js'
 import { jsonLine, layerRange } from './format.js'
 import { checkPicture, writePicture } from './measuring.js'
@@ -48,5 +50,5 @@ async function run({ budget: limit, all, range, out, json, ...network }: CountOp
   const counted = limit ? countBudget(limit, network, { range, all: all === true }) : countNetwork(network, range)
   // Loaded where it is needed: the library for charts takes longer to start than all the rest.
   if (out !== undefined) await writePicture(out, counted.picture(await import('../../study/paths/pictures.js')))
-  process.stdout.write(json ? jsonLine(counted.json) : counted.text)
+  print(json ? jsonLine(counted.json) : counted.text)
 }

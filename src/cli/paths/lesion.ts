@@ -1,4 +1,5 @@
 // rdm-paths lesion: the error of a trained model without some of its residual functions.
+
 import type { Command } from 'commander'
 import { totalBlocks } from '../../../graphs/residual.js'
 import { UserError } from '../../core/errors.js'
@@ -21,6 +22,7 @@ import { blockNames, checkSame, gatedModel, pick, type ResidualModel } from '../
 import { numberList } from '../../study/text.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, parsedBy } from '../command.js'
+import { print } from '../output.js'
 import {
   addMeasuringOptions,
   checkPicture,
@@ -149,7 +151,7 @@ async function show(measured: LesionReport, { out, json }: LesionFlags): Promise
     const { lesionSvg } = await import('../../study/paths/lesionPicture.js')
     await writePicture(out, lesionSvg(measured))
   }
-  process.stdout.write(json ? `${JSON.stringify(measured)}\n` : text(measured))
+  print(json ? `${JSON.stringify(measured)}\n` : text(measured))
 }
 
 const signed = (part: number) => `${part < 0 ? '−' : '+'}${percentage(Math.abs(part))}`

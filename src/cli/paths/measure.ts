@@ -1,4 +1,5 @@
 // rdm-paths measure: how much gradient the paths of each length carry in a trained model.
+
 import type { Command } from 'commander'
 import { convolutionsOf, totalBlocks } from '../../../graphs/residual.js'
 import { logitsOf } from '../../driver/evaluation/classifier.js'
@@ -13,6 +14,7 @@ import { multiplicity } from '../../study/paths/multiplicity.js'
 import { checkSame, pathModel, type ResidualModel } from '../../study/paths/residualModel.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, decimalNumber, parsedBy } from '../command.js'
+import { print } from '../output.js'
 import { formatCount, formatRange, jsonLine, percent } from './format.js'
 import {
   addMeasuringOptions,
@@ -149,7 +151,7 @@ async function show(measured: MeasureReport, { out, json }: MeasureFlags): Promi
     const { gradientSvg } = await import('../../study/paths/gradientPicture.js')
     await writePicture(out, gradientSvg(measured))
   }
-  process.stdout.write(json ? jsonLine(measured) : text(measured))
+  print(json ? jsonLine(measured) : text(measured))
 }
 
 const part = (share: number) => (100 * share).toFixed(2)

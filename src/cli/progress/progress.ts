@@ -2,6 +2,7 @@
 import { type Options, SingleBar } from 'cli-progress'
 import type { EndEvent, EpochEvent, FitEvent, StartEvent, StepEvent, TuningEvent } from '../../driver/fit/events.js'
 import { duration, scoresText } from '../../driver/format/units.js'
+import { printable } from '../output.js'
 
 export interface ProgressOutput {
   /** Standard output: lines that last. */
@@ -22,8 +23,8 @@ export interface ProgressReporter {
 export function jsonReporter({ out, err }: ProgressOutput): ProgressReporter {
   return {
     onEvent(event) {
-      if (event.event === 'notice') err.write(`${event.message}\n`)
-      else if (event.event !== 'start' && event.event !== 'tuning') out.write(`${JSON.stringify(event)}\n`)
+      if (event.event === 'notice') err.write(printable(`${event.message}\n`))
+      else if (event.event !== 'start' && event.event !== 'tuning') out.write(printable(`${JSON.stringify(event)}\n`))
     },
     stop() {},
   }
@@ -55,18 +56,18 @@ export function textReporter(output: ProgressOutput): ProgressReporter {
           break
         case 'epoch':
           stop()
-          out.write(`${epochLine(event, start?.epochs ?? event.epoch + 1)}\n`)
+          out.write(printable(`${epochLine(event, start?.epochs ?? event.epoch + 1)}\n`))
           break
         case 'tuning':
           tuning = tunes(err, event, tuning)
           break
         case 'notice':
           stop()
-          err.write(`${event.message}\n`)
+          err.write(printable(`${event.message}\n`))
           break
         case 'end':
           stop()
-          out.write(`${endLine(event, folder)}\n`)
+          out.write(printable(`${endLine(event, folder)}\n`))
       }
     },
     stop,
@@ -148,7 +149,7 @@ class Bar {
     this.#steps += 1
     this.#bar.update(step - this.#first, {
       loss: meanLoss.toFixed(4),
-      scores: scoresText(meanError, meanMetrics),
+      scores: printable(scoresText(meanError, meanMetrics)),
       rate: Math.round((this.#images / this.#ms) * 1000),
       left: duration((this.#ms / this.#steps) * Math.max(0, this.#start.lastStep - step)),
     })

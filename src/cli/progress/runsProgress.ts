@@ -3,6 +3,7 @@ import { Writable } from 'node:stream'
 import { MultiBar, type SingleBar } from 'cli-progress'
 import type { FitEvent, StartEvent, StepEvent } from '../../driver/fit/events.js'
 import { duration, percent, scoresText } from '../../driver/format/units.js'
+import { printable } from '../output.js'
 import { barOptions, jsonReporter, type ProgressOutput, type ProgressReporter, textReporter } from './progress.js'
 
 export interface RunsReporter<Key> {
@@ -133,7 +134,7 @@ class Bars {
     run.bar.update(step - epoch * stepsPerEpoch, {
       epoch: `${epoch + 1}/${epochs}`,
       loss: meanLoss.toFixed(4),
-      scores: scoresText(meanError, meanMetrics),
+      scores: printable(scoresText(meanError, meanMetrics)),
       rate: Math.round((run.images / run.ms) * 1000),
       left: duration((run.ms / run.steps) * Math.max(0, lastStep - step)),
     })

@@ -1,4 +1,5 @@
 // rdm-repro: runs the jobs of a plan.
+
 import { join } from 'node:path'
 import { kebab } from '../../../graphs/describe.js'
 import { UserError } from '../../core/errors.js'
@@ -9,6 +10,7 @@ import { type Job, type Plan, readPlan } from '../../study/repro/plan.js'
 import type { QueueOptions } from '../../study/repro/queue/engine.js'
 import { type JobResult, modelResults, plainResults } from '../../study/repro/results.js'
 import { type MachineFlags, machineFlagNames, machineSettings } from '../machine.js'
+import { print } from '../output.js'
 import type { ProgressOutput } from '../progress/progress.js'
 import { type RunNames, type RunsReporter, runsJsonReporter, runsTextReporter } from '../progress/runsProgress.js'
 import { type QueueFlags, withQueue } from '../queue.js'
@@ -88,14 +90,14 @@ export function jobsReporter(out: string, json: boolean): RunsReporter<Job> {
  * @throws UserError when a job failed and none was stopped
  */
 export function printResults(plan: Plan, results: readonly JobResult[], out: string, json: boolean): void {
-  process.stdout.write(
+  print(
     json
       ? `${JSON.stringify({ event: 'summary', ...plainResults(plan, results, out) })}\n`
       : modelTable(modelResults(plan, results, out)),
   )
   // What ended the process early says so by its exit code.
   if (results.some(({ end }) => end === 'interrupted' || end === 'waiting')) {
-    if (!json) process.stdout.write('the same command goes on with what is left\n')
+    if (!json) print('the same command goes on with what is left\n')
     return
   }
   const failed = results.filter((result) => result.end === 'failed')

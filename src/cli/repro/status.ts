@@ -1,8 +1,10 @@
 // rdm-repro status: where the jobs of an experiment stand, once or again and again; and what is taken back of them.
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { requireExperiment } from '../../study/repro/folder.js'
 import { modelResults, plainResults } from '../../study/repro/results.js'
 import { type ExperimentStatus, experimentStatus, type InQueue, resultsOf } from '../../study/repro/status.js'
+import { print, printable } from '../output.js'
 import { type QueueFlags, withRedis } from '../queue.js'
 import { jobTable, modelTable } from './tables.js'
 
@@ -29,7 +31,7 @@ export async function withdraw(out: string, flags: Pick<QueueFlags, 'redis'>): P
     const { withdrawJobs } = await import('../../study/repro/queue/jobs.js')
     return withdrawJobs(redis, experiment)
   })
-  process.stdout.write(`${taken.length === 0 ? 'no job waits in the queue' : `taken back: ${taken.join(', ')}`}\n`)
+  print(`${taken.length === 0 ? 'no job waits in the queue' : `taken back: ${taken.join(', ')}`}\n`)
 }
 
 async function show(out: string, { watch, json }: StatusFlags, inQueue?: InQueue): Promise<void> {
@@ -40,7 +42,10 @@ async function show(out: string, { watch, json }: StatusFlags, inQueue?: InQueue
     const status = await experimentStatus(out, inQueue)
     const text = textOf(status, out)
     // A terminal shows it in place; elsewhere only what is new is printed.
-    if (text !== shown) process.stdout.write(process.stdout.isTTY && seconds !== undefined ? over(shown, text) : text)
+    if (text !== shown)
+      process.stdout.write(
+        process.stdout.isTTY && seconds !== undefined ? over(shown, printable(text)) : printable(text),
+      )
     shown = text
     if (seconds === undefined || status.jobs.every(({ state }) => state === 'done')) return
     await sleep(seconds * 1000)

@@ -1,5 +1,5 @@
 // Checkpoints in a run folder: the newest two are kept.
-import { readFile, rename } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UserError } from '../../core/errors.js'
 import {
@@ -9,7 +9,7 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
 } from './checkpointFile.js'
-import { syncFolder, writeBeside } from './files.js'
+import { readPlainFile, syncFolder, writeBeside } from './files.js'
 import type { Progress } from './metrics.js'
 import { readMetadataOf } from './safetensorsHeader.js'
 
@@ -42,7 +42,7 @@ export async function loadCheckpoint(
   for (const name of checkpointFiles) {
     const path = join(folder, name)
     try {
-      const checkpoint = decodeCheckpoint(await readFile(path), path)
+      const checkpoint = decodeCheckpoint(await readPlainFile(path), path)
       return { checkpoint, damaged: failures[0]?.message }
     } catch (error) {
       if (error instanceof UserError) failures.push(error)

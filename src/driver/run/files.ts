@@ -1,7 +1,19 @@
-// Writing files so that a crash or a full disk leaves either the old content or the new one, never a part.
-import { open, rename, rm } from 'node:fs/promises'
+// Writing files so that a crash or a full disk leaves either the old content or the new one, never a part; and reading those of
+// folders that others may have made.
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { messageOf, UserError } from '../../core/errors.js'
+
+/** @throws UserError for what would keep its reader waiting, or has no end: a pipe, a device */
+export async function requirePlainFile(path: string): Promise<void> {
+  if (!(await stat(path)).isFile()) throw new UserError(`${path} is no file: move it away`)
+}
+
+/** Reads a file, and only what is one. */
+export async function readPlainFile(path: string): Promise<Buffer> {
+  await requirePlainFile(path)
+  return readFile(path)
+}
 
 /** Makes renames in the folder last, as far as the platform lets us. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -23,7 +35,9 @@ export async function writeBeside(path: string, content: Uint8Array | string): P
   // other processes away.
   const temporary = join(dirname(path), `.${basename(path)}.tmp`)
   try {
-    const handle = await open(temporary, 'w')
+    // A link that was put there is not written through.
+    await rm(temporary, { force: true })
+    const handle = await open(temporary, 'wx')
     try {
       await handle.writeFile(content)
       await handle.sync()

@@ -1,7 +1,8 @@
 // Files of one JSON object a line.
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import type { z } from 'zod'
 import { UserError } from '../../core/errors.js'
+import { readPlainFile } from './files.js'
 
 /** A line for each of three hundred thousand epochs has less. */
 const MOST_BYTES = 100_000_000
@@ -15,7 +16,10 @@ export async function readJsonLines<T>(path: string, schema: z.ZodType<T>): Prom
   if (size === 0) return []
   if (size > MOST_BYTES)
     throw new UserError(`${path} is damaged: it has ${size} bytes, and a line an epoch is far less; move it away`)
-  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '')
+  const lines = (await readPlainFile(path))
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '')
   return lines.map((line) => {
     try {
       return schema.safeParse(JSON.parse(line)).data

@@ -1,5 +1,5 @@
 // One process at a time per run folder: a lock file that names its process and is taken over when that one is gone.
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -39,6 +39,7 @@ const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? 
 
 function readOwner(path: string): { text: string; owner: Owner | undefined } | undefined {
   try {
+    if (!statSync(path).isFile()) throw new UserError(`${path} is no file: move it away`)
     const text = readFileSync(path, 'utf8')
     let json: unknown
     try {
@@ -69,7 +70,8 @@ export function lockFolder(folder: string): () => void {
   const own = `${JSON.stringify({ pid: process.pid, host: hostname(), started: startOf(process.pid) } satisfies Owner)}\n`
   const fresh = join(folder, `.lock.${process.pid}`)
   // A link appears at once with all its content, and fails when there is one already.
-  writeFileSync(fresh, own)
+  rmSync(fresh, { force: true })
+  writeFileSync(fresh, own, { flag: 'wx' })
   try {
     for (let attempt = 0; attempt < 10; attempt++) {
       try {

@@ -1,7 +1,7 @@
 // The folder of a run: what its files are called, how a run is started in it and how it is taken up again.
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { describeIssues, messageOf, UserError } from '../../core/errors.js'
@@ -13,7 +13,7 @@ import { type FitConfig, type FitOverrides, fitConfigSchema, newConfig, resumedC
 import { makeFolder } from '../folders.js'
 import { type StepPlan, stepPlanSchema } from '../targets/index.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from './checkpoint.js'
-import { writeAtomically } from './files.js'
+import { readPlainFile, writeAtomically } from './files.js'
 import { beginning, checkBelongs } from './standing.js'
 
 /** Names of the files of a run folder, besides the checkpoints and the lock. */
@@ -94,7 +94,7 @@ export async function readRunInfo(folder: string): Promise<RunInfo> {
   }
   let json: unknown
   try {
-    json = JSON.parse(await readFile(path, 'utf8'))
+    json = JSON.parse((await readPlainFile(path)).toString())
   } catch (error) {
     throw new UserError(`${path} is damaged: ${messageOf(error)}`)
   }
@@ -118,7 +118,7 @@ async function startRun({ folder, model, data, dataPath, config: overrides }: Op
   const initial = join(folder, runFiles.initial)
   const first = Buffer.from(model.withState(model.state))
   // What a process that was killed before it wrote the configuration leaves.
-  const own = has(runFiles.initial) && first.equals(await readFile(initial))
+  const own = has(runFiles.initial) && first.equals(await readPlainFile(initial))
   // A run that ended before its first checkpoint has nothing to lose; files that no run of ours put there have.
   const foreign = Object.values(runFiles).find((name) => has(name) && !(own && name === runFiles.initial))
   if (foreign !== undefined && !has(runFiles.config)) {

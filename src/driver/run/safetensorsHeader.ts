@@ -1,5 +1,6 @@
 // The header of a safetensors file alone: for looking at many files, often, while others write them.
 import { open } from 'node:fs/promises'
+import { requirePlainFile } from './files.js'
 import { failing, lengthOfHeader, metadataIn } from './safetensors.js'
 
 /**
@@ -8,6 +9,7 @@ import { failing, lengthOfHeader, metadataIn } from './safetensors.js'
  */
 export async function readMetadataOf(path: string): Promise<Readonly<Record<string, string>>> {
   const fail: (reason: string) => never = failing(path)
+  await requirePlainFile(path)
   const file = await open(path, 'r')
   try {
     const read = async (position: number, length: number): Promise<Uint8Array> => {

@@ -1,8 +1,9 @@
 // timing.jsonl: what each epoch took, on which machine and by which versions. Nothing that is compared depends on it.
-import { appendFile } from 'node:fs/promises'
+import { appendFile, lstat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { UserError } from '../../core/errors.js'
 import { ownPackage } from '../package.js'
 import { gpuModels, processorName, runtimeVersion } from '../runtime/machine.js'
 import { type Provider, providers, type RuntimeName } from '../runtime/protocol.js'
@@ -61,8 +62,13 @@ export async function surroundings(
   }
 }
 
-export const appendTiming = (folder: string, timing: EpochTiming): Promise<void> =>
-  appendFile(join(folder, runFiles.timing), `${JSON.stringify(timing)}\n`)
+export async function appendTiming(folder: string, timing: EpochTiming): Promise<void> {
+  const path = join(folder, runFiles.timing)
+  const found = await lstat(path).catch(() => undefined)
+  // A link would take the line to a file elsewhere.
+  if (found && !found.isFile()) throw new UserError(`${path} is no file: move it away`)
+  await appendFile(path, `${JSON.stringify(timing)}\n`)
+}
 
 export interface TimingOnRecord {
   readonly epochs: readonly EpochTiming[]

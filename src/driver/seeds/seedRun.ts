@@ -1,6 +1,5 @@
 // One run of a model from first weights and draws of a seed: started in its folder, taken up again, or found done.
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTrainableModel } from '../../core/model/read.js'
 import type { TrainableModel } from '../../core/model/trainable.js'
@@ -11,6 +10,7 @@ import type { EndReason, FitEvent } from '../fit/events.js'
 import { drawState } from '../fit/firstState.js'
 import { type FitOptions, type FitResult, fit } from '../fit/fit.js'
 import { type Checkpoint, checkpointFiles, loadCheckpoint } from '../run/checkpoint.js'
+import { readPlainFile } from '../run/files.js'
 import { startOfRun } from '../run/metrics.js'
 import { readRunInfo, runFiles } from '../run/runFolder.js'
 import type { StepPlan } from '../targets/index.js'
@@ -74,7 +74,7 @@ async function resumeRun(run: SeedRun): Promise<RunStanding> {
   const initial = join(folder, runFiles.initial)
   const begins = !checkpointFiles.some((name) => existsSync(join(folder, name)))
   // Without a checkpoint it goes on from its own first weights.
-  const { state } = begins ? readTrainableModel(await readFile(initial), initial) : run.model
+  const { state } = begins ? readTrainableModel(await readPlainFile(initial), initial) : run.model
   return train(run, { model: { ...run.model, state }, config: { ...config, seed }, resume: true })
 }
 
@@ -122,8 +122,8 @@ export async function standingOf({
 async function isPublished(folder: string, model: TrainableModel, { state, progress }: Checkpoint): Promise<boolean> {
   const [modelFile, curves] = [join(folder, runFiles.model), join(folder, runFiles.curves)]
   const within = progress.epochStep > 0
-  if (!existsSync(modelFile) || !(await readFile(modelFile)).equals(model.withState(state))) return false
+  if (!existsSync(modelFile) || !(await readPlainFile(modelFile)).equals(model.withState(state))) return false
   if (within) return true
   const drawn = await drawCurves(progress.history, folder)
-  return !('svg' in drawn) || (existsSync(curves) && (await readFile(curves, 'utf8')) === drawn.svg)
+  return !('svg' in drawn) || (existsSync(curves) && (await readPlainFile(curves)).toString() === drawn.svg)
 }

@@ -1,10 +1,9 @@
 // The folder of several runs: `seed-<n>`, an ordinary run folder, for each; which seeds there are; what they came to.
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { describeIssues, messageOf, UserError } from '../../core/errors.js'
-import { writeAtomically } from '../run/files.js'
+import { readPlainFile, writeAtomically } from '../run/files.js'
 import { hasRun, type RunInfo, readRunInfo } from '../run/runFolder.js'
 import type { RunStanding } from './seedRun.js'
 import type { Spread } from './statistics.js'
@@ -40,7 +39,7 @@ export async function readSeeds(out: string): Promise<readonly number[] | undefi
   if (!existsSync(path)) return undefined
   let json: unknown
   try {
-    json = JSON.parse(await readFile(path, 'utf8'))
+    json = JSON.parse((await readPlainFile(path)).toString())
   } catch (error) {
     throw damaged(path, messageOf(error))
   }

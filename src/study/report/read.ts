@@ -1,7 +1,6 @@
 // What a report is made of: the runs in folders of rdm-repro and rdm-fit, as they stand. Their files are not trusted.
 
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { type Architecture, architectureSchema } from '../../../graphs/residual.js'
 import { messageOf, naming, UserError } from '../../core/errors.js'
@@ -10,6 +9,7 @@ import type { Recipe } from '../../core/model/recipe.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import type { FitConfig } from '../../driver/fit/config.js'
 import { readProgress } from '../../driver/run/checkpoint.js'
+import { readPlainFile } from '../../driver/run/files.js'
 import type { EpochMetrics } from '../../driver/run/metrics.js'
 import { readMetrics } from '../../driver/run/readMetrics.js'
 import { hasRun, type RunInfo, readRunInfo, runFiles } from '../../driver/run/runFolder.js'
@@ -159,7 +159,7 @@ function isPossible(metrics: EpochMetrics, index: number, earlierStep: number): 
 async function readArchitecture(folder: string): Promise<Architecture | undefined> {
   const path = join(folder, runFiles.initial)
   if (!existsSync(path)) return undefined
-  const bytes = await readFile(path)
+  const bytes = await readPlainFile(path)
   return naming(path, () =>
     readProperty(decodeModel(bytes).metadataProps, keys.architecture, (value) => architectureSchema.parse(value)),
   )

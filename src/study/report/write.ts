@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import { messageOf, UserError } from '../../core/errors.js'
 import { pngOf } from '../../driver/charts/png.js'
 import { makeFolder } from '../../driver/folders.js'
+import { readPlainFile, writeAtomically } from '../../driver/run/files.js'
 import { scales } from './charts.js'
 import { curvesOf } from './curves.js'
 import { generator, pageOf } from './page/page.js'
@@ -23,7 +23,7 @@ const pictureNames = { linear: 'figure2', log: 'figure2-log' } as const
  */
 export async function writeReport(report: Report, out: string): Promise<readonly string[]> {
   const page = join(out, 'index.html')
-  if (existsSync(page) && !(await readFile(page, 'utf8')).includes(generator))
+  if (existsSync(page) && !(await readPlainFile(page)).toString().includes(generator))
     throw new UserError(`${page} is no report: choose another folder with --out`)
   // Made by the build, beside this file.
   const script = await readFile(new URL('./script.js', import.meta.url), 'utf8')
@@ -38,8 +38,7 @@ export async function writeReport(report: Report, out: string): Promise<readonly
   }
   try {
     await makeFolder(out)
-    for (const [path, content] of files)
-      await writeFileAtomic(path, typeof content === 'string' ? content : Buffer.from(content))
+    for (const [path, content] of files) await writeAtomically(path, content)
   } catch (error) {
     throw new UserError(`cannot write the report to ${out}: ${messageOf(error)}; choose another folder with --out`)
   }

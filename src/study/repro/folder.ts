@@ -1,12 +1,11 @@
 // The folder of an experiment: plan.json, and a run folder NAME/seed-N for each job.
 
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { kebab } from '../../../graphs/describe.js'
 import { messageOf, UserError } from '../../core/errors.js'
-import { writeAtomically } from '../../driver/run/files.js'
+import { readPlainFile, writeAtomically } from '../../driver/run/files.js'
 import { hasRun, runFiles } from '../../driver/run/runFolder.js'
 import { seedFolder, seedsFiles } from '../../driver/seeds/seedsFolder.js'
 import { type Job, type Plan, type PlanModel, planModelSchema, planOf } from './plan.js'
@@ -64,7 +63,7 @@ export function parseExperiment(text: string, path: string): Experiment {
  */
 export async function readExperiment(out: string): Promise<Experiment | undefined> {
   const path = join(out, planFile)
-  return existsSync(path) ? parseExperiment(await readFile(path, 'utf8'), path) : undefined
+  return existsSync(path) ? parseExperiment((await readPlainFile(path)).toString(), path) : undefined
 }
 
 /** @throws UserError when there is none */

@@ -1,9 +1,10 @@
 // A store in a folder, which machines share by a network file system.
 
 import { randomUUID } from 'node:crypto'
-import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../../driver/folders.js'
+import { isKey } from './keys.js'
 import type { Store } from './store.js'
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
@@ -11,22 +12,30 @@ const isMissing = (error: unknown): boolean => error instanceof Error && 'code' 
 /** Half-written files begin with it, and no key does. */
 const temporary = '.new-'
 
+/** @param folder that is there */
 export function folderStore(folder: string): Store {
   const root = resolve(folder)
   const pathOf = (key: string) => join(root, ...key.split('/'))
+  /** A folder that is away, as a network's is at times, is not a store without keys, and is not made anew. */
+  const requireRoot = () => stat(root)
+  /** Undefined where there is nothing, which is asked again: the folder may have been away for that moment. */
+  const lookedUp = async <T>(look: () => Promise<T>): Promise<T | undefined> => {
+    for (let again = true; ; again = false)
+      try {
+        return await look()
+      } catch (error) {
+        if (!isMissing(error)) throw error
+        await requireRoot()
+        if (!again) return undefined
+      }
+  }
   return {
     name: folder,
     address: (key) => join(folder, ...key.split('/')),
-    async read(key) {
-      try {
-        return await readFile(pathOf(key))
-      } catch (error) {
-        if (isMissing(error)) return undefined
-        throw error
-      }
-    },
+    read: (key) => lookedUp(() => readFile(pathOf(key))),
     async write(key, content) {
       const path = pathOf(key)
+      await requireRoot()
       await makeFolder(dirname(path))
       // Several machines may write one key at the same time, each to a file of its own.
       const fresh = join(dirname(path), `${temporary}${randomUUID()}`)
@@ -39,10 +48,11 @@ export function folderStore(folder: string): Store {
       }
     },
     async list(prefix) {
-      const keys = await filesBelow(pathOf(prefix), prefix)
-      return keys.sort()
+      const keys = await lookedUp(() => filesBelow(pathOf(prefix), prefix))
+      return (keys ?? []).filter(isKey).sort()
     },
     async remove(keys) {
+      await requireRoot()
       for (const key of keys) {
         await rm(pathOf(key), { force: true })
         // A store has no folders: one that nothing is left in is gone.
@@ -56,15 +66,20 @@ export function folderStore(folder: string): Store {
 }
 
 async function filesBelow(path: string, key: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
-    if (isMissing(error)) return []
-    throw error
-  })
+  const entries = await readdir(path, { withFileTypes: true })
   const below = entries
     .filter(({ name }) => !name.startsWith(temporary))
     .map(async (entry) => {
       const own = `${key}/${entry.name}`
-      return entry.isDirectory() ? filesBelow(join(path, entry.name), own) : [own]
+      if (!entry.isDirectory()) return [own]
+      // Others remove what nothing is left in.
+      return filesBelow(join(path, entry.name), own).catch((error: unknown) => {
+        if (isMissing(error)) return []
+        throw error
+      })
     })
-  return (await Promise.all(below)).flat()
+  const keys = (await Promise.all(below)).flat()
+  // Had the folder been away in the middle, the rest would have been missing.
+  await stat(path)
+  return keys
 }

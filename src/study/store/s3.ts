@@ -10,6 +10,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3'
 import { UserError } from '../../core/errors.js'
+import { isKey } from './keys.js'
 import type { Store } from './store.js'
 
 /** Most keys that one request removes. */
@@ -88,7 +89,10 @@ export function s3Store(name: string): Store {
     async list(below) {
       const keys: string[] = []
       for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket, Prefix: `${prefix}${below}/` }))
-        for (const { Key } of Contents) if (Key !== undefined) keys.push(Key.slice(prefix.length))
+        for (const { Key } of Contents) {
+          const key = Key?.slice(prefix.length)
+          if (key !== undefined && isKey(key)) keys.push(key)
+        }
       return keys.sort()
     },
     async remove(keys) {

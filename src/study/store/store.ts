@@ -1,7 +1,9 @@
 // A place that several machines share: named bytes, in a folder or in S3-compatible storage.
 
 import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
 import { messageOf, UserError } from '../../core/errors.js'
+import { makeFolder } from '../../driver/folders.js'
 import { folderStore } from './folder.js'
 
 /** A key is names with slashes between them, each of letters, digits, `.`, `_` and `-`, none of them `.` or `..`. */
@@ -35,6 +37,7 @@ export async function openStore(name: string): Promise<Store> {
   const key = `${folder}/file`
   const content = Buffer.from(folder)
   try {
+    if (scheme === undefined) await makeFolder(resolve(name))
     await store.write(key, content)
     const found = await store.read(key)
     const keys = await store.list(folder)

@@ -44,6 +44,8 @@ const PACE = 1000
 const LOOKS_ALONE = 5
 /** What fails for another reason than its own (a full disk, a store that was away) is tried again, each time later. */
 const RETRIES = { attempts: 5, backoff: { type: 'exponential', delay: 2000 } } as const
+/** Looks at a store that does not give a result, before its job counts as failed: it may be away for a while. */
+const MOST_FETCHES = 60
 /** Seconds for which the queue remembers what is done: the results are in the experiment's folder long before. */
 const MEMORY = 30 * 24 * 3600
 
@@ -113,6 +115,8 @@ class Watch {
   readonly #open = new Map<string, Job>()
   /** How runs ended, told when their files are there. */
   readonly #ends = new Map<string, FitEvent>()
+  /** How often a result could not be fetched. */
+  readonly #missed = new Map<string, number>()
 
   constructor(
     private readonly options: QueueOptions,
@@ -207,14 +211,23 @@ class Watch {
       } finally {
         unlock()
       }
-      const end = this.#ends.get(key)
-      if (end) onEvent(end, job)
-      this.#settle(key, job, { job, ...outcome })
-      await removeOthers(store, key, attempt)
     } catch (error) {
-      onEvent({ event: 'notice', message: `its result cannot be fetched: ${messageOf(error)}` }, job)
-      this.#settle(key, job, { job, end: 'failed', error })
+      const missed = (this.#missed.get(key) ?? 0) + 1
+      this.#missed.set(key, missed)
+      const failed = missed === MOST_FETCHES
+      const reason = `its result cannot be fetched: ${messageOf(error)}`
+      if (failed || missed === 1)
+        onEvent({ event: 'notice', message: failed ? reason : `${reason}; trying again` }, job)
+      if (failed) this.#settle(key, job, { job, end: 'failed', error })
+      return
     }
+    const end = this.#ends.get(key)
+    if (end) onEvent(end, job)
+    this.#settle(key, job, { job, ...outcome })
+    await removeOthers(store, key, attempt).catch((error: unknown) => {
+      const message = `what was left of its other attempts is still in the store: ${messageOf(error)}`
+      onEvent({ event: 'notice', message }, job)
+    })
   }
 
   #settle(key: string, job: Job, result: JobResult): void {
