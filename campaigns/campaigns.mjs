@@ -1,4 +1,7 @@
 // Name → campaign: {title, about, run({short, seed, folder, say}) → {columns, rows, faults}}. A fault is a line that says what broke its
 // promise; `folder` is its own, and is kept where there are faults.
 
-export const campaigns = {}
+import * as accepted from './accepted.mjs'
+import * as inputs from './inputs.mjs'
+
+export const campaigns = { inputs, accepted }

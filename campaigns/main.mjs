@@ -56,4 +56,4 @@ const program = createProgram('campaign', 'Make things go wrong around runs, and
     if (faults > 0) process.exitCode = 1
   })
 
-await runProgram(program)
+await runProgram(program, process.argv.slice(2))
