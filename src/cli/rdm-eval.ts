@@ -3,8 +3,10 @@
 import { type Command, Option } from 'commander'
 import { UserError } from '../core/errors.js'
 import { lossText } from '../core/losses/text.js'
+import { isForeign } from '../core/model/metadata.js'
 import { type TestAugment, testAugments } from '../core/model/recipe.js'
 import { signatureOf } from '../core/onnx/signature.js'
+import { decodeModel } from '../core/onnx/tensors.js'
 import type { ImageSet, Split } from '../driver/data/dataset.js'
 import { readDataset } from '../driver/data/readers.js'
 import { classifierOf } from '../driver/evaluation/classifier.js'
@@ -74,7 +76,12 @@ const evalCommand = (): Command =>
       const split = (await readDataset(flags.data, { holdOut: flags.holdOut }))[flags.split]
       const { ep: provider, runtime = 'node', threads } = flags
       checkRuntime({ runtime, provider })
-      const settings = { runtime, provider, ...(threads === undefined ? {} : { threads }) }
+      const settings = {
+        runtime,
+        provider,
+        apart: isForeign(decodeModel(bytes).metadataProps),
+        ...(threads === undefined ? {} : { threads }),
+      }
       const session = await openSession(bytes, settings)
       try {
         const { scored, logits } = await scoredFor(bytes, session, split, flags)

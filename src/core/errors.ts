@@ -6,12 +6,18 @@ export class UserError extends Error {
   override name = 'UserError'
 
   constructor(message = '') {
-    super(oneLine(message))
+    super(short(oneLine(message)))
   }
 }
 
 /** Names of files and in files may hold anything. */
 const oneLine = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}][\p{C}\p{Zl}\p{Zp}\s]*/gu, ' ')
+
+/** They may have any length, too: what stands behind such a name is what is to be read. */
+const short = (text: string): string => {
+  const words = text.replace(/\S{400,}/g, (word) => `${word.slice(0, 150)}…${word.slice(-150)}`)
+  return words.length > 1000 ? `${words.slice(0, 1000)} …` : words
+}
 
 /**
  * Text of any thrown thing, for building a one-line message around it. A host of several addresses, none of which answers,
@@ -21,8 +27,6 @@ export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
   return error instanceof Error ? error.message : String(error)
 }
-
-const short = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)} …` : text)
 
 /** Runs `read`; what it refuses names the file, and is not endless. */
 export function naming<T>(source: string | undefined, read: () => T): T {

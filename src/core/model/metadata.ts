@@ -63,6 +63,9 @@ export const metadataOf = (file: Uint8Array): Record<string, string> =>
     ),
   )
 
+/** Whether a file is of a network of others: one that does not say its architecture, as rdm-export does. */
+export const isForeign = (properties: Properties): boolean => !properties.some(({ key }) => key === keys.architecture)
+
 const schemas = {
   [keys.recipe]: recipeSchema,
   [keys.classes]: z.array(z.string()),

@@ -21,7 +21,7 @@ import { expandPrimitives } from '../targets/target.js'
 import type { Roles, StepSignature } from '../training/signature.js'
 import { multiplyAdds } from './cost.js'
 import { seededInitialization } from './initialization.js'
-import { fromBase64, keys, readMetadata, stepMetadata } from './metadata.js'
+import { fromBase64, isForeign, keys, readMetadata, stepMetadata } from './metadata.js'
 import { paperRecipe, type Recipe } from './recipe.js'
 import { type FoundRoles, findRoles } from './roles.js'
 import type { EncodeOptions, TrainableModel } from './trainable.js'
@@ -221,6 +221,7 @@ export function readTrainableModel(bytes: Uint8Array, source?: string): Trainabl
       signature,
       scoring: scoring === undefined ? model.scoring && exportGraph(model.scoring) : fromBase64(scoring),
       classes: readMetadata(properties, keys.classes),
+      foreign: isForeign(properties),
       recipe: readMetadata(properties, keys.recipe) ?? recipe,
       withState(given) {
         checkState(state, given)

@@ -38,6 +38,8 @@ export interface TrainableModel {
   readonly scoring: Uint8Array | undefined
   /** What the file says that the classes are called, in the order of their labels. */
   readonly classes?: readonly string[] | undefined
+  /** Whether the network is of others; false unless given. */
+  readonly foreign?: boolean
   /** How the file says that it wants to be trained. */
   readonly recipe: Recipe
   /** The learning rate, where the file fixes it: by the state, which a step may move. */

@@ -99,7 +99,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       return { reason: 'interrupted', step, config, history, state }
     }
     const provider = planned.provider ?? config.provider
-    const settings = { threads, runtime, provider, device }
+    const settings = { threads, runtime, provider, device, apart: model.foreign ?? false }
     const engine = nodeEngine(settings)
     return await train({
       ...{ model, stepModel, bound, checkpoint, planned, hyperparameters, engine },

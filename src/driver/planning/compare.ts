@@ -98,10 +98,11 @@ export async function compareSteps(
   { settings: candidateSettings, coarse }: CandidateOptions = { settings, coarse: false },
 ): Promise<string | undefined> {
   const feeds = someBatch(model, batch)
+  const apart = model.foreign ?? false
   const candidateOutputs = async () =>
-    outputsOf(typeof candidate === 'function' ? candidate() : candidate, feeds, candidateSettings)
+    outputsOf(typeof candidate === 'function' ? candidate() : candidate, feeds, { ...candidateSettings, apart })
   // Both come to their end before an error goes on: no session is left to work beside what follows.
-  const both = await Promise.allSettled([outputsOf(reference, feeds, settings), candidateOutputs()])
+  const both = await Promise.allSettled([outputsOf(reference, feeds, { ...settings, apart }), candidateOutputs()])
   const [expected, actual] = both.map((one) => {
     if (one.status === 'rejected') throw one.reason
     return one.value

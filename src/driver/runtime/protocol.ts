@@ -27,6 +27,11 @@ export interface SessionSettings {
   readonly device?: number
   /** Whether the runtime rewrites the graph to make it faster; true when left out. Takes seconds for a large step. */
   readonly optimize?: boolean
+  /**
+   * In a process of its own, in which a native crash or a run without end stays: for models that others wrote. In a thread when
+   * left out.
+   */
+  readonly apart?: boolean
 }
 
 /** What a training session carries from step to step: tensors by name, and which output becomes which of them. */

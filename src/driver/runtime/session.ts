@@ -1,5 +1,6 @@
 // Sessions of ONNX Runtime off the main thread: one for plain models, one for training steps that keep their state.
 
+import { UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
 import type { TensorInfo } from '../../core/onnx/signature.js'
 import { RequestThread } from '../threads/thread.js'
@@ -77,12 +78,26 @@ function replaceIn(thread: RuntimeThread, model: Uint8Array): Promise<void> {
   return thread.request({ kind: 'switch', model: copy }, [copy.buffer])
 }
 
+/** The longest that a run of a model may take that others wrote: far more than a step of any that trains. */
+function mostSeconds(): number {
+  const given = process.env.RDM_RUN_SECONDS
+  if (given === undefined) return 600
+  const seconds = Number(given)
+  // More a timer does not take.
+  if (seconds > 0 && seconds < 2e6) return seconds
+  throw new UserError(`RDM_RUN_SECONDS is '${given}'; expected seconds, more than 0 and less than 2,000,000`)
+}
+
 async function openThread(
   model: Uint8Array,
-  { runtime = 'node', threads, provider = 'cpu', device = 0, optimize = true }: SessionSettings,
+  { runtime = 'node', threads, provider = 'cpu', device = 0, optimize = true, apart = false }: SessionSettings,
   training?: CarriedState,
 ): Promise<{ thread: RuntimeThread; info: OpenReply }> {
-  const thread = new RequestThread<Request, Replies>(new URL('./worker.js', import.meta.url), "the runtime's thread")
+  const thread = new RequestThread<Request, Replies>(
+    new URL('./worker.js', import.meta.url),
+    apart ? 'the process that runs the model' : "the runtime's thread",
+    apart ? { seconds: mostSeconds() } : undefined,
+  )
   try {
     const settings = { runtime, ...(threads === undefined ? {} : { threads }), provider, device, optimize }
     const copy = new Uint8Array(model)
@@ -102,7 +117,7 @@ async function close(thread: RuntimeThread): Promise<void> {
   try {
     await thread.request({ kind: 'close' })
   } catch {
-    // A thread that is gone holds nothing any more.
+    // A thread or process that is gone holds nothing any more.
   } finally {
     await thread.end('the session is closed')
   }

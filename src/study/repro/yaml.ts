@@ -2,7 +2,7 @@
 
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
-import { UserError } from '../../core/errors.js'
+import { messageOf, UserError } from '../../core/errors.js'
 import { nearest } from '../../core/near.js'
 
 export interface ParsedYaml<T> {
@@ -70,7 +70,7 @@ export function parseYaml<T>(
       `there is no key '${key}'; nearest are ${nearest(key, keysAt(path)).join(', ')}`,
     )
   }
-  const result = schema.safeParse(document.toJS())
+  const result = schema.safeParse(plain(document, name))
   // One thing at a time: what is wrong further down is often its consequence.
   if (!result.success) throw new UserError(describe(result.error.issues[0]!))
   return {
@@ -78,6 +78,15 @@ export function parseYaml<T>(
     fail(path, message) {
       throw new UserError(told(offsetOf(path), path, message))
     },
+  }
+}
+
+/** @throws UserError for what parses and says nothing: an alias of nothing, or of itself over and over */
+function plain(document: ReturnType<typeof parseDocument>, name: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    throw new UserError(`${name}: no YAML: ${messageOf(error)}`)
   }
 }
 

@@ -286,6 +286,16 @@ describe('is refused', () => {
     expect((error as Error).message).toMatch(/^\S*mine\.yaml(:\d+)?: [^\n]+$/)
   })
 
+  it('an alias of nothing, and one that would never end', async () => {
+    await expect(plan(`${head}models:\n  - *nothing\n`)).rejects.toThrow(/^\S+: no YAML: Unresolved alias.*nothing$/)
+    const bomb = Array.from({ length: 9 }, (_, i) => `k${i}: &k${i} [${Array(9).fill(i ? `*k${i - 1}` : 'x').join(', ')}]\n`)
+    await expect(plan(`${bomb.join('')}${head}models: *k8\n`)).rejects.toThrow(/no YAML: Excessive alias count/)
+  })
+  it('a value of five thousand letters, in a line that can be read', async () => {
+    const refused = await plan(`${head}models:\n  - name: ${'x'.repeat(5000)}\n`).catch((error) => error)
+    expect(refused.message).toMatch(/x…x/)
+    expect(refused.message.length).toBeLessThan(1010)
+  })
   it('a file that is not there, or whose name makes no name for a folder', async () => {
     await expect(readPlan(join(root, 'none.yaml'))).rejects.toThrow(/^cannot read the plan .*none\.yaml: ENOENT/)
     const odd = join(root, 'my plan.yaml')

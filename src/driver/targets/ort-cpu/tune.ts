@@ -29,11 +29,20 @@ const drawn = Float32Array.from(
   })(),
 )
 
+/** @throws UserError where there is no memory for so many: others may write convolutions of any size */
+function floats(dims: readonly number[]): Float32Array<ArrayBuffer> {
+  try {
+    return new Float32Array(dims.reduce((a, b) => a * b, 1))
+  } catch {
+    throw new UserError(`a convolution or product takes ${dims.join('×')} numbers, more than memory holds`)
+  }
+}
+
 function operandsOf({ operands }: Call): Tensors {
   return Object.fromEntries(
     operands.map(({ shape }, i) => {
       const dims = shape as readonly number[]
-      const data = new Float32Array(dims.reduce((a, b) => a * b, 1))
+      const data = floats(dims)
       for (let k = 0; k < data.length; k += drawn.length) data.set(drawn.subarray(0, data.length - k), k)
       return [`x${i}`, { dtype: 'float32', shape: [...dims], data }]
     }),

@@ -1,38 +1,7 @@
-// Model files made wrong: in their bytes, and in what they say.
+// Models made wrong: in their bytes, and in what they say.
 
-import { decodeMessage, encodeMessage } from '../dist/src/core/onnx/wire.js'
-
-const pick = (random, from) => from[random.below(from.length)]
-const joined = (...parts) => new Uint8Array(Buffer.concat(parts))
-
-/** Anywhere in the bytes. `others` are whole files to take pieces of. */
-const ofBytes = {
-  flips(random, bytes) {
-    const copy = bytes.slice()
-    for (let k = 1 + random.below(8); k > 0; k--) copy[random.below(copy.length)] ^= 1 << random.below(8)
-    return copy
-  },
-  cut: (random, bytes) => bytes.subarray(0, random.below(bytes.length)),
-  gap(random, bytes) {
-    const [from, length] = [random.below(bytes.length), 1 + random.below(64)]
-    return joined(bytes.subarray(0, from), bytes.subarray(from + length))
-  },
-  repetition(random, bytes) {
-    const [from, length] = [random.below(bytes.length), 1 + random.below(512)]
-    return joined(bytes.subarray(0, from + length), bytes.subarray(from))
-  },
-  large(random, bytes) {
-    const copy = bytes.slice()
-    const at = random.below(Math.max(copy.length - 10, 1))
-    return copy.fill(0xff, at, at + 1 + random.below(9))
-  },
-  splice(random, bytes, others) {
-    const other = pick(random, others)
-    const [from, at] = [random.below(other.length), random.below(bytes.length)]
-    return joined(bytes.subarray(0, at), other.subarray(from, from + 1 + random.below(2000)), bytes.subarray(at))
-  },
-  both: (random, bytes, others) => joined(bytes, pick(random, others)),
-}
+import { decodeMessage, encodeMessage } from '../../dist/src/core/onnx/wire.js'
+import { changedBytes, joined, pick } from './bytes.mjs'
 
 const isMessage = (value) => typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 const isFilled = (value) => value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0)
@@ -214,11 +183,8 @@ const ofMessages = {
 }
 
 /** @returns the name of what was done, and the file after it */
-export function mutated(random, bytes, others) {
-  if (random.below(2)) {
-    const name = pick(random, Object.keys(ofBytes))
-    return [name, ofBytes[name](random, bytes, others)]
-  }
+export function changedModel(random, bytes, others) {
+  if (random.below(2)) return changedBytes(random, bytes, others)
   const name = pick(random, ['field', 'field', 'field', ...Object.keys(ofMessages)])
   const [model, other] = [bytes, pick(random, others)].map((file) => decodeMessage(file, 'ModelProto'))
   ofMessages[name](random, model, other)
