@@ -12,10 +12,10 @@ const optionalPackages: Readonly<Record<string, string>> = {
   sharp: 'image files need',
 }
 
-/** Which of them an import has failed for. */
+/** Which of them an import has failed for, in the words of Node, Bun or Deno. */
 function missingPackage(error: unknown): string | undefined {
   const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
-  const [, name = ''] = isMissing ? (/Cannot find package '([^']+)'/.exec(messageOf(error)) ?? []) : []
+  const [, name = ''] = isMissing ? (/(?:Cannot|Could not) find package '([^']+)'/.exec(messageOf(error)) ?? []) : []
   return Object.hasOwn(optionalPackages, name) ? name : undefined
 }
 

@@ -14,6 +14,13 @@ it('names the package and what needs it', async () => {
   expect(installHint(missing('@aws-sdk/client-s3'))).toMatch(/^a store in S3 needs the package @aws-sdk\/client-s3,/)
 })
 
+it('knows the words of Deno', () => {
+  const error = Object.assign(new TypeError("Could not find package 'echarts' from referrer 'file:///x/y.js'."), {
+    code: 'ERR_MODULE_NOT_FOUND',
+  })
+  expect(installHint(error)).toBe('charts need the package echarts, which is not installed: npm install echarts')
+})
+
 it('asks for all that a purpose needs at once', () => {
   const need = (...there: string[]) =>
     requirePackages('a report needs', ['echarts', 'sharp'], (name) => there.includes(name))
