@@ -1,7 +1,7 @@
 // Writing files so that a crash or a full disk leaves either the old content or the new one, never a part.
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { messageOf, UserError } from '../../core/errors.js'
+import { cannotWrite } from '../output.js'
 
 /** Makes renames in the folder last, as far as the platform lets us. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -31,11 +31,9 @@ export async function writeBeside(path: string, content: Uint8Array | string): P
       await handle.close()
     }
   } catch (error) {
-    await rm(temporary, { force: true })
-    const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-    throw new UserError(
-      `cannot write ${path}: ${full ? 'the disk is full' : messageOf(error)}; what was there before is untouched`,
-    )
+    // Where it cannot be removed either, the next write takes its place.
+    await rm(temporary, { force: true }).catch(() => {})
+    throw cannotWrite(path, error)
   }
   return temporary
 }
@@ -45,6 +43,9 @@ export async function writeBeside(path: string, content: Uint8Array | string): P
  * @throws UserError when it cannot be written; the old content is then still there.
  */
 export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
-  await rename(await writeBeside(path, content), path)
+  const fresh = await writeBeside(path, content)
+  await rename(fresh, path).catch((error: unknown) => {
+    throw cannotWrite(path, error)
+  })
   await syncFolder(dirname(path))
 }

@@ -3,6 +3,7 @@ import { appendFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { cannotWrite } from '../output.js'
 import { ownPackage } from '../package.js'
 import { gpuModels, processorName, runtimeVersion } from '../runtime/machine.js'
 import { type Provider, providers, type RuntimeName } from '../runtime/protocol.js'
@@ -61,8 +62,13 @@ export async function surroundings(
   }
 }
 
-export const appendTiming = (folder: string, timing: EpochTiming): Promise<void> =>
-  appendFile(join(folder, runFiles.timing), `${JSON.stringify(timing)}\n`)
+/** @throws UserError when it cannot be written */
+export async function appendTiming(folder: string, timing: EpochTiming): Promise<void> {
+  const path = join(folder, runFiles.timing)
+  await appendFile(path, `${JSON.stringify(timing)}\n`).catch((error: unknown) => {
+    throw cannotWrite(path, error)
+  })
+}
 
 export interface TimingOnRecord {
   readonly epochs: readonly EpochTiming[]

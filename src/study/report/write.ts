@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import { messageOf, UserError } from '../../core/errors.js'
 import { pngOf } from '../../driver/charts/png.js'
 import { makeFolder } from '../../driver/folders.js'
+import { writeOutput } from '../../driver/output.js'
 import { scales } from './charts.js'
 import { curvesOf } from './curves.js'
 import { generator, pageOf } from './page/page.js'
@@ -36,12 +36,9 @@ export async function writeReport(report: Report, out: string): Promise<readonly
       files.set(`${name}.svg`, svg).set(`${name}.png`, await pngOf(svg))
     }
   }
-  try {
-    await makeFolder(out)
-    for (const [path, content] of files)
-      await writeFileAtomic(path, typeof content === 'string' ? content : Buffer.from(content))
-  } catch (error) {
+  await makeFolder(out).catch((error: unknown) => {
     throw new UserError(`cannot write the report to ${out}: ${messageOf(error)}; choose another folder with --out`)
-  }
+  })
+  for (const [path, content] of files) await writeOutput(path, content)
   return [...files.keys()]
 }
