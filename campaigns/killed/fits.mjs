@@ -9,17 +9,17 @@ import { drawMoment, killedAt, toItsEnd, undisturbed, wasKilled } from '../suppo
 import { deriveTiny, fitOf, residualTiny } from '../support/tinyRuns.mjs'
 import { bytesOf, differences, filesBelow, halfFiles } from '../support/wholeFiles.mjs'
 
-/** What trains, its model, more options, and how many runs of a hundred are of it. */
-const kinds = [
-  ['rdm-fit: a residual network, stochastic depth, Adam', 'residual', [], 16],
-  ['rdm-fit --accumulate 2: an MLP of PyTorch, Adam', 'mlp', ['--accumulate', '2'], 22],
-  ['rdm-fit: a network with dropout, Adam', 'dropout', [], 14],
-  ['rdm-fit: a classifier of scikit-learn, AdamW, averaged weights', 'scikit', [], 10],
-  ['rdm-fit: a GRU, clipped gradients', 'gru', [], 8],
-  ['rdm-fit: a text classifier of Keras, Muon', 'keras', [], 8],
-  ['rdm-fit: attention, low-rank adapters', 'attention', [], 8],
-  ['rdm-fit --seeds 1..2 --jobs 2', 'residual', ['--seeds', '1..2', '--jobs', '2'], 10],
-  ['rdm-fit --runtime web-training', 'mlp', ['--runtime', 'web-training'], 4],
+/** What trains, its model, more options, and how many runs are of it: of a hundred, and of the short form. */
+const allKinds = [
+  ['rdm-fit: a residual network, stochastic depth, Adam', 'residual', [], 16, 1],
+  ['rdm-fit --accumulate 2: an MLP of PyTorch, Adam', 'mlp', ['--accumulate', '2'], 22, 1],
+  ['rdm-fit: a network with dropout, Adam', 'dropout', [], 14, 1],
+  ['rdm-fit: a classifier of scikit-learn, AdamW, averaged weights', 'scikit', [], 10, 0],
+  ['rdm-fit: a GRU, clipped gradients', 'gru', [], 8, 0],
+  ['rdm-fit: a text classifier of Keras, Muon', 'keras', [], 8, 0],
+  ['rdm-fit: attention, low-rank adapters', 'attention', [], 8, 0],
+  ['rdm-fit --seeds 1..2 --jobs 2', 'residual', ['--seeds', '1..2', '--jobs', '2'], 10, 1],
+  ['rdm-fit --runtime web-training', 'mlp', ['--runtime', 'web-training'], 4, 0],
 ]
 /** What a process that was killed says, when it is taken up, of a run that had not begun yet. */
 const hadNotBegun = /leave out --resume to start/
@@ -66,9 +66,13 @@ async function oneHit(run, number) {
 }
 
 export async function killFits({ seed, short, folder, say, limit, env }) {
-  const of = { residual: await residualTiny(join(folder, 'models'), env) }
-  for (const name of ['mlp', 'dropout', 'scikit', 'gru', 'keras', 'attention'])
-    of[name] = await deriveTiny(join(folder, 'models'), name, env)
+  const kinds = short ? allKinds.filter(([, , , , times]) => times > 0) : allKinds
+  const of = {}
+  for (const name of new Set(kinds.map(([, model]) => model)))
+    of[name] = await (name === 'residual' ? residualTiny : (at, given) => deriveTiny(at, name, given))(
+      join(folder, 'models'),
+      env,
+    )
   const rows = await pLimit(limit).map(kinds, async ([name, model, more]) => {
     const fit = fitOf(of[model], more)
     const own = join(folder, name.replace(/\W+/g, '-'))
@@ -85,7 +89,7 @@ export async function killFits({ seed, short, folder, say, limit, env }) {
     )
     return { name, fit, life, reference: bytesOf(out, filesBelow(out).filter(isCompared)), own }
   })
-  const times = kinds.map(([, , , times]) => (short ? 1 : times))
+  const times = kinds.map(([, , , full, few]) => (short ? few : full))
   const trials = rows.flatMap((row, kind) =>
     Array.from({ length: times[kind] }, (_, number) => ({ row, kind, number })),
   )

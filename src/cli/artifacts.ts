@@ -2,7 +2,6 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { messageOf, UserError } from '../core/errors.js'
 import type { Graph } from '../core/graph/graph.js'
 import type { Schedule } from '../core/training/schedule.js'
@@ -10,6 +9,7 @@ import { trainingArtifacts } from '../driver/artifacts/index.js'
 import type { ModelOptions } from '../driver/artifacts/models.js'
 import { type OptimizerName, optimizerNames } from '../driver/artifacts/optimizer.js'
 import { makeFolder } from '../driver/folders.js'
+import { writeOutput } from '../driver/output.js'
 import type { StepFlags } from './stepOptions.js'
 
 export interface ArtifactsOptions {
@@ -93,5 +93,5 @@ export async function writeArtifacts(
   await makeFolder(folder).catch((error: unknown) => {
     throw new UserError(`the folder of --artifacts cannot be made (${messageOf(error)}); name one that can`)
   })
-  for (const [name, bytes] of Object.entries(files)) await writeFileAtomic(join(folder, name), Buffer.from(bytes))
+  for (const [name, bytes] of Object.entries(files)) await writeOutput(join(folder, name), bytes)
 }

@@ -1,13 +1,13 @@
 // The options of commands that read an ONNX file and write another: sizes that the first leaves open, and how the second is written.
 
 import { type Command, Option } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { UserError } from '../core/errors.js'
 import type { Dim } from '../core/graph/shape.js'
 import type { NetworkOptions } from '../core/onnx/network.js'
 import { OPSET, writableOpsets } from '../core/onnx/opsets.js'
 import { levelNames, type PortableLevel } from '../core/targets/portable/basic.js'
+import { writeOutput } from '../driver/output.js'
 import { namedShape } from '../study/text.js'
 import { collectedBy, parsedBy, wholeNumber } from './command.js'
 
@@ -71,6 +71,6 @@ export function requireDestination({ out }: Pick<FileFlags, 'out'>): void {
 }
 
 export async function writeOut(bytes: Uint8Array, { out }: Pick<FileFlags, 'out'>): Promise<void> {
-  if (out) await writeFileAtomic(out, Buffer.from(bytes))
+  if (out) await writeOutput(out, bytes)
   else process.stdout.write(bytes)
 }

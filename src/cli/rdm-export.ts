@@ -1,7 +1,6 @@
 // rdm-export: writes a network as an ONNX file that trains.
 
 import { Option } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { AIRBENCH, airbench94, airbenchRecipe, airbenchStep, WHITENING_IMAGES } from '../../graphs/airbench.js'
 import { kebab } from '../../graphs/describe.js'
 import { residualFrom, writeFile } from '../../graphs/exported.js'
@@ -22,6 +21,7 @@ import { levelNames, type PortableLevel } from '../core/targets/portable/basic.j
 import type { StepOptions } from '../core/training/step.js'
 import { readDataset } from '../driver/data/readers.js'
 import { grouped, rounded, table } from '../driver/format/table.js'
+import { writeOutput } from '../driver/output.js'
 import { type OwnTargetName, ownTargetNames, targetOf } from '../driver/targets/index.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
 import { multiplicity } from '../study/paths/multiplicity.js'
@@ -174,7 +174,7 @@ async function run(options: Options): Promise<void> {
   const bytes = isPlain
     ? model
     : await stepFor(target, model, options.batch ?? chosen.recipe.batchSize, options.precision)
-  if (options.out) await writeFileAtomic(options.out, Buffer.from(bytes))
+  if (options.out) await writeOutput(options.out, bytes)
   else process.stdout.write(bytes)
 }
 

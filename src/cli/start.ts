@@ -1,7 +1,6 @@
 // npm start: the whole way at a small size. Draws a data set, exports a small RDM-ResNet, trains it, and says what it wrote.
 
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { base } from '../../graphs/entry.js'
 import { recipes } from '../../graphs/recipes.js'
@@ -12,6 +11,7 @@ import { synthesize } from '../driver/data/synth.js'
 import { writeCifar10 } from '../driver/data/writeCifar.js'
 import { fit } from '../driver/fit/fit.js'
 import { makeFolder } from '../driver/folders.js'
+import { writeOutput } from '../driver/output.js'
 import { createProgram, runProgram } from './command.js'
 import { print } from './output.js'
 import { textReporter } from './progress/progress.js'
@@ -50,7 +50,7 @@ async function start(): Promise<void> {
   const data = synthesize({ train: 4000, test: 1000, seed: 1 })
   await writeCifar10(dataFolder, data)
   const bytes = exportModel(residualNetwork(architecture), { recipe: recipes.paper, seed: 1, architecture })
-  await writeFile(modelFile, bytes)
+  await writeOutput(modelFile, bytes)
   print(
     `Training RDM-ResNet-8 (two residual functions a block, the second without its first ReLU) on ${data.train.count} ` +
       `synthetic images of ${data.train.classes.length} classes.\n` +

@@ -1,7 +1,6 @@
 // What rdm-derive makes of a trained network with adapters besides the merged network: ONNX Runtime's adapter file.
 
 import type { Command } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { adaptersOf, withoutUpdates } from '../../core/derive/adapters.js'
 import { UserError } from '../../core/errors.js'
 import type { Graph } from '../../core/graph/graph.js'
@@ -12,6 +11,7 @@ import { exportGraph } from '../../core/model/write.js'
 import { readNetwork } from '../../core/onnx/network.js'
 import { initialize } from '../../core/training/initialize.js'
 import { encodeAdapter } from '../../driver/artifacts/adapter.js'
+import { writeOutput } from '../../driver/output.js'
 
 /** Options that say how a file is written, and so go with every mode. */
 const common: readonly string[] = ['merge', 'adapter', 'out', 'opset', 'verbose']
@@ -43,7 +43,7 @@ export async function writeAdapter(bytes: Uint8Array, file: string, opset: numbe
   const trained = new Set(Object.values(readTrainableModel(bytes).signature.updates))
   const values = valuesOf(network)
   const own = network.parameters.map(({ origin }) => origin.name).filter((name) => trained.has(name))
-  await writeFileAtomic(file, Buffer.from(encodeAdapter(new Map(own.map((name) => [name, values.get(name)!])))))
+  await writeOutput(file, encodeAdapter(new Map(own.map((name) => [name, values.get(name)!]))))
   const plain = withoutUpdates(network)
   return exportGraph(plain, valuesOf(plain), opset, { overridable: own, metadata: metadataOf(bytes) })
 }

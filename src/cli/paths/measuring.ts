@@ -1,13 +1,13 @@
 // What the commands share that look at a trained model: their options, the images that take part, progress, pictures.
 import { SingleBar } from 'cli-progress'
 import { type Command, Option } from 'commander'
-import writeFileAtomic from 'write-file-atomic'
 import { UserError } from '../../core/errors.js'
 import { randomStream } from '../../core/random.js'
 import { readCifar } from '../../driver/data/cifar.js'
 import type { ImageSet } from '../../driver/data/dataset.js'
 import { duration } from '../../driver/format/units.js'
 import { requirePackages } from '../../driver/optional.js'
+import { writeOutput } from '../../driver/output.js'
 import { type Provider, providers, type SessionSettings } from '../../driver/runtime/protocol.js'
 import type { Watch } from '../../study/paths/measure.js'
 import { choose } from '../../study/paths/sampling.js'
@@ -103,8 +103,8 @@ export function checkPicture(out: string | undefined): void {
 
 /** Writes a picture as its name says: the text of an SVG, or its pixels. */
 export async function writePicture(out: string, svg: string): Promise<void> {
-  if (!/\.png$/i.test(out)) return writeFileAtomic(out, svg)
+  if (!/\.png$/i.test(out)) return writeOutput(out, svg)
   // Loaded where it is needed: a native library.
   const { pngOf } = await import('../../driver/charts/png.js')
-  await writeFileAtomic(out, Buffer.from(await pngOf(svg)))
+  await writeOutput(out, Buffer.from(await pngOf(svg)))
 }

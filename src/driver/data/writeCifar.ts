@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises
 import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../../core/errors.js'
 import { makeFolder } from '../folders.js'
+import { cannotWrite } from '../output.js'
 import { checksumsFile, formatChecksums, md5 } from './checksums.js'
 import { cifarLayouts, pixelBytes, recordBytes } from './cifar.js'
 import type { ImageDataset, ImageSet } from './dataset.js'
@@ -43,7 +44,10 @@ export async function writeCifar10(dir: string, dataset: ImageDataset): Promise<
   await makeFolder(dirname(target))
   const fresh = await mkdtemp(`${target}.tmp-`)
   try {
-    for (const [name, bytes] of files) await writeFile(join(fresh, name), bytes)
+    for (const [name, bytes] of files)
+      await writeFile(join(fresh, name), bytes).catch((error: unknown) => {
+        throw cannotWrite(join(target, name), error)
+      })
     await rmdir(target).catch(() => {})
     await rename(fresh, target)
   } catch (error) {

@@ -2,6 +2,7 @@
 import { rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UserError } from '../../core/errors.js'
+import { cannotWrite } from '../output.js'
 import {
   type Checkpoint,
   checkedMetadata,
@@ -24,9 +25,11 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Pr
   const fresh = await writeBeside(newest, encodeCheckpoint(checkpoint))
   // A crash between the two renames leaves no newest one: the previous one is then the last good one.
   await rename(newest, previous).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
+    if (error.code !== 'ENOENT') throw cannotWrite(previous, error)
   })
-  await rename(fresh, newest)
+  await rename(fresh, newest).catch((error: unknown) => {
+    throw cannotWrite(newest, error)
+  })
   await syncFolder(dirname(newest))
 }
 

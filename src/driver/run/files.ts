@@ -2,7 +2,8 @@
 // folders that others may have made.
 import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { messageOf, UserError } from '../../core/errors.js'
+import { UserError } from '../../core/errors.js'
+import { cannotWrite } from '../output.js'
 
 /** @throws UserError for what would keep its reader waiting, or has no end: a pipe, a device */
 export async function requirePlainFile(path: string): Promise<void> {
@@ -45,11 +46,9 @@ export async function writeBeside(path: string, content: Uint8Array | string): P
       await handle.close()
     }
   } catch (error) {
-    await rm(temporary, { force: true })
-    const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-    throw new UserError(
-      `cannot write ${path}: ${full ? 'the disk is full' : messageOf(error)}; what was there before is untouched`,
-    )
+    // Where it cannot be removed either, the next write takes its place.
+    await rm(temporary, { force: true }).catch(() => {})
+    throw cannotWrite(path, error)
   }
   return temporary
 }
@@ -59,6 +58,9 @@ export async function writeBeside(path: string, content: Uint8Array | string): P
  * @throws UserError when it cannot be written; the old content is then still there.
  */
 export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
-  await rename(await writeBeside(path, content), path)
+  const fresh = await writeBeside(path, content)
+  await rename(fresh, path).catch((error: unknown) => {
+    throw cannotWrite(path, error)
+  })
   await syncFolder(dirname(path))
 }

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../../core/errors.js'
+import { cannotWrite } from '../output.js'
 
 const ownerSchema = z.object({
   pid: z.int().min(1),
@@ -63,7 +64,7 @@ export function holderOf(folder: string): { readonly pid: number; readonly host:
 
 /**
  * Locks the folder for this process; the function returned unlocks it.
- * @throws UserError when a living process holds it.
+ * @throws UserError when a living process holds it, or the lock cannot be written.
  */
 export function lockFolder(folder: string): () => void {
   const path = join(folder, 'lock')
@@ -71,8 +72,8 @@ export function lockFolder(folder: string): () => void {
   const fresh = join(folder, `.lock.${process.pid}`)
   // A link appears at once with all its content, and fails when there is one already.
   rmSync(fresh, { force: true })
-  writeFileSync(fresh, own, { flag: 'wx' })
   try {
+    writeFileSync(fresh, own, { flag: 'wx' })
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
         create(fresh, path, own)
@@ -84,6 +85,8 @@ export function lockFolder(folder: string): () => void {
       }
       takeAway(folder, path)
     }
+  } catch (error) {
+    throw error instanceof UserError ? error : cannotWrite(path, error)
   } finally {
     rmSync(fresh, { force: true })
   }

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../../core/errors.js'
+import { cannotWrite } from '../output.js'
 import { ownPackage } from '../package.js'
 import { gpuModels, processorName, runtimeVersion } from '../runtime/machine.js'
 import { type Provider, providers, type RuntimeName } from '../runtime/protocol.js'
@@ -62,12 +63,15 @@ export async function surroundings(
   }
 }
 
+/** @throws UserError when it cannot be written */
 export async function appendTiming(folder: string, timing: EpochTiming): Promise<void> {
   const path = join(folder, runFiles.timing)
   const found = await lstat(path).catch(() => undefined)
   // A link would take the line to a file elsewhere.
   if (found && !found.isFile()) throw new UserError(`${path} is no file: move it away`)
-  await appendFile(path, `${JSON.stringify(timing)}\n`)
+  await appendFile(path, `${JSON.stringify(timing)}\n`).catch((error: unknown) => {
+    throw cannotWrite(path, error)
+  })
 }
 
 export interface TimingOnRecord {

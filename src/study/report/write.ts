@@ -36,11 +36,9 @@ export async function writeReport(report: Report, out: string): Promise<readonly
       files.set(`${name}.svg`, svg).set(`${name}.png`, await pngOf(svg))
     }
   }
-  try {
-    await makeFolder(out)
-    for (const [path, content] of files) await writeAtomically(path, content)
-  } catch (error) {
+  await makeFolder(out).catch((error: unknown) => {
     throw new UserError(`cannot write the report to ${out}: ${messageOf(error)}; choose another folder with --out`)
-  }
+  })
+  for (const [path, content] of files) await writeAtomically(path, content)
   return [...files.keys()]
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../../driver/folders.js'
+import { cannotWrite } from '../../driver/output.js'
 import { isKey } from './keys.js'
 import type { Store } from './store.js'
 
@@ -43,8 +44,8 @@ export function folderStore(folder: string): Store {
         await writeFile(fresh, content, { flush: true })
         await rename(fresh, path)
       } catch (error) {
-        await rm(fresh, { force: true })
-        throw error
+        await rm(fresh, { force: true }).catch(() => {})
+        throw cannotWrite(path, error)
       }
     },
     async list(prefix) {
