@@ -52,7 +52,13 @@ const tenth = (list, i) => list.slice(Math.floor((list.length * i) / 10), Math.f
 const percent = (share) => `${share >= 0 ? '+' : '−'}${Math.abs(100 * share).toFixed(1)} %`
 
 /** What has a line for each epoch, or all of their figures in it, or draws them. */
-const growing = ['metrics.jsonl', 'timing.jsonl', 'checkpoint.safetensors', 'checkpoint.previous.safetensors', 'curves.svg']
+const growing = [
+  'metrics.jsonl',
+  'timing.jsonl',
+  'checkpoint.safetensors',
+  'checkpoint.previous.safetensors',
+  'curves.svg',
+]
 
 /** Bytes for an epoch in each of them. */
 const MOST_OF_EPOCH = 600
@@ -117,7 +123,9 @@ export const long = {
     const growth = ([before, after]) => after / before - 1
     if (growth(memory) > most) faults.push(`memory grew by ${percent(growth(memory))}`)
     if (Math.min(growth(clock), growth(processor)) > most)
-      faults.push(`steps became slower: ${percent(growth(clock))} by the clock, ${percent(growth(processor))} of processors`)
+      faults.push(
+        `steps became slower: ${percent(growth(clock))} by the clock, ${percent(growth(processor))} of processors`,
+      )
 
     const [early, late] = [epochSizes[Math.floor(epochs / 10)], sizesOf(out)]
     for (const [name, bytes] of Object.entries(late)) {

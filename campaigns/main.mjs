@@ -1,8 +1,8 @@
 // npm run campaign: what goes wrong around a run is made to go wrong, many times, and docs/reliability.md says what came of it.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createProgram, parsedBy, runProgram, seedNumber } from '../dist/src/cli/command.js'
 import { UserError } from '../dist/src/core/errors.js'
 import { campaigns } from './campaigns.mjs'
@@ -50,6 +50,7 @@ const program = createProgram('campaign', 'Make things go wrong around runs, and
       // What went wrong is looked at where it lies.
       if (result.faults.length === 0) rmSync(folder, { recursive: true, force: true })
       else say(`  what it left is in ${folder}`)
+      mkdirSync(dirname(resultFile(name)), { recursive: true })
       if (!short) writeFileSync(resultFile(name), `${JSON.stringify(result, null, 2)}\n`)
     }
     if (!short) writeFileSync(join(root, 'docs/reliability.md'), documentOf(campaigns, keptResults()))

@@ -2,11 +2,11 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { endAll, runCommand } from './support/children.mjs'
 import { probeArchives, probePlans, probeRunFolders, probeStore } from './security/folders.mjs'
 import { probeExternalData, probeNames } from './security/models.mjs'
 import { probePages } from './security/pages.mjs'
 import { guard } from './security/probes.mjs'
+import { endAll, runCommand } from './support/children.mjs'
 
 export const security = {
   title: 'Hostile names and files',

@@ -10,6 +10,8 @@ import { faults as kinds } from './workers/faults.mjs'
 import { hasRedis, hasS3, startLine, startRedis, startS3 } from './workers/servers.mjs'
 
 const WORKERS = 3
+/** A job over which ten workers died is given up, and begun again by the same command: here that is no wonder. */
+const MOST_UNLUCKY = 20
 /** A checkpoint after each step: there is always something half done. */
 const machine = ['--threads', '1', '--target', 'portable', '--checkpoint-seconds', '0']
 const compared = ['checkpoint.safetensors', 'config.json', 'curves.svg', 'initial.onnx', 'metrics.jsonl', 'model.onnx']
@@ -32,6 +34,7 @@ function placeFor(start) {
   const place = {
     running: start(),
     refused: 0,
+    unlucky: 0,
     begin() {
       place.running = start()
     },
@@ -44,6 +47,21 @@ function placeFor(start) {
         place.begin()
       }
       return refused
+    },
+    /** Begins again what gave up jobs over which many workers died, or for which the store was away for long, as it says to do. */
+    beginIfUnlucky() {
+      const { child, kept } = place.running
+      const reasons = [...kept.err.matchAll(/^\S+: failed: (.*)$/gm)].map(([, reason]) => reason)
+      const unlucky =
+        child.exitCode === 2 &&
+        place.unlucky < MOST_UNLUCKY &&
+        reasons.length + (/its result cannot be fetched: /.test(kept.err) ? 1 : 0) > 0 &&
+        reasons.every((reason) => /too many workers were lost over it|ENOENT|ENOTDIR|ECONN|Timeout/i.test(reason))
+      if (unlucky) {
+        place.unlucky += 1
+        place.begin()
+      }
+      return unlucky
     },
     kill: () => end(place.running),
   }
@@ -70,7 +88,7 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
   const work = (line) => () =>
     startCommand(
       'rdm-worker',
-      ['--redis', address(line), '--store', store.name, '--stalled-after', '3', '--json', ...machine],
+      ['--redis', address(line), '--store', store.name, '--stalled-after', '5', '--json', ...machine],
       { env },
     )
   const workers = lines.slice(0, WORKERS).map((line) => Object.assign(placeFor(work(line)), { line }))
@@ -108,9 +126,9 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
   let turn = []
   let watched
   for (;;) {
-    const waited = sleep(1000 + random.uniform() * 3000)
+    const waited = sleep(3000 + random.uniform() * 5000)
     watched = await Promise.race([watcher.running.finished, waited])
-    if (watched !== undefined && !watcher.beginIfRefused()) break
+    if (watched !== undefined && !watcher.beginIfRefused() && !watcher.beginIfUnlucky()) break
     if (turn.length === 0) turn = [...permutation(counts.size, random)].map((i) => [...counts.keys()][i])
     const kind = turn.pop()
     say(`${name}: ${Math.round((performance.now() - begun) / 1000)} s: ${kind}`)
@@ -139,7 +157,7 @@ async function experiment({ name, folder, data, epochs, seeds, random, server, s
     if (differing.length > 0) faults.push(`${name}: ${job}: other bytes than undisturbed: ${differing.join(', ')}`)
   }
   const refused = [watcher, ...workers].reduce((sum, place) => sum + place.refused, 0)
-  return { jobs: jobs.length, seconds, counts, refused, memory, faults }
+  return { jobs: jobs.length, seconds, counts, refused, unlucky: watcher.unlucky, memory, faults }
 }
 
 function sameFile(a, b) {
@@ -185,7 +203,7 @@ export const workers = {
         found.push(await experiment({ ...common, name: 's3', random: random('s3'), server, epochs: 15, seeds: 2 }))
       }
       const places = ['a folder', 'S3']
-      const rows = found.flatMap(({ jobs, seconds, counts, refused, memory, faults }, i) => {
+      const rows = found.flatMap(({ jobs, seconds, counts, refused, unlucky, memory, faults }, i) => {
         const { before, after, share } = growth(memory)
         // A minute is warm-up.
         if (!short && i === 0 && share > MOST_GROWTH)
@@ -195,6 +213,7 @@ export const workers = {
           [`jobs, the store ${place}`, jobs, `done in ${seconds} s`],
           ...[...counts].map(([kind, count]) => [`${kind}, the store ${place}`, count, 'went on']),
           [`begun while Redis or the store was away, the store ${place}`, refused, 'refused in one line, begun again'],
+          [`rdm-repro gave jobs up after ten lost workers, the store ${place}`, unlucky, 'begun again, went on'],
           [
             `memory of a worker, the store ${place}`,
             memory.length,

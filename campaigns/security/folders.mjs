@@ -67,7 +67,17 @@ const planText = (name, more = '') =>
 
 export async function probePlans(guarded, data, { short }) {
   const kind = 'names in plans'
-  const names = ['../../outside/evil', join(guarded.outside, 'evil'), '..', 'a/b', 'a\\b', '', 'con', 'a\0b', 'x'.repeat(300)]
+  const names = [
+    '../../outside/evil',
+    join(guarded.outside, 'evil'),
+    '..',
+    'a/b',
+    'a\\b',
+    '',
+    'con',
+    'a\0b',
+    'x'.repeat(300),
+  ]
   const all = [...Object.values(hostile), ...names].filter((_, i) => !short || i % 4 === 0)
   const run = (file, out) => ['--data', data, '--out', out, '--threads', '1'].toSpliced(0, 0, file)
   for (const name of all) {
@@ -80,7 +90,10 @@ export async function probePlans(guarded, data, { short }) {
   }
   const folder = guarded.fresh()
   const bomb = join(folder, 'bomb.yaml')
-  const levels = Array.from({ length: 12 }, (_, i) => `l${i}: &l${i} [${i ? `*l${i - 1},`.repeat(9) : 'x,'.repeat(9)}x]`)
+  const levels = Array.from(
+    { length: 12 },
+    (_, i) => `l${i}: &l${i} [${i ? `*l${i - 1},`.repeat(9) : 'x,'.repeat(9)}x]`,
+  )
   writeFileSync(bomb, `${levels.join('\n')}\n${planText('good')}`)
   await guarded.command(kind, 'a bomb of references', 'rdm-repro', run(bomb, join(folder, 'out')))
   // The names that an experiment's own file has.
@@ -121,7 +134,17 @@ export async function probeRunFolders(guarded, { run, short }) {
       await guarded.command(kind, `${name}: ${what}, gone on with`, 'rdm-fit', resume, { codes })
     }
   // What is written to: never through a link.
-  const written = ['timing.jsonl', 'metrics.jsonl', '.metrics.jsonl.tmp', '.config.json.tmp', '.checkpoint.safetensors.tmp', 'model.onnx', '.model.onnx.tmp', 'curves.svg', '.curves.svg.tmp']
+  const written = [
+    'timing.jsonl',
+    'metrics.jsonl',
+    '.metrics.jsonl.tmp',
+    '.config.json.tmp',
+    '.checkpoint.safetensors.tmp',
+    'model.onnx',
+    '.model.onnx.tmp',
+    'curves.svg',
+    '.curves.svg.tmp',
+  ]
   for (const name of short ? ['timing.jsonl', '.metrics.jsonl.tmp'] : written) {
     const folder = copies(name, link)
     const resume = ['--resume', '--out', folder, '--epochs', '2']

@@ -40,7 +40,13 @@ export function linearModel({ location, name = 'weights' } = {}) {
       input: [tensor('x', ['batch', 4])],
       output: [tensor('logits', ['batch', 2])],
       initializer: [
-        { name: `${name}.w`, dataType: 1, dims: [4, 2], docString: name, ...(location === undefined ? inside : elsewhere) },
+        {
+          name: `${name}.w`,
+          dataType: 1,
+          dims: [4, 2],
+          docString: name,
+          ...(location === undefined ? inside : elsewhere),
+        },
       ],
     },
   }).finish()
@@ -50,7 +56,10 @@ export function linearModel({ location, name = 'weights' } = {}) {
 const places = (outside) => ({
   absolute: { location: join(outside, 'secret.bin') },
   above: { location: '../../outside/secret.bin' },
-  'above, by way of a folder': { location: 'sub/../../../outside/secret.bin', make: (at) => mkdirSync(join(at, 'sub')) },
+  'above, by way of a folder': {
+    location: 'sub/../../../outside/secret.bin',
+    make: (at) => mkdirSync(join(at, 'sub')),
+  },
   'a link': { location: 'link', make: (at) => symlinkSync(join(outside, 'secret.bin'), join(at, 'link')) },
   'a folder that is a link': { location: 'sub/secret.bin', make: (at) => symlinkSync(outside, join(at, 'sub')) },
   'a device': { location: '/dev/zero' },
@@ -60,7 +69,7 @@ const places = (outside) => ({
   'its own folder': { location: '.' },
   nothing: { location: '' },
   'a null character': { location: 'weights.bin\0.txt' },
-  'backslashes': { location: '..\\..\\outside\\secret.bin' },
+  backslashes: { location: '..\\..\\outside\\secret.bin' },
   'an address': { location: 'file:///etc/passwd' },
   'a long name': { location: 'a'.repeat(5000) },
   'terminal escapes': { location: hostile.escape },
@@ -94,7 +103,10 @@ export async function probeNames(guarded, { short }) {
     const codes = [0, 2]
     await guarded.command(kind, `${what}: --explain`, 'rdm-derive', [model, '--explain'], { codes })
     const data = join(folder, 'data.csv')
-    const label = (i) => JSON.stringify(`${name}${i % 2}`).replaceAll('\\"', '""').replaceAll(/\\u([0-9a-f]{4})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    const label = (i) =>
+      JSON.stringify(`${name}${i % 2}`)
+        .replaceAll('\\"', '""')
+        .replaceAll(/\\u([0-9a-f]{4})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
     const lines = Array.from({ length: 40 }, (_, i) => `${i % 7},${i % 5},${i % 3},${i % 2},${label(i)}`)
     writeFileSync(data, `a,b,c,${label(0)},kind\n${lines.join('\n')}\n`)
     await guarded.command(kind, `${what}: data`, 'rdm-data', ['info', data], { codes })
@@ -102,7 +114,7 @@ export async function probeNames(guarded, { short }) {
     const training = join(folder, 'train.onnx')
     const derived = await guarded.command(kind, `${what}: derived`, 'rdm-derive', [model, '--out', training], { codes })
     if (derived.code !== 0) continue
-    const out = join(folder, 'run ' + name.replaceAll('/', '_'))
+    const out = join(folder, `run ${name.replaceAll('/', '_')}`)
     const fit = [training, '--data', data, '--input', 'x=*', '--input', 'targets=kind', '--epochs', '1', '--batch', '8']
     const more = ['--threads', '1', '--target', 'portable']
     await guarded.command(kind, `${what}: rdm-fit`, 'rdm-fit', [...fit, '--out', out, ...more], { codes })

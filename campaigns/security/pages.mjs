@@ -11,7 +11,14 @@ import { end, startCommand } from '../support/children.mjs'
 import { linearModel } from './models.mjs'
 import { hostile } from './probes.mjs'
 
-const scripts = [hostile.script, hostile.image, hostile.link, `'-alert(1)-'`, `\${window.canary=1}`, '</script><svg onload=window.canary=1>']
+const scripts = [
+  hostile.script,
+  hostile.image,
+  hostile.link,
+  `'-alert(1)-'`,
+  `\${window.canary=1}`,
+  '</script><svg onload=window.canary=1>',
+]
 
 /** A page, and what it did that it must not: run a script of a name, ask elsewhere, open a dialog. */
 async function watched(browser, url, origin) {
@@ -100,7 +107,10 @@ const connects = (host, port) =>
       socket.destroy()
       resolve(answer)
     }
-    socket.on('connect', () => done(true)).on('error', () => done(false)).on('timeout', () => done(false))
+    socket
+      .on('connect', () => done(true))
+      .on('error', () => done(false))
+      .on('timeout', () => done(false))
   })
 
 async function probeServer(guarded, port) {
@@ -113,14 +123,49 @@ async function probeServer(guarded, port) {
       ...(headers['x-content-type-options'] === 'nosniff' ? [] : ['no nosniff']),
     ])
   }
-  const paths = ['/../package.json', '/assets/../../src/cli/start.js', '/%2e%2e/%2e%2e/package.json', '/..%2f..%2fpackage.json', '/..%5c..%5cpackage.json', '/.%2e/package.json', '/%00', '/index.html%00.js', '/%', '/%c0%ae%c0%ae/package.json', '/assets', '/assets/', '//etc/passwd', '/etc/passwd', '/_headers/..', '/~root', '/.git/config', '/file:///etc/passwd', `/${'a/'.repeat(3000)}`]
+  const paths = [
+    '/../package.json',
+    '/assets/../../src/cli/start.js',
+    '/%2e%2e/%2e%2e/package.json',
+    '/..%2f..%2fpackage.json',
+    '/..%5c..%5cpackage.json',
+    '/.%2e/package.json',
+    '/%00',
+    '/index.html%00.js',
+    '/%',
+    '/%c0%ae%c0%ae/package.json',
+    '/assets',
+    '/assets/',
+    '//etc/passwd',
+    '/etc/passwd',
+    '/_headers/..',
+    '/~root',
+    '/.git/config',
+    '/file:///etc/passwd',
+    `/${'a/'.repeat(3000)}`,
+  ]
   for (const path of paths) await expects(path.slice(0, 80), 404, path)
-  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND']) await expects(method, 405, '/', { method })
-  for (const host of ['evil.example', `evil.example:${port}`, '127.0.0.1', '127.0.0.1:1', `127.0.0.1.evil.example:${port}`, `127.0.0.1:${port}.evil.example`, `0.0.0.0:${port}`, `[::1]:${port}`])
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND'])
+    await expects(method, 405, '/', { method })
+  for (const host of [
+    'evil.example',
+    `evil.example:${port}`,
+    '127.0.0.1',
+    '127.0.0.1:1',
+    `127.0.0.1.evil.example:${port}`,
+    `127.0.0.1:${port}.evil.example`,
+    `0.0.0.0:${port}`,
+    `[::1]:${port}`,
+  ])
     await expects(`Host: ${host}`, 421, '/', { headers: { host } })
   await expects('the page', 200, '/')
   const { headers } = await ask(port, '/')
-  const wanted = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp', 'cross-origin-resource-policy': 'same-origin', 'referrer-policy': 'no-referrer' }
+  const wanted = {
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-embedder-policy': 'require-corp',
+    'cross-origin-resource-policy': 'same-origin',
+    'referrer-policy': 'no-referrer',
+  }
   for (const [name, value] of Object.entries(wanted))
     guarded.note(kind, name, headers[name] === value ? [] : [`it is ${headers[name]}`])
   const policy = headers['content-security-policy'] ?? ''
@@ -128,9 +173,15 @@ async function probeServer(guarded, port) {
     ...(policy.includes("default-src 'none'") ? [] : ['it does not begin with nothing']),
     ...(/script-src[^;]*'unsafe-(inline|eval)'/.test(policy) ? ['it lets scripts stand in the page'] : []),
   ])
-  const others = Object.values(networkInterfaces()).flat().filter(({ address }) => address !== '127.0.0.1')
+  const others = Object.values(networkInterfaces())
+    .flat()
+    .filter(({ address }) => address !== '127.0.0.1')
   for (const { address, scopeid } of others)
-    guarded.note(kind, `listens on ${scopeid ? 'a link-local address' : address}`, (await connects(scopeid ? `${address}%${scopeid}` : address, port)) ? ['it does'] : [])
+    guarded.note(
+      kind,
+      `listens on ${scopeid ? 'a link-local address' : address}`,
+      (await connects(scopeid ? `${address}%${scopeid}` : address, port)) ? ['it does'] : [],
+    )
 }
 
 async function probeLab(guarded, browser, origin) {
@@ -148,14 +199,21 @@ async function probeLab(guarded, browser, origin) {
     const photos = join(folder, 'photos')
     for (const label of [name.replaceAll('/', '_'), 'other']) {
       mkdirSync(join(photos, label), { recursive: true })
-      copyFileSync(join(import.meta.dirname, '../../docs/lab-bring.png'), join(photos, label, `${name.replaceAll('/', '_')}.png`))
+      copyFileSync(
+        join(import.meta.dirname, '../../docs/lab-bring.png'),
+        join(photos, label, `${name.replaceAll('/', '_')}.png`),
+      )
     }
     const data = await watched(browser, `${origin}#bring`, origin)
     await data.page.getByLabel('A folder', { exact: true }).first().setInputFiles(photos)
     await data.page.waitForTimeout(1500)
     guarded.note(kind, `a folder of images: ${name}`, await data.ended())
 
-    const shared = await watched(browser, `${origin}#design?arch=${encodeURIComponent(name)}&classes=${encodeURIComponent(name)}`, origin)
+    const shared = await watched(
+      browser,
+      `${origin}#design?arch=${encodeURIComponent(name)}&classes=${encodeURIComponent(name)}`,
+      origin,
+    )
     await shared.page.waitForTimeout(500)
     guarded.note(kind, `an address: ${name}`, await shared.ended())
   }
@@ -170,7 +228,8 @@ export async function probePages(guarded, made, { short }) {
   })
   let browser
   try {
-    while (origin === undefined && server.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 50))
+    while (origin === undefined && server.child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 50))
     await probeServer(guarded, new URL(origin).port)
     if (!isInstalled) return
     if (short) scripts.splice(2)

@@ -43,7 +43,11 @@ export function guard(folder) {
     outside,
     faults,
     get rows() {
-      return [...counts].map(([kind, { times, wrong }]) => [kind, times, wrong === 0 ? 'all as promised' : `${wrong} not`])
+      return [...counts].map(([kind, { times, wrong }]) => [
+        kind,
+        times,
+        wrong === 0 ? 'all as promised' : `${wrong} not`,
+      ])
     },
     /** Counts one probe; `wrong` are the ways in which its promise was broken. */
     note(kind, name, wrong) {

@@ -1,5 +1,5 @@
 // What a store promises, of folders and of S3; and what is no store.
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -88,6 +88,37 @@ it('leaves nothing of its trial, nor folders in which nothing is left', async ()
   expect(existsSync(join(folder, 'a/b'))).toBe(false)
   await store.remove(['a/d'])
   expect(readdirSync(folder)).toEqual([])
+})
+
+it('takes a folder that is away for no empty store, and does not make it anew', async () => {
+  const folder = join(root, 'away')
+  const store = await openStore(folder)
+  await store.write('a/b', bytes('b'))
+  renameSync(folder, `${folder}.aside`)
+  const missing = /^ENOENT: no such file or directory, stat '.*away'$/
+  await expect(store.read('a/b')).rejects.toThrow(missing)
+  await expect(store.list('a')).rejects.toThrow(missing)
+  await expect(store.write('a/c', bytes('c'))).rejects.toThrow(missing)
+  await expect(store.remove(['a/b'])).rejects.toThrow(missing)
+  expect(existsSync(folder)).toBe(false)
+  renameSync(`${folder}.aside`, folder)
+  expect(await store.list('a')).toEqual(['a/b'])
+})
+
+it('lists no names that are none of its keys', async () => {
+  const folder = join(root, 'foreign')
+  const store = await openStore(folder)
+  await store.write('a/b', bytes('b'))
+  for (const name of ['a b', '\u001b[31m', 'ü']) writeFileSync(join(folder, 'a', name), '')
+  expect(await store.list('a')).toEqual(['a/b'])
+})
+
+it.runIf(hasS3)('lists no keys of S3 that lead elsewhere', async () => {
+  const name = `s3://bucket/foreign?endpoint=${s3!.endpoint}`
+  const store = await openStore(name)
+  for (const key of ['a/..', 'a/../b', 'a/./b', 'a//b', 'a/b\\c']) await store.write(key, bytes('x'))
+  await store.write('a/b', bytes('b'))
+  expect(await store.list('a')).toEqual(['a/b'])
 })
 
 describe('is refused', () => {

@@ -44,6 +44,8 @@ const PACE = 1000
 const LOOKS_ALONE = 5
 /** What fails for another reason than its own (a full disk, a store that was away) is tried again, each time later. */
 const RETRIES = { attempts: 5, backoff: { type: 'exponential', delay: 2000 } } as const
+/** What the queue says of a job that it gives to no other worker, because it was lost with too many. */
+const STALLED = /stalled more than allowable limit/
 /** Looks at a store that does not give a result, before its job counts as failed: it may be away for a while. */
 const MOST_FETCHES = 60
 /** Seconds for which the queue remembers what is done: the results are in the experiment's folder long before. */
@@ -193,8 +195,15 @@ class Watch {
       return this.#put(job)
     }
     const state = await queued.getState()
-    if (state === 'failed')
-      this.#settle(key, job, { job, end: 'failed', error: new UserError(queued.failedReason ?? '') })
+    if (state === 'failed') {
+      const stalled = STALLED.test(queued.failedReason ?? '')
+      const reason = stalled
+        ? 'too many workers were lost over it: the same command tries it again'
+        : queued.failedReason
+      // Any other reason its worker has told.
+      if (stalled) this.#tell(key, { event: 'notice', message: `failed: ${reason}` })
+      this.#settle(key, job, { job, end: 'failed', error: new UserError(reason) })
+    }
     if (state !== 'completed') return
     const { attempt, ...outcome } = parseOutcome(queued.returnvalue, key)
     await this.#collect(key, job, attempt, outcome)
