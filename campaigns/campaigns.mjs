@@ -3,5 +3,6 @@
 
 import * as accepted from './accepted.mjs'
 import * as inputs from './inputs.mjs'
+import * as numbers from './numbers.mjs'
 
-export const campaigns = { inputs, accepted }
+export const campaigns = { inputs, accepted, numbers }
