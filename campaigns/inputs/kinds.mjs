@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { readInput } from '../../dist/src/cli/input.js'
@@ -69,8 +70,11 @@ async function readModel(folder, [name]) {
   )
 }
 
-async function readData(path) {
-  const { train, test } = await readDataset(path)
+/** A set in one file is given as that, others by their folder. */
+export const dataPath = (folder, name) => (name.startsWith('data.') ? join(folder, name) : folder)
+
+async function readData(folder, [name]) {
+  const { train, test } = await readDataset(dataPath(folder, name))
   for (const { columns } of [train, test])
     for (const column of Object.values(columns))
       if (column.kind === 'image files') await decodeImages(column.files, [3, 8, 8])
@@ -175,7 +179,7 @@ export async function kindsOf(scratch, run) {
       change: rows,
       read: readData,
     },
-    { kind: 'images in folders', share: 2, seeds: [await pictures()], read: (folder) => readData(folder) },
+    { kind: 'images in folders', share: 2, seeds: [await pictures()], read: readData },
     {
       kind: 'plans',
       share: 2,
@@ -196,7 +200,7 @@ export async function kindsOf(scratch, run) {
       seeds: [
         {
           ...filesIn(run),
-          lock: utf8(JSON.stringify({ pid: 1, host: 'x', started: null })),
+          lock: utf8(JSON.stringify({ pid: 2 ** 30, host: hostname(), started: null })),
           'seeds.json': utf8('{"format":"rdm-onnx seeds 1","seeds":[1,2]}\n'),
         },
       ],

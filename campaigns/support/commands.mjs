@@ -56,7 +56,9 @@ export function problemOf({ code, signal, late, err, seconds }) {
   if (signal) return `ended by ${signal}: ${err.slice(-300)}`
   if (code !== 0 && code !== 2) return `exit code ${code}: ${err.slice(-500)}`
   // What a run tells on its way are lines of their own; the one that says why it ended begins with the command.
-  const lines = err.split('\n').filter((line) => line.startsWith('rdm-') || /^\s+at |internal error|terminate called|Aborted/.test(line))
+  const lines = err
+    .split('\n')
+    .filter((line) => line.startsWith('rdm-') || /^\s+at |internal error|terminate called|Aborted/.test(line))
   if (code === 2 && lines.length !== 1) return `exit code 2 with ${lines.length} lines: ${err.slice(0, 500)}`
   return undefined
 }
