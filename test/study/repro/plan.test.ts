@@ -288,7 +288,13 @@ describe('is refused', () => {
 
   it('an alias of nothing, and one that would never end', async () => {
     await expect(plan(`${head}models:\n  - *nothing\n`)).rejects.toThrow(/^\S+: no YAML: Unresolved alias.*nothing$/)
-    const bomb = Array.from({ length: 9 }, (_, i) => `k${i}: &k${i} [${Array(9).fill(i ? `*k${i - 1}` : 'x').join(', ')}]\n`)
+    const bomb = Array.from(
+      { length: 9 },
+      (_, i) =>
+        `k${i}: &k${i} [${Array(9)
+          .fill(i ? `*k${i - 1}` : 'x')
+          .join(', ')}]\n`,
+    )
     await expect(plan(`${bomb.join('')}${head}models: *k8\n`)).rejects.toThrow(/no YAML: Excessive alias count/)
   })
   it('a value of five thousand letters, in a line that can be read', async () => {
