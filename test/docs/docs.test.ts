@@ -68,7 +68,7 @@ describe('README.md', () => {
     const { graph, trainingInfo } = decodeModel(await readFile(join(folder, 'trained.onnx')))
     expect(graph!.output).toHaveLength(1)
     expect(trainingInfo ?? []).toEqual([])
-  })
+  }, 300_000)
 
   it('says of the paper’s networks what rdm-export and the table of errors say', async () => {
     const { stdout } = await run(process.execPath, [join(root, 'bin', 'rdm-export.js'), '--list'])
