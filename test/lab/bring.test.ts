@@ -214,6 +214,11 @@ describe.runIf(hasBrowser)('bringing a model', () => {
     await page.getByText('2 classes: blue, red.').waitFor()
     await page.getByRole('button', { name: 'All of them' }).click()
     await file(page, 'Adapters of rank (LoRA)').fill('2')
+    // They come on top of the 20,908 numbers of the network.
+    await page
+      .getByText('numbers train')
+      .getByText(/of (?!20,908)/)
+      .waitFor()
     await file(page, 'Epochs').fill('1')
     await tune(page).click()
     await finished(page)

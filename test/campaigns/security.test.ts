@@ -1,6 +1,0 @@
-import { expect, test } from 'vitest'
-import { faultsOf } from './support.js'
-
-test('hostile names and files', { timeout: 900_000 }, async () => {
-  expect(await faultsOf('security')).toEqual([])
-})
