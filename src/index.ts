@@ -28,16 +28,7 @@ export { writeCifar10 } from './driver/data/writeCifar.js'
 export { classifierOf } from './driver/evaluation/classifier.js'
 export { type Evaluation, evaluate, evaluateModel } from './driver/evaluation/evaluate.js'
 export { type FitConfig, type FitOverrides, fitConfigSchema } from './driver/fit/config.js'
-export type {
-  EndEvent,
-  EndReason,
-  EpochEvent,
-  FitEvent,
-  NoticeEvent,
-  StartEvent,
-  StepEvent,
-  TuningEvent,
-} from './driver/fit/events.js'
+export type * from './driver/fit/events.js'
 export { type FitOptions, type FitResult, fit } from './driver/fit/fit.js'
 export { type PlanOptions, planStep } from './driver/planning/plan.js'
 export type { OperatorRow, Profile, ProfileRow } from './driver/profile/aggregate.js'

@@ -15,16 +15,7 @@ export {
 } from '../driver/data/dataset.js'
 export { type SynthOptions, synthesize } from '../driver/data/synth.js'
 export type { Evaluation } from '../driver/evaluation/modelEvaluation.js'
-export type {
-  EndEvent,
-  EndReason,
-  EpochEvent,
-  FitEvent,
-  NoticeEvent,
-  StartEvent,
-  StepEvent,
-  TuningEvent,
-} from '../driver/fit/events.js'
+export type * from '../driver/fit/events.js'
 export type { EpochMetrics, Scores } from '../driver/run/metrics.js'
 export { chosenFiles, droppedFiles, filesInFolder, type PageFile, readDataset } from './files.js'
 export { type FitOptions, type FitResult, type FitRun, fit } from './fit.js'

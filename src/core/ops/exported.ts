@@ -1,9 +1,6 @@
-// What the library exports of the operators: the functions that networks are written with, the records, the registry. What else
-// the families share is theirs, and changes as they do.
+// What the library exports of the operators: the functions that networks are written with (add), the records that `apply` and `rewrite`
+// take (Add), and the registry. What else the families of operators share is not exported, and changes as they do.
 
-// Values of values.
-// Records: what `apply` and `rewrite` take.
-// All of them.
 export {
   Abs,
   Acos,

@@ -22,6 +22,23 @@ beforeEach(() => {
   writeFileSync(victim, 'untouched')
 })
 
+const times = {
+  epoch: 0,
+  steps: 1,
+  trainingMs: 1,
+  evaluationMs: 1,
+  batchSize: 1,
+  threads: 1,
+  provider: 'cpu',
+} as const
+
+it('names the file of times that cannot be written', async () => {
+  const gone = join(folder, 'gone')
+  await expect(appendTiming(gone, times)).rejects.toThrow(
+    `cannot write ${join(gone, 'timing.jsonl')}: its folder is not there`,
+  )
+})
+
 describe('a link', () => {
   it.each(['file', '.file.tmp'])('called %s is replaced', async (name) => {
     symlinkSync(victim, join(folder, name))
@@ -33,15 +50,6 @@ describe('a link', () => {
 
   it('is not appended to', async () => {
     symlinkSync(victim, join(folder, 'timing.jsonl'))
-    const times = {
-      epoch: 0,
-      steps: 1,
-      trainingMs: 1,
-      evaluationMs: 1,
-      batchSize: 1,
-      threads: 1,
-      provider: 'cpu',
-    } as const
     await expect(appendTiming(folder, times)).rejects.toThrow('timing.jsonl is no file: move it away')
     expect(readFileSync(victim, 'utf8')).toBe('untouched')
   })
