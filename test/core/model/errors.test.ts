@@ -153,7 +153,9 @@ describe('a message', () => {
     const hostile = edited(smallFile, (m) => (nodeOf(m, 'stem').input![0] = 'a\nb\u001b[31mc\u2028d'))
     expect(refusal(hostile)).toBe("UserError: node 'stem' (Conv): uses 'a b [31mc d', which nothing before it defines")
     const endless = edited(smallFile, (m) => (nodeOf(m, 'stem').input![0] = 'x'.repeat(1e6)))
-    expect(refusal(endless)).toMatch(/^UserError: node 'stem' \(Conv\): uses 'x{100,}…x{100,}', which nothing before it defines$/)
+    expect(refusal(endless)).toMatch(
+      /^UserError: node 'stem' \(Conv\): uses 'x{100,}…x{100,}', which nothing before it defines$/,
+    )
     expect(refusal(endless).length).toBeLessThan(1100)
   })
 })
