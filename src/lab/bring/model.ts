@@ -133,6 +133,8 @@ export const follow = (): (() => void) =>
   effect(() => {
     const [brought, chosen] = [file.value, derivation.value]
     if (!brought) return
+    // From now on: nothing begins by what was known before the choice.
+    isReading.value = true
     const timer = setTimeout(() => void look(brought, chosen), asked === brought.name ? PAUSE : 0)
     asked = brought.name
     return () => clearTimeout(timer)
