@@ -45,7 +45,7 @@ it('prints the error of each class and the confusion matrix, of any part of the 
 it.each<[string, () => string[], string | RegExp]>([
   ['no data', () => [model], "required option '--data <path>' not specified"],
   ['no such file', () => ['nowhere.onnx', '--data', data], 'there is no file nowhere.onnx'],
-  ['what is not ONNX', () => [join(data, 'MD5SUMS'), '--data', data], /^ONNX Runtime refuses the model: /],
+  ['what is not ONNX', () => [join(data, 'MD5SUMS'), '--data', data], /^this is not an ONNX model \(/],
   [
     'another number of classes',
     () => [exportTiny(mkdtempSync(join(root, 'm-')), '--classes', '7'), '--data', data],

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { freePort, hasRedis, hasS3, type RunningRedis, startRedis, startS3 } from '../support/servers.js'
 import { type Finished, type Running, run, start, synthesizeTiny } from './support.js'
 
@@ -104,10 +104,14 @@ describe.runIf(hasRedis)('an experiment by workers', () => {
     redis = await startRedis(folder)
     alone(plan, whole)
   })
-  afterAll(async () => {
-    for (const { child } of running) child.kill('SIGKILL')
-    await redis.stop()
+  // A worker that a failed test leaves behind would take the jobs of the next one.
+  afterEach(async () => {
+    for (const { child, finished } of running.splice(0)) {
+      child.kill('SIGKILL')
+      await finished
+    }
   })
+  afterAll(() => redis.stop())
 
   it('ends exactly once and in the same bytes: a worker killed, one halted that comes back, Redis gone for a while', async () => {
     const store = join(root, 'store')
@@ -266,7 +270,8 @@ describe.runIf(hasRedis)('an experiment by workers', () => {
       only.child.kill('SIGCONT')
     })
     const watching = repro(out, store)
-    expect((await watching.finished).code).toBe(0)
+    const { code, err } = await watching.finished
+    expect(code, err).toBe(0)
     const rows = looked!.out.split('\n').map((line) => line.trim().split(/ {2,}/))
     const header = ['job', 'state', 'worker', 'epochs', 'steps', 'test error %', 'images/s', 'left', 'folder']
     expect(rows[0]).toEqual(header)
