@@ -57,13 +57,17 @@ export interface Records {
 /**
  * Reads folders of experiments, of several runs and of single runs. A run whose files are damaged is part of what is
  * there as long as it is one of several.
- * @throws UserError for a folder that holds none of them, or whose one run is damaged
+ * @throws UserError for a folder that holds none of them, whose one run is damaged, or whose networks are no classifiers
  */
 export async function readFolders(folders: readonly string[]): Promise<Records> {
   const twice = folders.find((folder, i) => folders.slice(0, i).some((other) => resolve(other) === resolve(folder)))
   if (twice !== undefined) throw new UserError(`${twice} is given twice: give each folder once`)
   const records: Records[] = []
-  for (const folder of folders) records.push(await readFolder(folder))
+  for (const folder of folders) {
+    const found = await readFolder(folder)
+    for (const { runs } of found.models) if (!runs.every(hasErrors)) throw new UserError(noErrors(folder))
+    records.push(found)
+  }
   const models = records.flatMap(({ models }, i) => models.map((model) => ({ model, folder: folders[i]! })))
   const count = (name: string) => models.filter(({ model }) => model.name === name).length
   return {
@@ -73,6 +77,14 @@ export async function readFolders(folders: readonly string[]): Promise<Records> 
     ),
   }
 }
+
+/** Whether the epochs of a run have the error of a classifier. Other networks are measured otherwise. */
+const hasErrors = ({ history }: RunRecord): boolean =>
+  history.every(({ error, testError }) => error !== undefined && testError !== undefined)
+
+const noErrors = (folder: string): string =>
+  `${folder} holds runs of a network that is no classifier: a report is of test errors; ` +
+  `what such a run came to is in its ${runFiles.metrics} and ${runFiles.curves}`
 
 async function readFolder(folder: string): Promise<Records> {
   const experiment = await readExperiment(folder)

@@ -159,6 +159,18 @@ describe('is refused', () => {
     await refused([out], /seeds\.json is damaged: /)
   })
 
+  it('a network that is no classifier', async () => {
+    const out = newFolder()
+    writeRun(out, { testErrors: whole, config: { epochs: 3 } })
+    const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
+    const measured = lines.map((line) => {
+      const { error, testError, ...rest } = JSON.parse(line)
+      return `${JSON.stringify({ ...rest, metrics: { mae: error }, testMetrics: { mae: testError } })}\n`
+    })
+    writeFileSync(join(out, 'metrics.jsonl'), measured.join(''))
+    await refused([out], `${out} holds runs of a network that is no classifier: a report is of test errors`)
+  })
+
   it('a single run that is damaged', async () => {
     const out = newFolder()
     writeRun(out, { testErrors: whole, config: { epochs: 3 } })
