@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { endAll, startCommand } from '../support/children.mjs'
 import { undisturbed } from '../support/moments.mjs'
-import { deriveTiny, fitOf } from '../support/tinyRuns.mjs'
+import { fitOf, residualTiny } from '../support/tinyRuns.mjs'
 import { bytesOf, filesBelow } from '../support/wholeFiles.mjs'
 import { clocks } from './clock.mjs'
 import { folders } from './folders.mjs'
@@ -19,7 +19,8 @@ const env = { XDG_CACHE_HOME: join(folder, 'cache') }
 /** Of a run what does not depend on the time, nor on how often it was stopped. */
 const isCompared = (path) => !/(timing\.jsonl|checkpoint\.previous\.safetensors|lock)$/.test(path)
 
-const model = await deriveTiny(join(folder, 'models'), 'mlp', env)
+// A classifier: reports are of those.
+const model = await residualTiny(join(folder, 'models'), env)
 const fit = fitOf(model, ['--accumulate', '2'], 2)
 const whole = join(folder, 'whole')
 mkdirSync(whole)

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { runCommand, startCommand, startProgram } from '../support/children.mjs'
 import { toItsEnd } from '../support/moments.mjs'
-import { residualTiny } from '../support/tinyRuns.mjs'
 import { bytesOf, differences } from '../support/wholeFiles.mjs'
 import { evenly, mountAt, refusalFaults, remount, rowOf, skipped, unmount } from './trial.mjs'
 
@@ -91,11 +90,9 @@ async function onFullDisk({ what, command, argv, before, after, need, env, folde
 /** Kilobytes that files take, in pages and the folders above them. */
 const usedBy = (files) => [...files.values()].reduce((sum, { length }) => sum + 4 * Math.ceil(length / 4096), 0)
 
-export async function outputsOnFullDisks({ short, folder: root, mounts, say, env }) {
+export async function outputsOnFullDisks({ short, folder: root, mounts, say, env, model }) {
   if (!mounts) return skipped('commands that write, on a disk that is full')
   const folder = join(root, 'outputs')
-  // A report is of a classifier's errors.
-  const model = await residualTiny(join(folder, 'models'), env)
   for (const seed of ['1', '2']) {
     const out = join(folder, 'reported', `seed-${seed}`)
     const run = [model.model, '--data', model.data, '--out', out, '--epochs', seed, '--threads', '1']

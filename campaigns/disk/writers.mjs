@@ -38,13 +38,17 @@ async function oneTrial({ fit, env, life, reference, seed, folder }, number) {
   const random = randomStream(seed, 'writers', number)
   const place = join(folder, `writers-${number}`)
   const out = join(place, 'run')
-  mkdirSync(place)
+  mkdirSync(join(place, 'killed'), { recursive: true })
   const first = Array(WRITERS).fill(fit.begin(out))
   const faults = faultsOf(await together(first, env, random), out)
   faults.push(...differences(out, reference), ...halfFiles(out))
   // One that was killed left its lock; several take the run up at once.
-  const left = join(place, 'killed')
-  await killedAt(drawMoment(random, life), () => startCommand('rdm-fit', fit.begin(left), { env }), place)
+  const left = join(place, 'killed', 'run')
+  await killedAt(
+    drawMoment(random, life),
+    () => startCommand('rdm-fit', fit.begin(left), { env }),
+    join(place, 'killed'),
+  )
   const argv = existsSync(join(left, 'config.json')) ? fit.resume(left) : fit.begin(left)
   faults.push(...faultsOf(await together(Array(WRITERS).fill(argv), env, random), left))
   faults.push(...differences(left, reference), ...halfFiles(left))

@@ -70,7 +70,7 @@ function expectSame(actual: Tensors, expected: Tensors, tolerance: number): void
   for (const [name, value] of expected) expectClose(actual.get(name)!, value, name, tolerance)
 }
 
-describe('all operators and their gradients', () => {
+describe('all operators and their gradients', { timeout: 300_000 }, () => {
   it.each(opsets)('in version %i', async (opset) => {
     const { source, feeds } = allSamples(opset)
     const expected = evaluate(source, feeds)
