@@ -2,13 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { messageOf, UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
 import type { GraphProto, NodeProto } from '../../core/onnx/protos.js'
 import { decodeModel } from '../../core/onnx/tensors.js'
 import type { SessionSettings } from '../runtime/protocol.js'
-import { copyTensor, memoryOf } from '../runtime/tensor.js'
+import { mostSeconds, RequestThread } from '../threads/thread.js'
 import { type Profile, profileOf } from './aggregate.js'
 import type { StepTimes } from './events.js'
 import { operatorLabel } from './names.js'
@@ -33,57 +32,42 @@ export interface ProfileOptions {
   readonly signal?: AbortSignal
 }
 
-/** What the worker thread is to do. */
-export interface ProfileJob {
-  readonly model: Uint8Array
-  readonly feeds: Tensors
-  readonly settings: SessionSettings
-  readonly steps: number
-  readonly warmUp: number
-  /** An empty folder for the profiler's file. */
-  readonly folder: string
-  /** Shared memory of one number: other than 0, the thread stops before the next step. */
-  readonly stop: Int32Array
+export type ProfileRequest =
+  | {
+      readonly kind: 'open'
+      readonly model: Uint8Array
+      readonly feeds: Tensors
+      readonly settings: SessionSettings
+      /** An empty folder for the profiler's file. */
+      readonly folder: string
+    }
+  | { readonly kind: 'step' }
+  | { readonly kind: 'times'; readonly warmUp: number }
+
+export interface ProfileReplies {
+  readonly open: undefined
+  readonly step: undefined
+  readonly times: StepTimes
 }
 
-export type ProfileAnswer =
-  | { readonly times: StepTimes | undefined }
-  | { readonly failure: { readonly message: string; readonly user: boolean } }
-
-/**
- * The worker's answer; undefined when the signal came first. The thread is gone when this returns; it ends by itself,
- * because the process dies when a thread is ended within the runtime.
- */
-async function inWorker(
-  job: Omit<ProfileJob, 'stop'>,
-  signal: AbortSignal | undefined,
+/** The times of the steps; undefined when the signal came first. The model may be one that the runtime does not survive. */
+async function inProcess(
+  { model, feeds, settings = {}, steps = 5, warmUp = 2, signal }: ProfileOptions,
+  folder: string,
 ): Promise<StepTimes | undefined> {
-  const stop = new Int32Array(new SharedArrayBuffer(4))
-  const model = new Uint8Array(job.model)
-  const feeds = Object.fromEntries(Object.entries(job.feeds).map(([name, tensor]) => [name, copyTensor(tensor)]))
-  const onAbort = () => Atomics.store(stop, 0, 1)
-  if (signal?.aborted) onAbort()
-  signal?.addEventListener('abort', onAbort)
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: { ...job, model, feeds, stop } satisfies ProfileJob,
-    transferList: [model.buffer, ...memoryOf(feeds)],
+  const file = new URL('./worker.js', import.meta.url)
+  const thread = new RequestThread<ProfileRequest, ProfileReplies>(file, 'the process that is profiled', {
+    seconds: mostSeconds(),
   })
   try {
-    const answer = await new Promise<ProfileAnswer>((resolve, reject) => {
-      let found: ProfileAnswer | undefined
-      worker.on('message', (message: ProfileAnswer) => {
-        found = message
-      })
-      worker.on('error', (error) => reject(new Error(`the profiler's thread failed: ${messageOf(error)}`)))
-      worker.on('exit', (code) =>
-        found ? resolve(found) : reject(new Error(`the profiler's thread ended with code ${code}`)),
-      )
-    })
-    if ('times' in answer) return answer.times
-    const { message, user } = answer.failure
-    throw user ? new UserError(message) : new Error(message)
+    await thread.request({ kind: 'open', model, feeds, settings, folder })
+    for (let i = 0; i < warmUp + steps; i++) {
+      if (signal?.aborted) return undefined
+      await thread.request({ kind: 'step' })
+    }
+    return await thread.request({ kind: 'times', warmUp })
   } finally {
-    signal?.removeEventListener('abort', onAbort)
+    await thread.end()
   }
 }
 
@@ -112,17 +96,19 @@ function operatorsOf(model: Uint8Array): (name: string, operator: string) => str
 }
 
 /**
- * Runs a step some times under ONNX Runtime's profiler, off this thread, and adds up what its nodes take. On the CUDA
+ * Runs a step some times under ONNX Runtime's profiler, in a process of its own, and adds up what its nodes take. On the CUDA
  * provider a node's time is that of its launch. Resolves to undefined when the signal stops it.
- * @throws UserError when ONNX Runtime refuses the model or the feeds, or there is no place for the profile
+ * @throws UserError when ONNX Runtime refuses the model or the feeds or does not survive them, or there is no place for the
+ *   profile
  */
 export async function profileStep(options: ProfileOptions): Promise<Profile | undefined> {
-  const { model, feeds, settings = {}, steps = 5, warmUp = 2, nominalFlops, signal } = options
+  const { model, settings = {}, nominalFlops, signal } = options
+  if (signal?.aborted) return undefined
   const operator = operatorsOf(model)
   const folder = await temporaryFolder()
   let times: StepTimes | undefined
   try {
-    times = await inWorker({ model, feeds, settings, steps, warmUp, folder }, signal)
+    times = await inProcess(options, folder)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

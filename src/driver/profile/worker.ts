@@ -1,35 +1,47 @@
-// The worker thread that runs a step under the profiler: one job, one answer.
+// The process that runs a step under the profiler.
 import { join } from 'node:path'
-import { parentPort, workerData } from 'node:worker_threads'
-import { messageOf, UserError } from '../../core/errors.js'
+import type { InferenceSession, OnnxValue } from 'onnxruntime-node'
 import { createSession, runSession, toOrt } from '../runtime/ort.js'
-import { type StepTimes, stepTimes } from './events.js'
-import type { ProfileAnswer, ProfileJob } from './profile.js'
+import { serve } from '../threads/serve.js'
+import { stepTimes } from './events.js'
+import type { ProfileReplies, ProfileRequest } from './profile.js'
 import { readEvents } from './readEvents.js'
 
-async function profile(job: ProfileJob): Promise<StepTimes | undefined> {
-  const { model, feeds, settings, steps, warmUp, folder, stop } = job
-  const stopped = () => Atomics.load(stop, 0) !== 0
-  if (stopped()) return undefined
-  const session = await createSession(model, settings, join(folder, 'step'))
-  try {
-    const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]))
-    const fetches = Object.fromEntries(session.outputNames.map((name) => [name, null]))
-    for (let i = 0; i < warmUp + steps; i++) {
-      if (stopped()) return undefined
-      await runSession(session, given, fetches)
-    }
-    session.endProfiling()
-  } finally {
-    await session.release()
-  }
-  return stepTimes(await readEvents(folder), warmUp)
+interface Open {
+  readonly session: InferenceSession
+  readonly folder: string
+  readonly feeds: Readonly<Record<string, OnnxValue>>
+  readonly fetches: Readonly<Record<string, null>>
 }
 
-const answer = await profile(workerData as ProfileJob).then(
-  (times): ProfileAnswer => ({ times }),
-  (error: unknown): ProfileAnswer => ({
-    failure: { message: messageOf(error), user: error instanceof UserError },
-  }),
-)
-parentPort?.postMessage(answer)
+let open: Open | undefined
+
+function opened(): Open {
+  if (!open) throw new Error('no step is open')
+  return open
+}
+
+async function answer(request: ProfileRequest): Promise<ProfileReplies[ProfileRequest['kind']]> {
+  switch (request.kind) {
+    case 'open': {
+      const { model, settings, folder } = request
+      const session = await createSession(model, settings, join(folder, 'step'))
+      const feeds = Object.fromEntries(Object.entries(request.feeds).map(([name, tensor]) => [name, toOrt(tensor)]))
+      open = { session, folder, feeds, fetches: Object.fromEntries(session.outputNames.map((name) => [name, null])) }
+      return undefined
+    }
+    case 'step': {
+      const { session, feeds, fetches } = opened()
+      await runSession(session, feeds, fetches)
+      return undefined
+    }
+    case 'times': {
+      const { session, folder } = opened()
+      session.endProfiling()
+      await session.release()
+      return stepTimes(await readEvents(folder), request.warmUp)
+    }
+  }
+}
+
+serve<ProfileRequest, ProfileReplies>(answer, () => [])

@@ -1,9 +1,8 @@
 // Sessions of ONNX Runtime off the main thread: one for plain models, one for training steps that keep their state.
 
-import { UserError } from '../../core/errors.js'
 import type { Tensors } from '../../core/graph/tensor.js'
 import type { TensorInfo } from '../../core/onnx/signature.js'
-import { RequestThread } from '../threads/thread.js'
+import { mostSeconds, RequestThread } from '../threads/thread.js'
 import type { CarriedState, OpenReply, Replies, Request, SessionSettings } from './protocol.js'
 import { copyTensor, memoryOf } from './tensor.js'
 
@@ -76,16 +75,6 @@ function runIn(thread: RuntimeThread, feeds: Tensors): Promise<Tensors> {
 function replaceIn(thread: RuntimeThread, model: Uint8Array): Promise<void> {
   const copy = new Uint8Array(model)
   return thread.request({ kind: 'switch', model: copy }, [copy.buffer])
-}
-
-/** The longest that a run of a model may take that others wrote: far more than a step of any that trains. */
-function mostSeconds(): number {
-  const given = process.env.RDM_RUN_SECONDS
-  if (given === undefined) return 600
-  const seconds = Number(given)
-  // More a timer does not take.
-  if (seconds > 0 && seconds < 2e6) return seconds
-  throw new UserError(`RDM_RUN_SECONDS is '${given}'; expected seconds, more than 0 and less than 2,000,000`)
 }
 
 async function openThread(

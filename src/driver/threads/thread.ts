@@ -14,6 +14,16 @@ export interface Apart {
   readonly seconds: number
 }
 
+/** The longest that a run of a model may take that others wrote: far more than a step of any that trains. */
+export function mostSeconds(): number {
+  const given = process.env.RDM_RUN_SECONDS
+  if (given === undefined) return 600
+  const seconds = Number(given)
+  // More a timer does not take.
+  if (seconds > 0 && seconds < 2e6) return seconds
+  throw new UserError(`RDM_RUN_SECONDS is '${given}'; expected seconds, more than 0 and less than 2,000,000`)
+}
+
 /** A worker thread, or a process, that answers requests in order. */
 export class RequestThread<R extends Kinds, Replies extends { readonly [K in R['kind']]: unknown }> {
   readonly #peer: Peer

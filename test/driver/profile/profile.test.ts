@@ -3,14 +3,14 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-// Compiled, because the worker thread is.
+// Compiled, because the process that is profiled is.
 import { type ProfileOptions, profileStep } from '../../../dist/src/driver/profile/profile.js'
 import { measureSgemmPeak } from '../../../dist/src/driver/profile/sgemm.js'
 import { graph } from '../../../src/core/graph/graph.js'
 import { narrow, zeros } from '../../../src/core/graph/tensor.js'
 import { input } from '../../../src/core/graph/value.js'
 import { exportGraph, exportModel } from '../../../src/core/model/write.js'
-import { conv } from '../../../src/core/ops/index.js'
+import { conv, div } from '../../../src/core/ops/index.js'
 import type { Profile } from '../../../src/driver/profile/aggregate.js'
 import { nominalFlops } from '../../../src/driver/profile/flops.js'
 import { formatProfile } from '../../../src/driver/profile/table.js'
@@ -89,6 +89,16 @@ describe('profileStep', () => {
     const profile = profileStep({ model: oneConv, feeds, settings, steps: 1e9, signal: stopping.signal })
     setTimeout(() => stopping.abort(), 300)
     expect(await profile).toBeUndefined()
+  })
+
+  it('outlives a model that the runtime does not survive, and says it', async () => {
+    // The processor itself refuses the least whole number by −1, which the runtime does not look for.
+    const [a, b] = [input('a', 'int64', [1]), input('b', 'int64', [1])]
+    const model = exportGraph(graph('division', [a, b], { y: div(a, b) }))
+    const whole = (value: bigint) => ({ dtype: 'int64' as const, shape: [1], data: BigInt64Array.of(value) })
+    const profile = profiled({ model, feeds: { a: whole(-(2n ** 63n)), b: whole(-1n) } })
+    await expect(profile).rejects.toMatchObject({ name: 'UserError' })
+    await expect(profile).rejects.toThrow(/^the process that is profiled ended by SIG\w+: ONNX Runtime does not survive/)
   })
 
   it('says when there is no place for the profile', async () => {
