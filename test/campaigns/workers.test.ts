@@ -4,7 +4,7 @@ import { faultsOf } from './support.js'
 
 test.runIf(hasRedis)(
   'workers that are killed, frozen and cut off end each job once',
-  { timeout: 600_000 },
+  { timeout: 900_000 },
   async () => {
     expect(await faultsOf('workers')).toEqual([])
   },
