@@ -189,6 +189,12 @@ describe('products', () => {
     })
     expect([count(result, 'MatMul'), count(result, 'ReduceSum')]).toEqual([2, 2])
   })
+
+  it('leave sums of so many rows that a file would hold ones for most of its size', () => {
+    const x = input('x', 'float32', [10 ** 11, 2])
+    const result = ortCpu({ block }).lower(graph('g', [x], { sum: reduceSum(x, [0]) }))
+    expect([count(result, 'MatMul'), count(result, 'ReduceSum')]).toEqual([0, 1])
+  })
 })
 
 describe('sums of products', () => {

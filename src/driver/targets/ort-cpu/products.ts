@@ -11,6 +11,8 @@ import { usesOf } from './fuse.js'
 
 /** Fewer rows than this ReduceSum adds as fast. */
 const MANY_ROWS = 256
+/** Of more than this the row of ones would be most of the file, 16 MiB of it. */
+const MOST_ROWS = 2 ** 22
 
 interface Product {
   readonly a: Value
@@ -93,7 +95,7 @@ export function aroundProducts(source: Graph): Graph {
       return undefined
     const rest = x!.shape.slice(over.length)
     const [rows, columns] = [sizeOf(x!.shape.slice(0, over.length)), sizeOf(rest)]
-    if (!isKnown(rows) || !isKnown(columns) || rows < MANY_ROWS) return undefined
+    if (!isKnown(rows) || !isKnown(columns) || rows < MANY_ROWS || rows > MOST_ROWS) return undefined
     const ones = constant('float32', new Float32Array(rows).fill(1), [1, rows])
     const total = matmul(ones, reshape(x!, [rows, columns]))
     return reshape(total, [...(keepdims ? [...over].map(() => 1) : []), ...(rest as readonly number[])])
