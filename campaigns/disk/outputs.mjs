@@ -77,9 +77,7 @@ async function onFullDisk({ what, command, argv, before, after, need, env, folde
     const last = end.code === 0 ? end : await run('2')
     if (last.code !== 0) faults.push(`done again it ended with ${last.code}: ${last.err.trim()}`)
     faults.push(...differences(place, after))
-    const litter = readdirSync(place, { recursive: true }).filter(
-      (path) => !after.has(path) && /\.tmp-|\.\d{5,}$/.test(path),
-    )
+    const litter = readdirSync(place, { recursive: true }).filter((path) => !after.has(path) && /\.tmp/.test(path))
     if (litter.length > 0) faults.push(`leaves ${litter.join(', ')}`)
     return { wasFull: end.code !== 0, faults: faults.map((fault) => `${what} with ${kilobytes} kB: ${fault}`) }
   } finally {
@@ -114,7 +112,7 @@ export async function outputsOnFullDisks({ short, folder: root, mounts, say, env
     const need = usedBy(before)
     // Old and new are there at once for a moment.
     const extra = Math.max(8, usedBy(after) / 4)
-    const sizes = [0, ...evenly(Math.ceil(extra), short ? 1 : 4).map((n) => 4 * n)]
+    const sizes = [0, ...evenly(Math.ceil(extra), short ? 2 : 4).map((n) => 4 * n)]
     const results = await pLimit(3).map(sizes, (kilobytes) =>
       onFullDisk({ ...item, before, after, need, env, folder }, kilobytes),
     )

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import envPaths from 'env-paths'
-import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { makeFolder } from '../folders.js'
+import { writeOutput } from '../output.js'
 import { processorName, runtimeVersion } from '../runtime/machine.js'
 import type { Provider, RuntimeName } from '../runtime/protocol.js'
 import { WEB_VERSION } from '../runtime/webBuild.js'
@@ -98,7 +98,7 @@ export class TuningCache {
       Object.assign(this.machine.timings, earlier.timings)
       this.machine.verified = [...new Set([...earlier.verified, ...this.machine.verified])]
       await makeFolder(dirname(this.file))
-      await writeFileAtomic(
+      await writeOutput(
         this.file,
         `${JSON.stringify({ format: FORMAT, machines: { ...machines, [this.name]: this.machine } })}\n`,
       )

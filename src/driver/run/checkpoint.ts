@@ -2,7 +2,7 @@
 import { rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UserError } from '../../core/errors.js'
-import { cannotWrite } from '../output.js'
+import { cannotWrite, syncFolder } from '../output.js'
 import {
   type Checkpoint,
   checkedMetadata,
@@ -10,7 +10,7 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
 } from './checkpointFile.js'
-import { readPlainFile, syncFolder, writeBeside } from './files.js'
+import { readPlainFile, writeBeside } from './files.js'
 import type { Progress } from './metrics.js'
 import { readMetadataOf } from './safetensorsHeader.js'
 
