@@ -23,5 +23,5 @@ describe.runIf(hasOnnxPackage)("ONNX's own tests and others' networks", () => {
     if (!existsSync(join(root, '.venv', 'networks'))) return
     const page = readFileSync(join(root, 'docs', 'conformance.md'), 'utf8')
     expect((await piece('page')).pageOf(suites.cases, suites.networks)).toBe(page)
-  }, 900_000)
+  }, 1_800_000)
 })

@@ -98,7 +98,9 @@ describe('profileStep', () => {
     const whole = (value: bigint) => ({ dtype: 'int64' as const, shape: [1], data: BigInt64Array.of(value) })
     const profile = profiled({ model, feeds: { a: whole(-(2n ** 63n)), b: whole(-1n) } })
     await expect(profile).rejects.toMatchObject({ name: 'UserError' })
-    await expect(profile).rejects.toThrow(/^the process that is profiled ended by SIG\w+: ONNX Runtime does not survive/)
+    await expect(profile).rejects.toThrow(
+      /^the process that is profiled ended by SIG\w+: ONNX Runtime does not survive/,
+    )
   })
 
   it('says when there is no place for the profile', async () => {
