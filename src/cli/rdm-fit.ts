@@ -1,5 +1,6 @@
 // rdm-fit: trains a model on a data set, by the training step that is in its file.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
@@ -11,6 +12,7 @@ import { readDataset } from '../driver/data/readers.js'
 import { type FitOverrides, newConfig } from '../driver/fit/config.js'
 import { fit } from '../driver/fit/fit.js'
 import { checkRate } from '../driver/fit/hyperparameters.js'
+import { requirePlainFile } from '../driver/run/files.js'
 import { hasBroughtRun, readRunInfo, runFiles } from '../driver/run/runFolder.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
 import { seedList } from '../study/text.js'
@@ -181,6 +183,7 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   // A run goes on from its own first weights even when it was stopped before the first checkpoint.
   const initial = join(out, runFiles.initial)
   const source = info ? initial : modelPath!
+  if (info && existsSync(initial)) await requirePlainFile(initial)
   const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
   if (info && modelPath !== undefined) {
     const { fingerprint } = readTrainableModel(await readInput(modelPath), modelPath)
