@@ -126,7 +126,7 @@ export async function probeRunFolders(guarded, { run, short }) {
   const link = (path) => symlinkSync(victim, path)
   const codes = [0, 2]
   const read = ['config.json', 'checkpoint.safetensors', 'metrics.jsonl', 'timing.jsonl', 'initial.onnx', 'lock']
-  for (const name of short ? ['config.json', 'lock'] : read)
+  for (const name of short ? ['config.json', 'initial.onnx', 'lock'] : read)
     for (const [what, make] of Object.entries({ pipe, device }).slice(0, short ? 1 : 2)) {
       const folder = copies(name, make)
       await guarded.command(kind, `${name}: ${what}, reported`, 'rdm-report', [folder], { codes })

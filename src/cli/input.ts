@@ -1,8 +1,12 @@
 // Reading a model file that a command was given: from a path, or from standard input for `-`.
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { UserError } from '../core/errors.js'
 import { foreignKind } from '../core/onnx/foreign.js'
+import { requirePlainFile } from '../driver/run/files.js'
+import { runFiles } from '../driver/run/runFolder.js'
 import { withExternalData } from '../driver/runtime/externalData.js'
 
 /**
@@ -23,6 +27,16 @@ export async function readInput(path: string): Promise<Uint8Array> {
   const bytes = await buffer(process.stdin)
   if (bytes.length === 0) throw new UserError('standard input is empty: the command before the pipe gave no model')
   return requireModel(bytes, 'standard input')
+}
+
+/**
+ * The bytes of the model that a run began with. Others may have made its folder: no pipe is waited for there.
+ * @throws UserError when there is no such file, or it is none
+ */
+export async function readFirstModel(folder: string): Promise<Uint8Array> {
+  const path = join(folder, runFiles.initial)
+  if (existsSync(path)) await requirePlainFile(path)
+  return readInput(path)
 }
 
 /** Before a runtime says in its own words that it cannot read the file. */

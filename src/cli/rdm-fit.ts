@@ -1,6 +1,5 @@
 // rdm-fit: trains a model on a data set, by the training step that is in its file.
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
@@ -12,7 +11,6 @@ import { readDataset } from '../driver/data/readers.js'
 import { type FitOverrides, newConfig } from '../driver/fit/config.js'
 import { fit } from '../driver/fit/fit.js'
 import { checkRate } from '../driver/fit/hyperparameters.js'
-import { requirePlainFile } from '../driver/run/files.js'
 import { hasBroughtRun, readRunInfo, runFiles } from '../driver/run/runFolder.js'
 import { type Precision, precisions } from '../driver/targets/target.js'
 import { seedList } from '../study/text.js'
@@ -27,7 +25,7 @@ import {
   wholeNumber,
 } from './command.js'
 import { holdOutOption } from './data.js'
-import { readInput } from './input.js'
+import { readFirstModel, readInput } from './input.js'
 import { explain, profile } from './inspect.js'
 import { addMachineOptions, type MachineFlags, machineSettings } from './machine.js'
 import { print } from './output.js'
@@ -183,8 +181,8 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   // A run goes on from its own first weights even when it was stopped before the first checkpoint.
   const initial = join(out, runFiles.initial)
   const source = info ? initial : modelPath!
-  if (info && existsSync(initial)) await requirePlainFile(initial)
-  const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
+  const bytes = await (info ? readFirstModel(out) : readInput(source))
+  const model = readTrainableModel(bytes, source === '-' ? 'standard input' : source)
   if (info && modelPath !== undefined) {
     const { fingerprint } = readTrainableModel(await readInput(modelPath), modelPath)
     if (fingerprint !== model.fingerprint) {

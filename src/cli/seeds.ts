@@ -16,7 +16,7 @@ import {
   type SeedsSummary,
   seedFolder,
 } from '../driver/seeds/seedsFolder.js'
-import { readInput } from './input.js'
+import { readFirstModel, readInput } from './input.js'
 import { print } from './output.js'
 
 export interface SeedsFlags {
@@ -54,7 +54,8 @@ export async function trainSeeds({ modelPath, holdOut, ...options }: SeedsReques
   if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
   const source = modelPath ?? (begun && join(begun.folder, runFiles.initial))
   if (source === undefined) throw new UserError('which model? Give its file, or - to read standard input')
-  const model = readTrainableModel(await readInput(source), source === '-' ? 'standard input' : source)
+  const bytes = await (modelPath === undefined && begun ? readFirstModel(begun.folder) : readInput(source))
+  const model = readTrainableModel(bytes, source === '-' ? 'standard input' : source)
   const data = await readDataset(dataPath, { holdOut: holdOut ?? begun?.info.data.heldOut })
   return fitSeeds({ ...options, model, data, dataPath })
 }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { messageOf, UserError } from '../core/errors.js'
 
@@ -62,15 +62,18 @@ export async function writeNew(file: string, content: Uint8Array | string, like?
 }
 
 /**
- * Writes a file that somebody asked for, in the place of one that may be there; behind a link, of the one that it leads to.
+ * Writes a file that somebody asked for, in the place of one that may be there; behind a link, of the one that it leads to. A
+ * pipe or a device, /dev/null for one, is written to as it is.
  * @throws UserError when it cannot be written; the old content is then still there
  */
 export async function writeOutput(path: string, content: Uint8Array | string): Promise<void> {
   try {
     const target = await realpath(path).catch(() => path)
+    const before = await stat(target).catch(() => undefined)
+    if (before && !before.isFile()) return await writeFile(target, content)
     // Others may write to the same place at the same time: the last one is there in the end.
     const fresh = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`)
-    await writeNew(fresh, content, await stat(target).catch(() => undefined))
+    await writeNew(fresh, content, before)
     await rename(fresh, target).catch(async (error: unknown) => {
       await rm(fresh, { force: true }).catch(() => {})
       throw error

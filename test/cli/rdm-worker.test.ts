@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freePort, hasRedis, hasS3, type RunningRedis, startRedis, startS3 } from '../support/servers.js'
+import { hasRedis, hasS3, type RunningRedis, startRedis, startS3 } from '../support/servers.js'
 import { type Finished, type Running, run, start, synthesizeTiny } from './support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'rdm-worker-test-'))
@@ -351,55 +351,5 @@ models:
     })
     watching.child.kill('SIGINT')
     expect((await watching.finished).code).toBe(130)
-  })
-})
-
-describe('is refused', () => {
-  const refused = (name: string, argv: readonly string[], message: string | RegExp) => {
-    const { code, out, err } = run(name, argv)
-    expect({ code, out }).toEqual({ code: 2, out: '' })
-    expect(err).toMatch(new RegExp(`^${name}: [^\\n]+\\n$`))
-    expect(err.slice(`${name}: `.length, -1)).toMatch(message)
-  }
-
-  it('a Redis that is not there, or is none', async () => {
-    const url = `redis://user:secret@127.0.0.1:${await freePort()}`
-    const shown = url.replace('secret', '***')
-    const message = `cannot reach Redis at ${shown}: connect ECONNREFUSED`
-    refused('rdm-worker', ['--redis', url, '--store', root], message)
-    refused('rdm-repro', ['status', root, '--redis', url], message)
-    refused(
-      'rdm-worker',
-      ['--redis', 'http://host', '--store', root],
-      '--redis http://host is no address: write redis://HOST:PORT',
-    )
-    refused('rdm-worker', ['--store', root], 'which queue? Give the address of its Redis with --redis')
-    refused('rdm-worker', ['--redis', url], 'where are runs shared? Give a folder that all machines see')
-  })
-
-  it.runIf(hasRedis)('a store that cannot be used', async () => {
-    const server = await startRedis(mkdtempSync(join(tmpdir(), 'rdm-redis-')))
-    const argv = ['--redis', server.url, '--store']
-    const file = planFile(planText)
-    try {
-      const message = `the store ${file}/store cannot be used: ENOTDIR: not a directory`
-      refused('rdm-worker', [...argv, `${file}/store`], message)
-      refused('rdm-worker', [...argv, 'ftp://host/store'], 'the store ftp://host/store is neither a folder nor s3://')
-    } finally {
-      await server.stop()
-    }
-  })
-
-  it('options that do not go together', () => {
-    refused(
-      'rdm-repro',
-      [planFile(planText), '--data', root, '--store', root],
-      '--store is for a queue of jobs: add --engine bullmq, or leave it out',
-    )
-    refused(
-      'rdm-repro',
-      [planFile(planText), '--data', root, '--engine', 'bullmq', '--redis', 'redis://host', '--steps-per-run', '3'],
-      '--steps-per-run is for who trains: give it to rdm-worker, or leave out --engine bullmq',
-    )
   })
 })

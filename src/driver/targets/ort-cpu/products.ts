@@ -11,7 +11,7 @@ import { usesOf } from './fuse.js'
 
 /** Fewer rows than this ReduceSum adds as fast. */
 const MANY_ROWS = 256
-/** Of more than this the row of ones would be most of the file, 16 MiB of it. */
+/** For more rows than this, the row of ones alone would add over 16 MiB to the file. */
 const MOST_ROWS = 2 ** 22
 
 interface Product {
