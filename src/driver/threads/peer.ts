@@ -1,6 +1,6 @@
 // Who answers requests: a worker thread, or a process of its own for what may take its process along.
 
-import { fork } from 'node:child_process'
+import { type Control, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { messageOf, UserError } from '../../core/errors.js'
@@ -61,13 +61,14 @@ export function processPeer(file: URL, what: string): Peer {
         ),
       ),
     hold(keeps) {
-      const [whole, channel] = [child, child.channel]
+      // Bun has a channel that holds nothing by itself, and cannot be told to.
+      const channel: Partial<Pick<Control, 'ref' | 'unref'>> | null | undefined = child.channel
       if (keeps) {
-        whole.ref()
-        channel?.ref()
+        child.ref()
+        channel?.ref?.()
       } else {
-        whole.unref()
-        channel?.unref()
+        child.unref()
+        channel?.unref?.()
       }
     },
     async end() {
