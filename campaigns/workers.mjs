@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { permutation, randomStream } from '../dist/src/core/random.js'
 import { end, endAll, median, residentOf, runCommand, startCommand } from './support/children.mjs'
 import { countCompletions } from './workers/completions.mjs'
-import { faults as kinds } from './workers/faults.mjs'
+import { faults as kinds, leadTo } from './workers/faults.mjs'
 import { hasRedis, hasS3, startLine, startRedis, startS3 } from './workers/servers.mjs'
 
 const WORKERS = 3
@@ -72,7 +72,8 @@ function placeFor(start) {
 async function experiment({ name, folder, data, epochs, seeds, random, server, say }) {
   const own = join(folder, name)
   mkdirSync(join(own, 'redis'), { recursive: true })
-  mkdirSync(join(own, 'store'))
+  mkdirSync(join(own, 'store.folder'))
+  await leadTo(join(own, 'store.folder'), join(own, 'store'))
   const plan = join(own, 'tiny.yaml')
   writeFileSync(plan, planText(epochs, seeds))
   const jobs = networks.flatMap((network) => Array.from({ length: seeds }, (_, i) => `${network}/seed-${i + 1}`))

@@ -1,20 +1,23 @@
 // What is done to workers, their queue and their store, each to its end: what was taken away is there again afterwards.
 
-import { rename, rm, symlink } from 'node:fs/promises'
+import { readlink, rename, symlink } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const pick = (list, random) => list[random.below(list.length)]
 /** Milliseconds, some shorter and some longer than the time after which a worker is taken for dead. */
 const pause = (random, from, to) => Math.round(from + random.uniform() * (to - from))
 
-/** A folder that is out of reach: a link that leads nowhere stands in its place, so that nobody makes it anew. */
-async function withoutFolder(folder, ms) {
-  const aside = `${folder}.aside`
-  await rename(folder, aside)
-  await symlink(`${folder}.nowhere`, folder)
+/** The store's folder is a link: it leads to the folder, or nowhere, from one moment to the next, so that nobody makes it anew. */
+export async function leadTo(target, link) {
+  await symlink(target, `${link}.new`)
+  await rename(`${link}.new`, link)
+}
+
+async function withoutFolder(link, ms) {
+  const folder = await readlink(link)
+  await leadTo(`${folder}.nowhere`, link)
   await sleep(ms)
-  await rm(folder)
-  await rename(aside, folder)
+  await leadTo(folder, link)
 }
 
 async function cutLines(lines, how, ms) {
