@@ -196,7 +196,7 @@ export const workers = {
       const found = [
         await experiment({
           ...{ ...common, name: 'folder', random: random('folder') },
-          ...(short ? { epochs: 10, seeds: 2 } : { epochs: 30, seeds: 10 }),
+          ...(short ? { epochs: 10, seeds: 2 } : { epochs: 110, seeds: 10 }),
         }),
       ]
       if (!short && hasS3) {

@@ -46,8 +46,8 @@ const LOOKS_ALONE = 5
 const RETRIES = { attempts: 5, backoff: { type: 'exponential', delay: 2000 } } as const
 /** What the queue says of a job that it gives to no other worker, because it was lost with too many. */
 const STALLED = /stalled more than allowable limit/
-/** Looks at a store that does not give a result, before its job counts as failed: it may be away for a while. */
-const MOST_FETCHES = 60
+/** Looks at a store that is away, before a job that needs it counts as failed: it may be back in a while. */
+const MOST_MISSED = 60
 /** Seconds for which the queue remembers what is done: the results are in the experiment's folder long before. */
 const MEMORY = 30 * 24 * 3600
 
@@ -74,7 +74,10 @@ export async function runQueued(options: QueueOptions): Promise<readonly JobResu
       if (done) results.set(job, done)
     }
     if (results.size < plan.jobs.length) {
-      await shareData(store, dataPath, experiment.data.sha256)
+      await shareData(store, dataPath, experiment.data.sha256).catch((error: unknown) => {
+        if (error instanceof UserError) throw error
+        throw new UserError(`the store ${store.name} cannot be used: ${messageOf(error)}; begin again when it can`)
+      })
       const watch = new Watch(options, out, experiment, results)
       try {
         // Commands wait for a Redis that is away, and the signal does not.
@@ -115,9 +118,11 @@ class Watch {
   readonly #waiting: Redis
   readonly #events: QueueEvents
   readonly #open = new Map<string, Job>()
+  /** Those that have yet to be put into the queue. */
+  readonly #toPut = new Set<string>()
   /** How runs ended, told when their files are there. */
   readonly #ends = new Map<string, FitEvent>()
-  /** How often a result could not be fetched. */
+  /** How often the store was away for a job, one look after the other. */
   readonly #missed = new Map<string, number>()
 
   constructor(
@@ -145,7 +150,12 @@ class Watch {
 
   async untilDone(): Promise<void> {
     await this.#events.waitUntilReady()
-    for (const job of this.experiment.plan.jobs) if (!this.results.has(job)) await this.#put(job)
+    for (const job of this.experiment.plan.jobs) {
+      if (this.results.has(job)) continue
+      const key = keyOf(payloadOf(this.experiment, job))
+      this.#open.set(key, job)
+      this.#toPut.add(key)
+    }
     for (let looks = 1; ; looks++) {
       for (const [key, job] of this.#open) await this.#look(key, job)
       if (this.#open.size === 0 || this.options.signal.aborted) return
@@ -167,34 +177,44 @@ class Watch {
     else this.options.onEvent(event, job)
   }
 
+  /** A job and its state. That is asked for first: what is read of a job after its end holds what it came to. */
+  async #find(key: string) {
+    const state = await this.#queue.getJobState(key)
+    const queued = await this.#queue.getJob(key)
+    return queued && { state, queued }
+  }
+
   /** Puts a job into the queue where it is not there, or has failed in an earlier life. */
-  async #put(job: Job): Promise<void> {
+  async #put(key: string, job: Job): Promise<void> {
     const { store } = this.options
-    const payload = payloadOf(this.experiment, job)
-    const key = keyOf(payload)
-    this.#open.set(key, job)
     const folder = jobFolder(this.out, job)
     const begun = await readProgress(folder)
     if (begun && begun.step > (await furthestStep(store, key))) await new Attempt(store, key, 0, folder).save()
-    let queued = await this.#queue.getJob(key)
-    if (queued && (await queued.isCompleted())) {
-      const { attempt } = parseOutcome(queued.returnvalue, key)
+    const found = await this.#find(key)
+    if (found?.state === 'failed') return found.queued.retry('failed', { resetAttemptsMade: true })
+    if (found?.state === 'completed') {
+      const { attempt } = parseOutcome(found.queued.returnvalue, key)
       if (await hasResult(store, key, attempt)) return
       // The store was emptied, or is another one.
-      await queued.remove()
-      queued = undefined
-    }
-    if (!queued) await this.#queue.add(job.id, payload, { ...RETRIES, jobId: key, removeOnComplete: { age: MEMORY } })
-    else if (await queued.isFailed()) await queued.retry('failed', { resetAttemptsMade: true })
+      await found.queued.remove()
+    } else if (found) return
+    const payload = payloadOf(this.experiment, job)
+    await this.#queue.add(job.id, payload, { ...RETRIES, jobId: key, removeOnComplete: { age: MEMORY } })
   }
 
   async #look(key: string, job: Job): Promise<void> {
-    const queued = await this.#queue.getJob(key)
-    if (!queued) {
-      this.#tell(key, { event: 'notice', message: 'it was gone from the queue, and is put there again' })
-      return this.#put(job)
+    if (this.#toPut.has(key)) {
+      const isThere = await this.#try(key, job, 'it cannot be put into the queue', () => this.#put(key, job))
+      if (!isThere) return
+      this.#toPut.delete(key)
     }
-    const state = await queued.getState()
+    const found = await this.#find(key)
+    if (!found) {
+      this.#tell(key, { event: 'notice', message: 'it was gone from the queue, and is put there again' })
+      this.#toPut.add(key)
+      return
+    }
+    const { state, queued } = found
     if (state === 'failed') {
       const stalled = STALLED.test(queued.failedReason ?? '')
       const reason = stalled
@@ -204,31 +224,42 @@ class Watch {
       if (stalled) this.#tell(key, { event: 'notice', message: `failed: ${reason}` })
       this.#settle(key, job, { job, end: 'failed', error: new UserError(reason) })
     }
-    if (state !== 'completed') return
-    const { attempt, ...outcome } = parseOutcome(queued.returnvalue, key)
-    await this.#collect(key, job, attempt, outcome)
+    if (state === 'completed')
+      await this.#try(key, job, 'its result cannot be fetched', () => this.#collect(key, job, queued.returnvalue))
   }
 
-  async #collect(key: string, job: Job, attempt: string, outcome: RunStanding): Promise<void> {
-    const { store, onEvent } = this.options
-    const folder = jobFolder(this.out, job)
+  /**
+   * Does what needs the store, which may be away for a while: that is told once, and the next look tries again. A job that it
+   * is away for too long for counts as failed.
+   * @returns whether it is done
+   */
+  async #try(key: string, job: Job, otherwise: string, work: () => Promise<void>): Promise<boolean> {
     try {
-      await makeFolder(folder)
-      const unlock = lockFolder(folder)
-      try {
-        await collect(store, key, attempt, folder)
-      } finally {
-        unlock()
-      }
+      await work()
+      this.#missed.delete(key)
+      return true
     } catch (error) {
       const missed = (this.#missed.get(key) ?? 0) + 1
       this.#missed.set(key, missed)
-      const failed = missed === MOST_FETCHES
-      const reason = `its result cannot be fetched: ${messageOf(error)}`
+      const failed = missed === MOST_MISSED
+      const reason = `${otherwise}: ${messageOf(error)}`
       if (failed || missed === 1)
-        onEvent({ event: 'notice', message: failed ? reason : `${reason}; trying again` }, job)
+        this.options.onEvent({ event: 'notice', message: failed ? reason : `${reason}; trying again` }, job)
       if (failed) this.#settle(key, job, { job, end: 'failed', error })
-      return
+      return false
+    }
+  }
+
+  async #collect(key: string, job: Job, returned: unknown): Promise<void> {
+    const { store, onEvent } = this.options
+    const { attempt, ...outcome } = parseOutcome(returned, key)
+    const folder = jobFolder(this.out, job)
+    await makeFolder(folder)
+    const unlock = lockFolder(folder)
+    try {
+      await collect(store, key, attempt, folder)
+    } finally {
+      unlock()
     }
     const end = this.#ends.get(key)
     if (end) onEvent(end, job)
