@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { LesionReport } from '../../src/cli/paths/lesion.js'
+import type { MeasureReport } from '../../src/cli/paths/measure.js'
 import { evaluate } from '../../src/core/graph/evaluate.js'
 import { type Tensor, tensor } from '../../src/core/graph/tensor.js'
 import { readNetwork } from '../../src/core/onnx/network.js'
@@ -138,6 +139,46 @@ describe.runIf(hasBrowser)('looking inside', () => {
     )
     // They are not all alike, nor those of the whole.
     expect(new Set([told.error, ...told.alone.map(({ error }) => error)]).size).toBeGreaterThan(2)
+  })
+
+  it('tells how much gradient the paths of each length carry, as rdm-paths measure does', async () => {
+    const page = await open()
+    await file(page, 'A model').setInputFiles(trained)
+    await file(page, 'A folder').setInputFiles(patterns)
+    await page.getByText('60 test images, of 10 classes.').waitFor()
+    await file(page, 'Samples of each length').fill('100')
+    await page.getByRole('button', { name: 'Measure the paths' }).click()
+    const status = page.getByText(/^The gradient on 60 test images: /)
+    await status.waitFor()
+    const argv = ['measure', trained, '--data', patterns, '--split', 'test', '--samples', '100', '--json']
+    const { code, out } = runCommand('rdm-paths', argv)
+    expect(code).toBe(0)
+    const told = JSON.parse(out) as MeasureReport
+    const { from, to } = told.range
+    expect(await status.innerText()).toContain(
+      `paths of ${from === to ? from : `${from} to ${to}`} layers carry ${(100 * told.range.share).toFixed(1)} % of it`,
+    )
+    await page.getByText('The numbers').click()
+    const rows = await page.locator('.gradients tbody tr').allInnerTexts()
+    const found = rows.map((row) => row.split('\t'))
+    expect(found.map(([layers, paths, , samples]) => [layers, paths, samples])).toEqual([
+      // One path with 60 images, and four paths.
+      ['0', '1', 'all 60'],
+      ['2', '4', '100'],
+      ['4', '4', '100'],
+    ])
+    for (const [i, { gradient, standardError, share }] of told.lengths.entries()) {
+      const [, , , , along, part] = found[i]!
+      const [mean, error] = along!.split(' ± ').map(Number)
+      // Three digits, and float32 in another order.
+      expect(mean! / gradient).toBeCloseTo(1, 2)
+      if (i > 0) expect(error! / standardError!).toBeCloseTo(1, 2)
+      expect(Number.parseFloat(part!) / (100 * share)).toBeCloseTo(1, 2)
+    }
+    // They say something: no two lengths are alike.
+    expect(new Set(told.lengths.map(({ share }) => share.toFixed(3))).size).toBe(3)
+    for (const chart of await page.locator('.inside .curves .chart').all())
+      expect(await chart.locator('path').count()).toBeGreaterThan(5)
   })
 
   it('looks into what the tab Train has trained, and at a picture of the user', async () => {

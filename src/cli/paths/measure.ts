@@ -1,17 +1,11 @@
 // rdm-paths measure: how much gradient the paths of each length carry in a trained model.
 
 import type { Command } from 'commander'
-import { convolutionsOf, totalBlocks } from '../../../graphs/residual.js'
-import { logitsOf } from '../../driver/evaluation/classifier.js'
 import { grouped, table } from '../../driver/format/table.js'
-import { openSession, type Session } from '../../driver/runtime/session.js'
-import type { OwnLogits } from '../../study/paths/gatedRun.js'
-import { pathNames } from '../../study/paths/gradient.js'
-import { gradientRange, gradientShares, meanGradient, rangeSpread } from '../../study/paths/gradientShares.js'
-import { pathLengths } from '../../study/paths/lengths.js'
-import { feedsOf, type LengthSamples, measurePaths } from '../../study/paths/measure.js'
-import { multiplicity } from '../../study/paths/multiplicity.js'
-import { checkSame, pathModel, type ResidualModel } from '../../study/paths/residualModel.js'
+import { openSession } from '../../driver/runtime/session.js'
+import { gradientReport } from '../../study/paths/gradientReport.js'
+import { type LengthSamples, measureModel } from '../../study/paths/measure.js'
+import { pathModel, type ResidualModel } from '../../study/paths/residualModel.js'
 import { formatFunctions } from '../architecture.js'
 import { createProgram, decimalNumber, parsedBy } from '../command.js'
 import { print } from '../output.js'
@@ -61,8 +55,12 @@ async function run(path: string, flags: MeasureFlags): Promise<void> {
   const session = await openSession(pathModel(model), settings)
   const samples = await (async () => {
     try {
-      await checkLogits(session, model, own)
-      return await sampled(session, model, own, chosen, flags)
+      return await watched('paths', (watch) =>
+        measureModel(session, model, own, {
+          ...{ ...watch, set: chosen.set, images: chosen.indices },
+          ...{ samples: flags.samples, seed: flags.seed },
+        }),
+      )
     } finally {
       await session.close()
     }
@@ -71,78 +69,12 @@ async function run(path: string, flags: MeasureFlags): Promise<void> {
   if (samples) await show(report(model, chosen, samples, flags), flags)
 }
 
-/** The forward pass of the graph that is differentiated is that of the file. */
-async function checkLogits(session: Session, model: ResidualModel, { names, images, logits }: OwnLogits) {
-  const edges = 1 + model.architecture.functions.length
-  const path = new Uint16Array(totalBlocks(model.architecture))
-  const samples = Array.from({ length: images.count }, (_, image) => ({ path, image }))
-  const outputs = await session.run(feedsOf(samples, names.images, images, edges))
-  checkSame(model, logits, logitsOf(outputs, pathNames.logits, images.count, images))
-}
-
-const sampled = (
-  session: Session,
-  { architecture }: ResidualModel,
-  { names }: OwnLogits,
-  { set, indices }: Chosen,
-  { samples, seed }: MeasureFlags,
-) =>
-  watched('paths', (watch) =>
-    measurePaths(session, names.images, {
-      ...watch,
-      blocks: totalBlocks(architecture),
-      r: architecture.functions.length,
-      set,
-      images: indices,
-      samples,
-      seed,
-    }),
-  )
-
-function report(
+const report = (
   { architecture }: ResidualModel,
   { indices }: Chosen,
   samples: readonly LengthSamples[],
   { share, seed, split }: MeasureFlags,
-) {
-  const { name, functions } = architecture
-  const [r, blocks, layersPerFunction] = [functions.length, totalBlocks(architecture), convolutionsOf(architecture)]
-  const paths = pathLengths(r, blocks)
-  const gradients = samples.map(meanGradient)
-  const shares = gradientShares(
-    paths,
-    gradients.map(({ mean }) => mean),
-  )
-  const range = gradientRange(shares, share)
-  const spread = rangeSpread(samples, paths, share, seed)
-  const layers = (ends: readonly [number, number]) => ends.map((length) => length * layersPerFunction)
-  return {
-    name,
-    functions,
-    blocks,
-    layersPerFunction,
-    multiplicity: multiplicity(r, blocks),
-    split,
-    images: indices.length,
-    lengths: gradients.map((gradient, k) => ({
-      functions: k,
-      layers: k * layersPerFunction,
-      paths: paths[k]!,
-      samples: samples[k]!.norms.length,
-      complete: samples[k]!.complete,
-      gradient: gradient.mean,
-      standardError: Number.isNaN(gradient.standardError) ? null : gradient.standardError,
-      share: shares[k]!,
-    })),
-    range: {
-      wanted: share,
-      from: range.first * layersPerFunction,
-      to: range.last * layersPerFunction,
-      share: shares.slice(range.first, range.last + 1).reduce((sum, part) => sum + part, 0),
-      spread: { from: layers(spread.first), to: layers(spread.last), same: spread.same },
-    },
-  }
-}
+) => ({ ...gradientReport(architecture, samples, { share, seed }), split, images: indices.length })
 export type MeasureReport = ReturnType<typeof report>
 
 async function show(measured: MeasureReport, { out, json }: MeasureFlags): Promise<void> {

@@ -10,7 +10,7 @@ import { isFloat, type Tensor, widen } from '../../core/graph/tensor.js'
 import { formatType, type Node, nameOf, type Value } from '../../core/graph/value.js'
 import { exportGraph } from '../../core/model/write.js'
 import { readNetwork } from '../../core/onnx/network.js'
-import { gatedModel, residualModelOf } from '../../study/paths/residualModel.js'
+import { gatedModel, pathModel, residualModelOf } from '../../study/paths/residualModel.js'
 import { type ImageInput, imageOf, isImage, isPixels, normalizationFrom, usualFor } from '../bring/inspection.js'
 
 /** The weights of a convolution. */
@@ -106,6 +106,9 @@ function architectureIn(bytes: Uint8Array): Pick<Anatomy, 'architecture'> {
 
 /** The residual network with gates on its functions. */
 export const gated = (bytes: Uint8Array): Uint8Array => gatedModel(residualModelOf(bytes, 'the model'))
+
+/** The graph of the gradient along chosen paths through the residual network. */
+export const pathsOf = (bytes: Uint8Array): Uint8Array => pathModel(residualModelOf(bytes, 'the model'))
 
 /** @throws UserError for what is no ONNX file, or no network of images */
 export function anatomyOf(bytes: Uint8Array): Anatomy {

@@ -1,6 +1,5 @@
 // What each residual function is worth: the error without it, beside that of the whole network.
 
-import { useSignal } from '@preact/signals'
 import { BarChart } from 'echarts/charts'
 import { GridComponent, TooltipComponent } from 'echarts/components'
 import { use } from 'echarts/core'
@@ -10,9 +9,9 @@ import { grouped } from '../../driver/format/table.js'
 import { onPage } from '../../study/report/theme.js'
 import { errorText } from '../train/charts.js'
 import { Chart, tooltip } from '../ui/chart.js'
-import { Panel, WholeField } from '../ui/fields.js'
-import { type Lesions, lesions, measure, problem, progress, stop } from './lesions.js'
+import { type Lesions, lesions } from './lesions.js'
 import { subject } from './looking.js'
+import { MeasuringPanel } from './measuringPanel.js'
 
 use([BarChart, GridComponent, TooltipComponent])
 
@@ -60,45 +59,17 @@ function chartOf({ error, alone }: Lesions) {
   }
 }
 
-export function LesionsPanel() {
-  const count = useSignal(200)
-  const architecture = subject.value?.anatomy.architecture
-  const [found, at] = [lesions.value, progress.value]
-  if (!architecture) return null
-  return (
-    <Panel title="What each residual function is worth">
-      <p class="hint">
-        The test error with one residual function left out at a time, as rdm-paths lesion measures it on the test images
-        of the data beside.
-      </p>
-      <div class="row">
-        <WholeField
-          label="So many test images"
-          value={count.value}
-          {...{ min: 1, max: 10_000, by: 100 }}
-          disabled={at !== undefined}
-          onChange={(next) => {
-            count.value = next
-          }}
-        />
-        {at ? (
-          <button type="button" onClick={stop}>
-            Stop
-          </button>
-        ) : (
-          <button type="button" class="main" onClick={() => void measure(count.value)}>
-            Leave each out
-          </button>
-        )}
-      </div>
-      {at && <progress max={at.total} value={at.done} aria-label="lesions measured" />}
-      <p class="problem" role="alert" hidden={problem.value === undefined}>
-        {problem.value}
-      </p>
-      {found && <Found found={found} />}
-    </Panel>
+export const LesionsPanel = () =>
+  subject.value?.anatomy.architecture && (
+    <MeasuringPanel
+      title="What each residual function is worth"
+      about="The test error with one residual function left out at a time, as rdm-paths lesion measures it on the test images of the data beside."
+      of={lesions}
+      button="Leave each out"
+      counted="lesions"
+      show={(found) => <Found found={found} />}
+    />
   )
-}
 
 function Found({ found }: { readonly found: Lesions }) {
   const options = useMemo(() => chartOf(found), [found])

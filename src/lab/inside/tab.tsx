@@ -11,6 +11,7 @@ import { bytesOf } from '../bring/model.js'
 import { tuned } from '../bring/run.js'
 import { Drop, FileButton } from '../ui/drop.js'
 import { Panel, Select } from '../ui/fields.js'
+import { GradientsPanel } from './gradientsPanel.js'
 import { Canvas, Grid } from './grid.js'
 import { LesionsPanel } from './lesionsPanel.js'
 import * as looking from './looking.js'
@@ -26,6 +27,7 @@ export const InsideTab = () => (
       <FiltersPanel />
       <ActivationsPanel />
       <LesionsPanel />
+      <GradientsPanel />
     </div>
   </div>
 )

@@ -25,6 +25,8 @@ export interface Jobs {
   revealing: { takes: { bytes: Uint8Array; layer: number }; gives: Uint8Array }
   /** A residual network with gates on its functions. */
   gated: { takes: { bytes: Uint8Array }; gives: Uint8Array }
+  /** The gradient along chosen paths through a residual network. */
+  paths: { takes: { bytes: Uint8Array }; gives: Uint8Array }
 }
 export type Job = keyof Jobs
 

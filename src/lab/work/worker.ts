@@ -5,7 +5,7 @@ import { mergedModel } from '../../core/derive/merged.js'
 import { messageOf, UserError } from '../../core/errors.js'
 import { derived, inspect } from '../bring/inspection.js'
 import { factsOf } from '../design/facts.js'
-import { anatomyOf, gated, revealing } from '../inside/anatomy.js'
+import { anatomyOf, gated, pathsOf, revealing } from '../inside/anatomy.js'
 import type { Answer, Job, Jobs, Request } from './protocol.js'
 
 const jobs: { readonly [J in Job]: (takes: Jobs[J]['takes']) => Jobs[J]['gives'] } = {
@@ -17,6 +17,7 @@ const jobs: { readonly [J in Job]: (takes: Jobs[J]['takes']) => Jobs[J]['gives']
   anatomy: ({ bytes }) => anatomyOf(bytes),
   revealing: ({ bytes, layer }) => revealing(bytes, layer),
   gated: ({ bytes }) => gated(bytes),
+  paths: ({ bytes }) => pathsOf(bytes),
 }
 
 const perform = <J extends Job>({ job, takes }: { job: J; takes: Jobs[J]['takes'] }) => jobs[job](takes)

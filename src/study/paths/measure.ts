@@ -1,12 +1,16 @@
 // Veit's measurement on a trained network: for each path length, the norm of the gradient along sampled paths.
 
+import { totalBlocks } from '../../../graphs/residual.js'
 import { UserError } from '../../core/errors.js'
 import { elementsOf, type Tensors } from '../../core/graph/tensor.js'
 import { randomStream } from '../../core/random.js'
 import { type ImageSet, imageSize } from '../../driver/data/dataset.js'
+import { logitsOf } from '../../driver/evaluation/classifier.js'
 import type { Session } from '../../driver/runtime/session.js'
+import type { OwnLogits } from './gatedRun.js'
 import { pathNames } from './gradient.js'
 import { pathLengths } from './lengths.js'
+import { checkSame, type ResidualModel } from './residualModel.js'
 import { allPaths, drawPath, type Path } from './sampling.js'
 
 /** Progress and the end of long work. */
@@ -140,4 +144,25 @@ export async function measurePaths(
   }
   if (batch.length > 0) await run(batch)
   return signal?.aborted ? undefined : lengths
+}
+
+/**
+ * `measurePaths` of a model's network, once the forward pass that is differentiated has proved to be that of the file.
+ * @param session runs `pathModel`
+ * @param own what the file itself says of the first images
+ * @returns undefined when `signal` aborted it
+ * @throws UserError when the two differ, and as `measurePaths`
+ */
+export async function measureModel(
+  session: Pick<Session, 'run'>,
+  model: Pick<ResidualModel, 'source' | 'architecture'>,
+  { names, images, logits }: OwnLogits,
+  options: Omit<MeasureOptions, 'blocks' | 'r'>,
+): Promise<LengthSamples[] | undefined> {
+  const [blocks, r] = [totalBlocks(model.architecture), model.architecture.functions.length]
+  const path = new Uint16Array(blocks)
+  const samples = Array.from({ length: images.count }, (_, image) => ({ path, image }))
+  const outputs = await session.run(feedsOf(samples, names.images, images, 1 + r))
+  checkSame(model, logits, logitsOf(outputs, pathNames.logits, images.count, images))
+  return measurePaths(session, names.images, { ...options, blocks, r })
 }
