@@ -9,22 +9,26 @@ import type { Value } from './value.js'
 /** The same graph, in which no two nodes do the same. Nodes that hold graphs or draw at random, and those
  * without inputs, stay as they are. */
 export function cse(source: Graph): Graph {
+  /** Values by themselves, constants by what they hold too: that is looked at once. */
   const numbers = new Map<Value | string, number>()
-  const numberOf = (key: Value | string): number => {
-    const known = numbers.get(key) ?? numbers.size
+  const numberOf = (key: Value | string, from?: string): number => {
+    const known = numbers.get(key) ?? (from === undefined ? numbers.size : numberOf(from))
     numbers.set(key, known)
     return known
   }
-  const idOf = (value: Value | undefined): number | undefined => {
-    if (value?.origin.kind !== 'constant') return value && numberOf(value)
-    return numberOf(keyOf(value.origin.tensor))
-  }
+  const idOf = (value: Value): number =>
+    numbers.get(value) ?? numberOf(value, value.origin.kind === 'constant' ? keyOf(value.origin.tensor) : undefined)
   const known = new Map<string, readonly Value[]>()
   return rewrite(source, (node, inputs) => {
     const { operator, attributes } = node
     if (operator.random || inputs.length === 0 || Object.values(attributes).some(isBody)) return undefined
     const given = Object.entries(attributes).map(([name, value]) => [name, attributeKey(value)])
-    const key = JSON.stringify([operator.domain, operator.name, given, inputs.map((value) => idOf(value) ?? null)])
+    const key = JSON.stringify([
+      operator.domain,
+      operator.name,
+      given,
+      inputs.map((value) => (value ? idOf(value) : null)),
+    ])
     const same = known.get(key)
     if (same) return same
     const outputs = rebuild(node, inputs)

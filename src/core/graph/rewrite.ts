@@ -32,7 +32,7 @@ export function rewriteOutputs(
   const map = (value: Value): Value => image.get(value) ?? value
   for (const node of source.nodes) {
     const inputs = node.inputs.map((value) => value && map(value))
-    const scope = [prefix, node.scope].filter((part) => part).join('/')
+    const scope = prefix ? (node.scope ? `${prefix}/${node.scope}` : prefix) : node.scope
     rootScope(scope, () => {
       const outputs = replace(node, inputs) ?? rebuild(node, inputs)
       node.outputs.forEach((value, i) => {

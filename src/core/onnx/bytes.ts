@@ -3,6 +3,11 @@
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder = new TextEncoder()
 
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false
+  return true
+}
+
 /** Takes values from bytes. Every one throws a RangeError where the bytes end within it. */
 export class Reader {
   pos = 0
@@ -163,7 +168,14 @@ export class Writer {
   }
 
   string(text: string): void {
-    this.bytes(encoder.encode(text))
+    // Names, nearly all there is, are ASCII: their characters are their bytes, and the encoder's call takes longer than they do.
+    if (text.length >= large || !isAscii(text)) {
+      this.bytes(encoder.encode(text))
+      return
+    }
+    const at = this.#room(text.length)
+    for (let i = 0; i < text.length; i++) this.#block[at + i] = text.charCodeAt(i)
+    this.varint(text.length)
   }
 
   /** All of it, in memory of its own. */

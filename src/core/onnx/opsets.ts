@@ -4,6 +4,7 @@ import { UserError } from '../errors.js'
 import type { Graph } from '../graph/graph.js'
 import { isBody, ONNX_DOMAIN, PREVIEW_TRAINING_DOMAIN, TRAINING_DOMAIN } from '../graph/operator.js'
 import { type DType, isSmall } from '../graph/tensor.js'
+import type { Value } from '../graph/value.js'
 import { typeSince } from '../ops/elementwise.js'
 import type { OperatorSetIdProto } from './schema.js'
 import { toNumber } from './tensors.js'
@@ -31,8 +32,14 @@ export function requireWritable(opset: number): number {
 
 /** Of the types of a graph's values the one that came last, and with which version. */
 function latestType({ inputs, nodes }: Graph): { readonly dtype: DType; readonly since: number } {
-  const values = [...inputs, ...nodes.flatMap((node) => [...node.inputs, ...node.outputs])]
-  const types = new Set(values.flatMap((value) => (value ? [value.dtype] : [])))
+  // A set of few: the values are many.
+  const types = new Set<DType>()
+  const add = (value: Value | undefined) => value && types.add(value.dtype)
+  inputs.forEach(add)
+  for (const node of nodes) {
+    node.inputs.forEach(add)
+    node.outputs.forEach(add)
+  }
   const own = [...types].map((dtype) => ({ dtype, since: isSmall(dtype) ? typeSince[dtype] : writableOpsets.from }))
   const inner = nodes.flatMap(({ attributes }) => Object.values(attributes).filter(isBody))
   const all = [...own, ...inner.map(({ graph }) => latestType(graph))]

@@ -67,8 +67,8 @@ interface WriterOptions {
 class GraphWriter {
   private readonly namer = new Namer()
   private names = new Map<Value, string>()
-  /** Names of constants that were written before, by what they hold. */
-  private constants = new Map<string, string>()
+  /** Names of constants that were written before, by themselves and by what they hold. */
+  private constants = new Map<Tensor | Numbers | string, string>()
   /** Whether a body is being written: of a function, or inside a node. */
   private inBody: boolean
   private readonly used: ReadonlySet<Value | undefined>
@@ -213,11 +213,16 @@ class GraphWriter {
    * each use, so that viewers show it where it is used.
    */
   private constantName(value: Tensor | Numbers, proto: OpenGraph): string {
-    const key = keyOf(value)
-    const known = this.options.inFunction ? undefined : this.constants.get(key)
-    if (known !== undefined) return known
+    if (this.options.inFunction) return this.newConstant(value, proto)
+    // By itself first: what it holds may be long.
+    const key = this.constants.has(value) ? value : keyOf(value)
+    const name = this.constants.get(key) ?? this.newConstant(value, proto)
+    this.constants.set(key, name).set(value, name)
+    return name
+  }
+
+  private newConstant(value: Tensor | Numbers, proto: OpenGraph): string {
     const name = this.namer.forConstant(value)
-    this.constants.set(key, name)
     if (!this.inBody) proto.initializer.push(tensorToProto(name, narrow(value)))
     else {
       const attribute = [{ name: 'value', type: AttributeType.TENSOR, t: tensorToProto('', narrow(value)) }]
