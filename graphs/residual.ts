@@ -136,7 +136,7 @@ function block(x: Value, a: Architecture, place: Place, init: Init, gates?: Valu
   return { input: x, shortcut: straight, functions, survival: place.survival, sum, output }
 }
 
-/** p_l = 1 − (l/L)(1 − p_L) for block l = 1 … L (Huang et al. 2016). */
+/** Survival probability of block `index`, counted from 0: p_l = 1 − (l/L)(1 − p_L) with l = index + 1 of L (Huang et al. 2016). */
 export const survivalOf = (index: number, total: number, last: number): number => 1 - ((index + 1) / total) * (1 - last)
 
 export interface NetworkOptions {

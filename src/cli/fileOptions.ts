@@ -46,11 +46,15 @@ export const addFileOptions = (program: Command, what: string): Command =>
     )
     .option(
       '--value <name=number>',
-      'an input of which every number is always this one, such as rate=16000; repeatable',
+      'an input that is always filled with this number, such as rate=16000; repeatable',
       collectedBy(namedValue),
     )
-    .option('--inline', 'no local functions: their bodies in place')
-    .addOption(new Option('--portable-level <level>', `which operators ${what} is written in`).choices(levelNames))
+    .option('--inline', 'write the bodies of functions in place, for runtimes without local functions')
+    .addOption(
+      new Option('--portable-level <level>', `which operators ${what} is written in (default: standard)`).choices(
+        levelNames,
+      ),
+    )
     .option(
       '--opset <version>',
       `version of ONNX's operators, ${writableOpsets.from} to ${writableOpsets.to} (default: ${OPSET})`,

@@ -38,7 +38,7 @@ interface Options extends StepFlags, FileFlags, ArtifactsOptions, HeadFlags, Ada
 }
 
 export async function main(argv: string[]): Promise<void> {
-  const program = createProgram('rdm-derive', 'Write a file that trains a network of another file.', [
+  const program = createProgram('rdm-derive', 'Write an ONNX file that trains the network of another ONNX file.', [
     'rdm-derive resnet18.onnx --explain',
     "rdm-derive resnet18.onnx --head 5 --train 'fc.*' --normalize imagenet > pets.onnx",
     'rdm-derive resnet18.onnx --train-last 3 --shape image=batch,3,224,224 > tuned.onnx',
@@ -55,7 +55,7 @@ export async function main(argv: string[]): Promise<void> {
       "names of the weights that train, such as 'fc.*,layer4.*' (default: all)",
       collectedBy(nameList),
     )
-    .option('--freeze <patterns>', 'names of weights that do not', collectedBy(nameList))
+    .option('--freeze <patterns>', 'names of the weights that do not train', collectedBy(nameList))
     .option('--train-last <layers>', 'only so many layers at the end train', parsedBy(wholeNumber(1, 100_000)))
     .option(
       '--head <classes>',

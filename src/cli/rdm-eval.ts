@@ -52,10 +52,13 @@ const evalCommand = (): Command =>
     ],
   )
     .argument('<model>', 'an ONNX model; - reads standard input')
-    .requiredOption('--data <path>', 'the data set: rdm-data info says what it is')
+    .requiredOption('--data <path>', 'the data set: a file or a folder that rdm-data info can read')
     .addOption(holdOutOption())
     .addOption(new Option('--split <name>', 'which examples').choices(['test', 'train']).default('test'))
-    .option('--loss <loss>', "as of rdm-export (default: the file's own, else cross-entropy)")
+    .option(
+      '--loss <loss>',
+      "by name, as of rdm-export (default: the file's own; for a classifier of images cross-entropy)",
+    )
     .option(
       '--input <input=column>',
       'which column of the data feeds which input; x=a,b,c: the numbers of several, x=*: of all that feed nothing else; repeatable',

@@ -114,13 +114,19 @@ export async function main(argv: string[]): Promise<void> {
         ownTargetNames,
       ).default('portable'),
     )
-    .addOption(choice('--precision <name>', 'with --target ort-cuda: of convolutions (default: fp32)', precisions))
+    .addOption(
+      choice(
+        '--precision <name>',
+        'with --target ort-cuda: of convolutions and matrix products (default: fp32)',
+        precisions,
+      ),
+    )
     .option(
       '--batch <images>',
       "with --target ort-cpu or ort-webgpu: images in a batch (default: the recipe's)",
       parsedBy(wholeNumber(1, 65_536)),
     )
-    .option('--inline', 'no local functions: their bodies in place')
+    .option('--inline', 'write the bodies of functions in place, for runtimes without local functions')
     .addOption(
       choice(
         '--portable-level <level>',

@@ -83,17 +83,17 @@ const fitCommand = (): Command =>
     'rdm-fit model.onnx --data cifar-10-batches-bin --profile',
   ])
     .argument('[model]', 'an ONNX model with training information, as rdm-export writes it; - reads standard input')
-    .option('--data <path>', 'the data set: rdm-data info says what it is')
+    .option('--data <path>', 'the data set: a file or a folder that rdm-data info can read')
     .addOption(holdOutOption())
     .option('--out <folder>', 'run folder: checkpoints, metrics, curves and the trained model')
     .option(
       '--epochs <count>',
-      "how often to see the training images (default: the model's recipe)",
+      "passes over the training data, such as 10 or 9.5 (default: the model's recipe)",
       parsedBy(decimalNumber(1e-9, 1_000_000)),
     )
     .option(
       '--batch <images>',
-      "images in a mini-batch (default: the model's recipe)",
+      "examples in a mini-batch (default: the model's recipe)",
       parsedBy(wholeNumber(1, 65_536)),
     )
     .option(
@@ -120,7 +120,7 @@ const fitCommand = (): Command =>
     .option('--drop-last', 'leave out the smaller batch at the end of an epoch')
     .option(
       '--seed <number>',
-      'seed of order, augmentation and gates (default: 1); the first weights are those in the file',
+      'seed of order, augmentation, gates and dropout (default: 1); the first weights are those in the file',
       parsedBy(seedNumber),
     )
     .option(
@@ -143,12 +143,15 @@ const fitCommand = (): Command =>
       ).choices(testAugments),
     )
     .addOption(
-      new Option('--precision <name>', 'of convolutions, with target ort-cuda (default: fp32)').choices(precisions),
+      new Option(
+        '--precision <name>',
+        'of convolutions and matrix products, with target ort-cuda (default: fp32)',
+      ).choices(precisions),
     )
     .option('--resume', 'go on with the run in the folder; model, data and settings are taken from it')
     .option(
       '--profile [steps]',
-      'train nothing: take some steps and print where their time goes, by operator and by layer',
+      'train nothing: take some steps (default: 5) and print where their time goes, by operator and by layer',
       parsedBy(wholeNumber(1, 1000)),
     )
     .option('--explain', 'train nothing: print how the step is written on this machine, and why')
@@ -175,7 +178,7 @@ async function runFit(modelPath: string | undefined, flags: FitFlags): Promise<v
   const brought = resume && hasBroughtRun(out)
   const info = resume && !brought ? await readRunInfo(out) : undefined
   const dataPath = flags.data ?? info?.data.path ?? undefined
-  if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
+  if (dataPath === undefined) throw new UserError('which data? Give their file or folder with --data')
   if (modelPath === undefined && !info) throw new UserError('which model? Give its file, or - to read standard input')
 
   // A run goes on from its own first weights even when it was stopped before the first checkpoint.
@@ -223,7 +226,8 @@ async function inspect(modelPath: string | undefined, flags: FitFlags): Promise<
   if (modelPath === undefined) throw new UserError('which model? Give its file, or - to read standard input')
   const training = (['resume', 'out', 'seeds', 'jobs'] as const).find((name) => flags[name] !== undefined)
   if (training) throw new UserError(`${option} trains nothing: leave out --${training}`)
-  if (!flags.explain && flags.data === undefined) throw new UserError('which data? Give their folder with --data')
+  if (!flags.explain && flags.data === undefined)
+    throw new UserError('which data? Give their file or folder with --data')
   const model = readTrainableModel(await readInput(modelPath), modelPath === '-' ? 'standard input' : modelPath)
   const overrides = overridesOf(flags)
   checkRate(model, overrides)

@@ -18,7 +18,7 @@ interface Options extends FileFlags {
 }
 
 export async function main(argv: string[]): Promise<void> {
-  const program = createProgram('rdm-grad', 'Write a file of the derivatives of a network of another file.', [
+  const program = createProgram('rdm-grad', 'Write the derivatives of the network of an ONNX file as an ONNX file.', [
     'rdm-grad resnet18.onnx --of logits --wrt images > gradient.onnx',
     'rdm-grad resnet18.onnx --of logits --wrt /layer4/layer4.1/relu_1/Relu_output_0 > gradcam.onnx',
     'rdm-grad energy.onnx --of energy --wrt positions --sum > forces.onnx',
@@ -34,7 +34,7 @@ export async function main(argv: string[]): Promise<void> {
     )
     .option(
       '--wrt <names>',
-      "inputs, weights or inner values by which, or patterns of names such as 'fc.*' (default: all inputs of floats)",
+      "inputs, weights or inner values to differentiate by, or patterns of names such as 'fc.*' (default: all inputs of floats)",
       collectedBy(nameList),
     )
     .addOption(new Option('--forward', 'Jacobian-vector products: takes tangents, gives tangents').conflicts('hessian'))

@@ -51,7 +51,7 @@ export async function trainSeeds({ modelPath, holdOut, ...options }: SeedsReques
   const { out, seeds } = options
   const begun = options.resume ? await firstBegunRun(out, seeds) : undefined
   const dataPath = options.dataPath ?? begun?.info.data.path ?? undefined
-  if (dataPath === undefined) throw new UserError('which data? Give their folder with --data')
+  if (dataPath === undefined) throw new UserError('which data? Give their file or folder with --data')
   const source = modelPath ?? (begun && join(begun.folder, runFiles.initial))
   if (source === undefined) throw new UserError('which model? Give its file, or - to read standard input')
   const bytes = await (modelPath === undefined && begun ? readFirstModel(begun.folder) : readInput(source))

@@ -26,22 +26,34 @@ export const addStepOptions = (program: Command): Command =>
     )
     .option('--label-smoothing <part>', 'of cross-entropy (default: 0)', parsedBy(decimalNumber(0, 1)))
     .addOption(
-      new Option('--optimizer <name>', 'sgd unless given; with --artifacts adamw or sgd').choices(
+      new Option('--optimizer <name>', 'default: sgd; with --artifacts adamw or sgd, by default adamw').choices(
         Object.keys(optimizers),
       ),
     )
-    .option('--momentum <factor>', 'of sgd and muon (default: the recipe’s)', parsedBy(decimalNumber(0, 0.999999)))
-    .option('--weight-decay <factor>', '(default: the recipe’s)', parsedBy(decimalNumber(0, 1)))
-    .option('--nesterov', 'Nesterov momentum')
+    .option(
+      '--momentum <factor>',
+      'of sgd (default: the recipe’s) and of muon (default: 0.95)',
+      parsedBy(decimalNumber(0, 0.999999)),
+    )
+    .option(
+      '--weight-decay <factor>',
+      'default: of sgd the recipe’s, of adamw 0.01, of adam and muon 0',
+      parsedBy(decimalNumber(0, 1)),
+    )
+    .option('--nesterov', 'Nesterov momentum for sgd (default: the recipe’s); muon always has it')
     .option(
       '--set <name=value>',
       'another hyperparameter of the optimizer, such as beta2=0.95; repeatable',
       collectedBy(namedNumber),
     )
-    .option('--clip-norm <norm>', 'hold the norm of all gradients together to it', parsedBy(decimalNumber(1e-12, 1e12)))
+    .option(
+      '--clip-norm <norm>',
+      'scale all gradients down where their global L2 norm is above this',
+      parsedBy(decimalNumber(1e-12, 1e12)),
+    )
     .option(
       '--ema <decay>',
-      'predict with an average of the weights, which keeps so much of itself',
+      'predict with an exponential moving average of the weights, which keeps this part of itself at each update',
       parsedBy(decimalNumber(0, 1)),
     )
     .option(
@@ -57,7 +69,8 @@ export const addStepOptions = (program: Command): Command =>
     )
     .option(
       '--lr <schedule>',
-      'epoch:rate pairs, one rate, or cosine:max=0.1,warmup=5 and the like (default: the recipe’s); with --artifacts a fixed rate',
+      'epoch:rate pairs, one rate, or cosine:max=0.1,warmup=5 and the like (default: of sgd the recipe’s, of adam and adamw ' +
+        '0.001, of muon 0.02); with --artifacts a fixed rate',
       parsedBy(scheduleText),
     )
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')

@@ -52,13 +52,15 @@ export const seedList: z.ZodType<readonly number[], string> = z.string().transfo
     if (!match) return fail(`"${part}" is no seed and no range of seeds: write whole numbers, as in 1..5 or 1,2,7`)
     const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])]
     if (last < first) return fail(`the range ${part} ends before it begins: write ${last}..${first}`)
-    if (last - first >= mostSeeds) return fail(`${part} are more than ${mostSeeds} runs`)
+    if (last - first >= mostSeeds) return fail(`${part} are more than ${mostSeeds} runs: give fewer seeds`)
     for (let seed = first; seed <= last; seed++) {
       if (seeds.has(seed)) return fail(`the seed ${seed} is there twice: expected each once`)
       seeds.add(seed)
     }
   }
-  return seeds.size > mostSeeds ? fail(`${text} are more than ${mostSeeds} runs`) : [...seeds].sort((a, b) => a - b)
+  return seeds.size > mostSeeds
+    ? fail(`${text} are more than ${mostSeeds} runs: give fewer seeds`)
+    : [...seeds].sort((a, b) => a - b)
 })
 
 /** Text like `image=batch,3,224,224`. */

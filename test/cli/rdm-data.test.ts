@@ -146,7 +146,7 @@ test('fetch mnist: from a copy that is another', async () => {
   expect(await rdmData('fetch', 'mnist', '--dir', dir, '--from', url)).toEqual({
     code: 2,
     out: '',
-    err: `rdm-data: ${url}/train-images-idx3-ubyte.gz: the server answers 404 Not Found\n`,
+    err: `rdm-data: ${url}/train-images-idx3-ubyte.gz: the server answers 404 Not Found; try again later, or give another address with --from\n`,
   })
   server.close()
 })

@@ -156,7 +156,7 @@ describe('bad input', () => {
 
   it.each<[string, () => string[], string | RegExp]>([
     ['no model', () => ['--out', fresh, '--data', data], 'which model? Give its file, or - to read standard input'],
-    ['no data', () => [model, '--out', fresh], 'which data? Give their folder with --data'],
+    ['no data', () => [model, '--out', fresh], 'which data? Give their file or folder with --data'],
     ['no such file', () => ['nowhere.onnx', '--out', fresh, '--data', data], 'there is no file nowhere.onnx'],
     ['nothing on standard input', () => ['-', '--out', fresh, '--data', data], /^standard input is empty: the command/],
     ['a folder as the model', () => [root, '--out', fresh, '--data', data], /^cannot read .*: EISDIR/],
@@ -180,7 +180,7 @@ describe('bad input', () => {
       /--explain trains nothing: leave out --out/,
     ],
     ['--profile of a run', () => ['m', '--profile', '--resume', '--data', data], /trains nothing: leave out --resume/],
-    ['--profile without data', () => [model, '--profile'], /^which data\? Give their folder with --data/],
+    ['--profile without data', () => [model, '--profile'], /^which data\? Give their file or folder with --data/],
     [
       '--profile by WebGPU',
       () => [model, '--data', data, '--profile', '--ep', 'webgpu'],

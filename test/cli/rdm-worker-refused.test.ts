@@ -64,6 +64,6 @@ it('refuses options that do not go together', () => {
   refused(
     'rdm-repro',
     [plan, '--data', root, '--engine', 'bullmq', '--redis', 'redis://host', '--steps-per-run', '3'],
-    '--steps-per-run is for who trains: give it to rdm-worker, or leave out --engine bullmq',
+    '--steps-per-run is for the process that trains: give it to rdm-worker, or leave out --engine bullmq',
   )
 })

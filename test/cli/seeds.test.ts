@@ -198,8 +198,8 @@ describe('seeds as text', () => {
     ['1...5', '"1...5" is no seed'],
     ['5..1', 'the range 5..1 ends before it begins: write 1..5'],
     ['1..3,2', 'the seed 2 is there twice'],
-    ['0..99999999999', '0..99999999999 are more than 1000 runs'],
-    ['1..600,1001..1600', '1..600,1001..1600 are more than 1000 runs'],
+    ['0..99999999999', '0..99999999999 are more than 1000 runs: give fewer seeds'],
+    ['1..600,1001..1600', '1..600,1001..1600 are more than 1000 runs: give fewer seeds'],
   ])('%j is refused', (text, message) => {
     const { success, error } = seedList.safeParse(text)
     expect(success).toBe(false)

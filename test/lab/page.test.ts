@@ -147,8 +147,8 @@ describe.runIf(hasBrowser)('the lab', () => {
     await page.getByLabel('Weight decay').fill('0.05')
     await page.getByLabel('Learning rate').fill('cosine:max=0.001,warmup=1')
     await page.getByLabel('Label smoothing').fill('0.1')
-    await page.getByLabel('Norm of the gradients').fill('1')
-    await page.getByLabel('Average of weights keeps').fill('0.99')
+    await page.getByLabel('Largest gradient norm').fill('1')
+    await page.getByLabel('Decay of the weights’ average').fill('0.99')
     expect(await same('train.onnx')).toBe(
       `${network} --part train --opset 14 --portable-level basic --inline --optimizer adamw --weight-decay 0.05 ` +
         '--lr cosine:max=0.001,warmup=1 --label-smoothing 0.1 --clip-norm 1 --ema 0.99',

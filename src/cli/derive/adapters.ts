@@ -18,7 +18,7 @@ export const addAdapterOptions = (program: Command): Command =>
   program
     .option(
       '--lora <rank>',
-      'low-rank adapters of that rank: only they train, a new head, and what --train names',
+      'low-rank adapters (LoRA) of this rank: only they train, with a new head and what --train names',
       parsedBy(wholeNumber(1, 100_000)),
     )
     .option(
@@ -26,8 +26,12 @@ export const addAdapterOptions = (program: Command): Command =>
       "layers that have them, such as '*.query,*.value' (default: all linear ones and convolutions but the last)",
       collectedBy(nameList),
     )
-    .option('--lora-alpha <factor>', 'they count factor/rank (default: the rank)', parsedBy(decimalNumber(1e-6, 1e6)))
-    .option('--merge', 'of a trained network with adapters: the network with them in its weights')
+    .option(
+      '--lora-alpha <factor>',
+      'what the adapters add is scaled by factor/rank (default: the rank)',
+      parsedBy(decimalNumber(1e-6, 1e6)),
+    )
+    .option('--merge', 'take a trained network with adapters, and write it with them merged into its weights')
     .option(
       '--adapter <file>',
       'of a trained network with adapters: write an adapter of ONNX Runtime there, and the model that takes it',

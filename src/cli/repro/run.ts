@@ -71,7 +71,9 @@ function checkEngine(flags: ReproFlags): void {
   }
   const ofWorkers = (['jobs', ...machineFlagNames] as const).find((name) => flags[name] !== undefined)
   if (ofWorkers)
-    throw new UserError(`--${kebab(ofWorkers)} is for who trains: give it to rdm-worker, or leave out --engine bullmq`)
+    throw new UserError(
+      `--${kebab(ofWorkers)} is for the process that trains: give it to rdm-worker, or leave out --engine bullmq`,
+    )
 }
 
 /** Shows the events of all jobs on standard output and standard error. */

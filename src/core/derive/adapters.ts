@@ -108,8 +108,8 @@ function lowRank({ operator, attributes }: Node, x: Value, down: Value, up: Valu
 }
 
 /**
- * The same network with adapters at its layers, which give nothing as long as B is zero. Their names are those of the layers with
- * `.lora_A` and `.lora_B`.
+ * The same network with low-rank adapters (LoRA, Hu et al. 2021) at its layers: y = x·W becomes y = x·W + (α/r)·(x·A)·B, where
+ * A [inputs, r] is drawn and B [r, outputs] begins at zero. Their names are those of the layers with `.lora_A` and `.lora_B`.
  * @throws UserError for a pattern that no layer has, or where there are adapters already
  */
 export function withAdapters(network: Graph, options: AdapterOptions): Graph {

@@ -10,7 +10,7 @@ import { matching } from '../training/groups.js'
 
 /** Vector-Jacobian (reverse mode), Jacobian-vector (forward mode) and Hessian-vector products. */
 export const products = ['vjp', 'jvp', 'hvp'] as const
-/** One of `vjp`, `jvp` and `hvp`. */
+/** `vjp`: vector-Jacobian product, reverse mode. `jvp`: Jacobian-vector product, forward mode. `hvp`: Hessian-vector product. */
 export type Product = (typeof products)[number]
 
 /** A value, and what the file calls it. */
@@ -60,7 +60,7 @@ export function chosen(network: Graph, { of, wrt }: Choice): Pick<Derivation, 'o
     [...values].map(([name, value]) => `'${name}' ${formatType(value)}`).join(', ') || 'nothing'
   if (ys.length === 0)
     throw new UserError(
-      `the network gives ${given(network.outputs)}; only floats have derivatives: name an inner value`,
+      `the network gives ${given(network.outputs)}; only floats have derivatives: name an inner value (--of)`,
     )
   if (xs.length === 0)
     throw new UserError(

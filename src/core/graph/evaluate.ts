@@ -23,7 +23,10 @@ function exact(result: Numbers): Numbers {
   return result
 }
 
-/** Computes values from what is given for inputs and parameters. */
+/**
+ * Computes values in float64 from what is given for inputs and parameters.
+ * @throws GraphError for an input or parameter that nothing is given for, or a whole number beyond 2^53
+ */
 export function evaluateValues(
   values: readonly Value[],
   given: ReadonlyMap<Value, Tensor | Numbers>,
@@ -53,6 +56,7 @@ export function evaluateValues(
 /**
  * Computes all outputs of a graph in float64.
  * @param feeds tensors by the names of its inputs and parameters; a parameter that a file gave a value has that unless fed
+ * @throws GraphError as `evaluateValues`
  */
 export function evaluate(graph: Graph, feeds: ReadonlyMap<string, Tensor | Numbers>): ReadonlyMap<string, Numbers> {
   const given = new Map<Value, Tensor | Numbers>()

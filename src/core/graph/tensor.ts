@@ -175,7 +175,11 @@ export function tensorOf(dtype: DType, shape: readonly number[], data: Tensor['d
   return { dtype, shape, data } as Tensor
 }
 
-/** A tensor of these numbers, rounded to its dtype. */
+/**
+ * A tensor of these numbers, rounded to its dtype.
+ * @param values in row-major order, as many as the shape has
+ * @throws RangeError for another count of numbers
+ */
 export const tensor = (dtype: DType, shape: readonly number[], values: ArrayLike<number>): Tensor =>
   tensorOf(dtype, shape, narrowed(dtype, values))
 

@@ -33,11 +33,15 @@ export interface Conv2dOptions {
   readonly channels: number
   /** Height and width of the kernel. */
   readonly kernel: number
+  /** 1 unless given, for height and width alike. */
   readonly stride?: number
   /** Zeros around x; by default as many as keep height and width at stride 1. */
   readonly padding?: number
+  /** False unless given. */
   readonly bias?: boolean
+  /** Groups that the channels of x are divided into; 1 unless given. */
   readonly groups?: number
+  /** `he` unless given. */
   readonly init?: Init
   /** How the weights are drawn, in place of `init`. */
   readonly initializer?: Initializer
@@ -45,7 +49,11 @@ export interface Conv2dOptions {
   readonly trainable?: boolean
 }
 
-/** A two-dimensional convolution: x [N, C, H, W] → [N, channels, H′, W′]; parameters `name.weight` and `name.bias`. */
+/**
+ * A two-dimensional convolution: x [N, C, H, W] → [N, channels, H′, W′]; parameters `name.weight`
+ * [channels, C/groups, kernel, kernel] and `name.bias` [channels].
+ * @throws GraphError when C is not known, or does not divide into the groups
+ */
 export function conv2d(x: Value, name: string, options: Conv2dOptions): Value {
   const { channels, kernel, stride = 1, padding = (kernel - 1) >> 1, bias = false, groups = 1, init = 'he' } = options
   const { trainable = true } = options
@@ -75,7 +83,10 @@ export interface LinearOptions {
   readonly init?: Init
 }
 
-/** A fully connected layer: x [N, C] → [N, outputs]; parameters `name.weight` [outputs, C] and `name.bias`. */
+/**
+ * A fully connected layer: x [N, C] → [N, outputs]; parameters `name.weight` [outputs, C] and `name.bias` [outputs].
+ * @throws GraphError when C is not known
+ */
 export function linear(
   x: Value,
   name: string,
@@ -93,8 +104,9 @@ export function linear(
 
 /** What {@link batchNorm} takes beside x and its name. */
 export interface BatchNormOptions {
+  /** Added to the variance; 1e-5 unless given. */
   readonly epsilon?: number
-  /** What the running statistics keep of their old value at each step: PyTorch's `momentum=0.1` is 0.9 here. */
+  /** What the running statistics keep of their old value at each step, 0.9 unless given: PyTorch's `momentum=0.1` is 0.9 here. */
   readonly momentum?: number
   /** Whether a scale is learned; it is 1 otherwise. True unless given. */
   readonly scale?: boolean
@@ -164,7 +176,7 @@ export function standardize(x: Value, { mean, std }: FeatureStatistics): Value {
   )
   if (odd >= 0)
     throw new GraphError(
-      `standardize: feature ${odd % features} has mean ${mean[odd % features]} and standard deviation ${std[odd % features]}`,
+      `standardize: feature ${odd % features} has mean ${mean[odd % features]} and standard deviation ${std[odd % features]}; expected a finite mean and a deviation above 0`,
     )
   return scope('standardize', () => {
     const numbers = isFloat(x.dtype) ? x : scope('cast', () => cast(x, 'float32'))

@@ -22,8 +22,9 @@ const SMALLEST = 2 ** -126
 const logit = (p: Value): Value => sub(log(max(p, SMALLEST)), log(max(sub(1, p), SMALLEST)))
 
 /**
- * Mean over all elements of −p·t·log σ(z) − (1 − t)·log(1 − σ(z)), from log(1 + e^−|z|) so that nothing overflows. Metric
- * `error`: the part of the answers that lie on the wrong side of ½.
+ * Mean over all elements of −p·t·log σ(z) − (1 − t)·log(1 − σ(z)) for logits z, targets t and `positiveWeight` p, from
+ * log(1 + e^−|z|) so that nothing overflows (torch.nn.BCEWithLogitsLoss). Metric `error`: the part of the answers that lie on the
+ * wrong side of ½.
  */
 export const binaryCrossEntropy =
   ({ output, targets = 'targets', positiveWeight = 1 }: BinaryCrossEntropyOptions = {}): Loss =>

@@ -101,7 +101,7 @@ function axisOf({ shape }: Value, given: number | undefined): number {
 
 const errorOf = (correct: Value): Metric => ({ name: 'error', kind: 'right', output: 'correct', value: correct })
 
-/** How many were classified right, int64 []. */
+/** How many were classified right, int64 []: logits [batch, classes], labels int64 [batch]. */
 export function hits(logits: Value, labels: Value): Value {
   const predicted = scope('accuracy.predicted', () => argMax(logits, 1, { keepdims: 0 }))
   const right = scope('accuracy.hits', () => cast(equal(predicted, labels), 'int64'))

@@ -40,7 +40,7 @@ export interface FoundActivation {
   readonly axis?: number
 }
 
-/** Differentiable in the outputs. */
+/** What training minimizes, made from the network's outputs and the targets; differentiable in the outputs. */
 export type Loss = (context: LossContext) => LossValues
 
 /** A loss applied to outputs, and the targets that it asked for. */

@@ -31,10 +31,10 @@ const ofDifference =
     }
   }
 
-/** Mean of d² (torch.nn.MSELoss). */
+/** Mean of d² over all elements, d = output − target (torch.nn.MSELoss). Metrics: `mae`, the mean of |d|, and `r2`. */
 export const meanSquaredError = ofDifference((d) => mul(d, d))
 
-/** Mean of |d| (torch.nn.L1Loss). */
+/** Mean of |d| over all elements, d = output − target (torch.nn.L1Loss). Metrics as of {@link meanSquaredError}. */
 export const meanAbsoluteError = ofDifference(abs)
 
 /** What {@link huber} compares, and where it turns. */
@@ -43,7 +43,10 @@ export interface HuberOptions extends RegressionOptions {
   readonly delta?: number
 }
 
-/** Mean of ½d² where |d| ≤ δ, else δ·(|d| − ½δ) (Huber 1964; torch.nn.HuberLoss). */
+/**
+ * Mean over all elements of ½d² where |d| ≤ δ, else δ·(|d| − ½δ), d = output − target (Huber 1964; torch.nn.HuberLoss).
+ * Metrics as of {@link meanSquaredError}.
+ */
 export const huber = ({ delta = 1, ...options }: HuberOptions = {}): Loss =>
   ofDifference((d) => {
     const size = abs(d)

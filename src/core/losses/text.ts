@@ -45,7 +45,8 @@ function readOptions(
     const fits = numbers.length === 1 || key === 'class-weights'
     if (!options.includes(key) || !fits || !numbers.every((number) => NUMBER.test(number)))
       return report(
-        `"${part}" is no option of the loss ${name}, which has ${options.join(', ') || 'none'}: write ${options[0] ?? 'none'}=1`,
+        `"${part}" is no option of the loss ${name}, which has ` +
+          (options.length === 0 ? 'none: leave it out' : `${options.join(', ')}: write ${options[0]}=1`),
       )
     read[camelCase(key)] = key === 'class-weights' ? numbers.map(Number) : Number(value)
   }

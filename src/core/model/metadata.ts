@@ -55,7 +55,10 @@ export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(tex
 /** What a file says of its metadata. */
 export type Properties = readonly StringStringEntryProto[]
 
-/** What a file says of itself that is not ours, but for the names of its classes. */
+/**
+ * The metadata of a model file by key: what others wrote, and the names of the classes, without the rest of what rdm-onnx wrote.
+ * @throws UserError where the file is no ONNX model
+ */
 export const metadataOf = (file: Uint8Array): Record<string, string> =>
   Object.fromEntries(
     decodeModel(file).metadataProps.flatMap(({ key, value }) =>

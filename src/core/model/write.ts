@@ -59,6 +59,7 @@ export function parametersAsInputs(source: Graph, parameters: readonly Parameter
  * @param weights values of the graph's parameters, by name; those of a file carry theirs
  * @param opset the version of ONNX's operators, 13 to 21; 18 unless given
  * @param options names of parameters that can be fed as well (`overridable`), and what the file says of itself (`metadata`)
+ * @throws UserError for an opset that is not written
  */
 export const exportGraph = (
   source: Graph,

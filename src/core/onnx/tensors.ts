@@ -98,7 +98,7 @@ export interface ExternalPlace {
   readonly length: number | undefined
 }
 /**
- * Reads such numbers.
+ * Reads the bytes at an {@link ExternalPlace}.
  * @throws UserError where they cannot be had
  */
 export type ExternalData = (place: ExternalPlace) => Uint8Array

@@ -73,7 +73,7 @@ export function reduction(rules: Reduction): ReductionOperator {
     attributes,
     arity: [1, 2],
     infer([x, axes], attributes) {
-      if (x!.dtype === 'bool' && !takesBool) throw new GraphError('needs numbers to fold, got bool; cast it first')
+      if (x!.dtype === 'bool' && !takesBool) throw new GraphError('needs numbers to reduce, got bool; cast it first')
       const known = knownAxes(axes)
       if (axes && !known) return [{ dtype: x!.dtype, shape: openShape(x!.shape, axes, attributes) }]
       const folded = axesOf(x!.shape.length, known, attributes)

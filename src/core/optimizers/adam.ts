@@ -44,7 +44,11 @@ function adamStep(g: Value, { first_moment, second_moment }: Named, { beta1, bet
   }
 }
 
-/** With weight decay added to the gradient. */
+/**
+ * Adam (Kingma and Ba 2015), as in PyTorch, with weight decay added to the gradient: g = gradient + weightDecay · w,
+ * m′ = beta1 · m + (1 − beta1) · g, v′ = beta2 · v + (1 − beta2) · g²,
+ * w′ = w − rate · m′/(1 − beta1^step) / (√(v′/(1 − beta2^step)) + epsilon). Its usual rate is 0.001.
+ */
 export const adam = (options: AdamOptions = {}): Optimizer => ({
   name: 'Adam',
   text: `Adam (Kingma and Ba 2015): g = gradient + weight_decay · w, ${MOMENTS}.`,
@@ -59,7 +63,10 @@ export const adam = (options: AdamOptions = {}): Optimizer => ({
   },
 })
 
-/** With weight decay apart from the gradient; 0.01 unless given. */
+/**
+ * AdamW (Loshchilov and Hutter 2019), as in PyTorch: {@link adam} with weight decay apart from the gradient, 0.01 unless given:
+ * w is multiplied by 1 − rate · weightDecay first.
+ */
 export const adamw = (options: AdamOptions = {}): Optimizer => ({
   name: 'AdamW',
   text: `AdamW (Loshchilov and Hutter 2019): g = gradient, and w is multiplied by 1 − learning_rate · weight_decay first: ${MOMENTS}.`,

@@ -10,8 +10,11 @@ import type { Optimizer } from './optimizer.js'
 
 /** What {@link muon} is fed unless a step is fed something else. */
 export interface MuonOptions {
+  /** From 0 to below 1; 0.95 unless given. */
   readonly momentum?: number
+  /** Apart from the gradient, as in AdamW; 0 unless given. */
   readonly weightDecay?: number
+  /** Nesterov momentum; true unless given. */
   readonly nesterov?: boolean
   /** Of what is no matrix; its weight decay is that of the matrices. */
   readonly adamw?: Omit<AdamOptions, 'weightDecay'>

@@ -6,10 +6,11 @@ import type { Optimizer } from './optimizer.js'
 
 /** What {@link sgd} is fed unless a step is fed something else. */
 export interface SgdOptions {
-  /** 0: no velocity is kept. */
+  /** From 0 to below 1; 0.9 unless given. 0: no velocity is kept. */
   readonly momentum?: number | undefined
-  /** Added to the gradient. */
+  /** What of the weight is added to the gradient; 0 unless given. */
   readonly weightDecay?: number | undefined
+  /** Nesterov momentum; false unless given. */
   readonly nesterov?: boolean | undefined
 }
 

@@ -12,7 +12,10 @@ export const FAST = '.fast'
 
 /** An average of the weights, kept beside them and evaluated in their place. */
 export interface Average {
-  /** What the average keeps of itself at each update of it (a hyperparameter of the step, `average_decay`). */
+  /**
+   * From 0 to 1, what the average keeps of itself at each update of it: average′ = decay · average + (1 − decay) · weight. A
+   * hyperparameter of the step, `average_decay`.
+   */
   readonly decay: number
   /** Optimizer steps from one update of the average to the next; 1 unless given. */
   readonly every?: number

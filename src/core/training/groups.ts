@@ -6,8 +6,9 @@ import { UserError } from '../errors.js'
 export interface ParameterGroup {
   /** The whole name of a parameter; `*` stands for any characters: `stage1.*`, `*.bias`. */
   readonly pattern: string
-  /** What the learning rate and the weight decay are multiplied by; 1 unless given. */
+  /** What the learning rate is multiplied by; 1 unless given. */
   readonly learningRate?: number
+  /** What the weight decay is multiplied by; 1 unless given. */
   readonly weightDecay?: number
   /** A hyperparameter of the step that multiplies the learning rate as well: 1 unless something else is fed. */
   readonly factor?: string

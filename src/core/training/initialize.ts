@@ -104,7 +104,7 @@ function drawnBy(initializer: Initializer, shape: readonly number[], dtype: DTyp
 }
 
 /**
- * The same distributions as a graph of ONNX's random operators: what the file's `initialization` holds.
+ * What {@link initialize} draws, from the same distributions, as a graph of ONNX's random operators: a file's `initialization`.
  * @param givenToo whether the values of parameters that a file gave come out as well; else they are left out, since nothing draws them
  */
 export function initializationGraph(

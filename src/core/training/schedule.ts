@@ -26,7 +26,7 @@ const pairsSchema = z.array(z.tuple([z.int().check(z.gte(0)), value])).check(
   z.minLength(1, { error: 'a schedule needs at least one value', abort: true }),
   z.refine((steps) => steps[0]![0] === 0, { error: 'a schedule starts at 0' }),
   z.refine((steps) => steps.every(([at], i) => i === 0 || at > steps[i - 1]![0]), {
-    error: 'the places of a schedule rise',
+    error: 'the epochs or steps of a schedule have to rise',
   }),
 )
 
@@ -230,7 +230,7 @@ const formatSpan = (span: Span): string =>
 const formatPairs = (pairs: readonly (readonly [number, number])[]): string =>
   pairs.map(([at, rate]) => `${at}:${rate}`).join(',')
 
-/** The text that is read as the schedule. */
+/** The text that {@link parseSchedule} reads as this schedule. */
 export function formatSchedule(schedule: Schedule): string {
   if (!('kind' in schedule)) return formatPairs(schedule)
   const per = schedule.per === 'epochs' ? ',per=epochs' : ''

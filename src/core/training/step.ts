@@ -22,7 +22,7 @@ export interface StepOptions {
   readonly optimizer?: Optimizer | undefined
   /** What some weights have otherwise than the rest. */
   readonly groups?: readonly ParameterGroup[] | undefined
-  /** The norm of all gradients together is held to it. */
+  /** Where the global L2 norm of all gradients is above it, they are scaled down to it; unless given they are not clipped. */
   readonly clipNorm?: number | undefined
   /** The network predicts with an average of the weights that train. */
   readonly average?: Average | undefined

@@ -55,7 +55,10 @@ async function transfer(source: Source, part: string, have: number, options: Dow
   }
   try {
     if (response.statusCode !== (have > 0 ? 206 : 200)) {
-      throw new UserError(`${source.url}: the server answers ${response.statusCode} ${response.statusMessage}`)
+      throw new UserError(
+        `${source.url}: the server answers ${response.statusCode} ${response.statusMessage}; try again later, or give another ` +
+          'address with --from',
+      )
     }
     const offered = response.headers['content-length']
     if (offered !== undefined && have + Number(offered) !== source.bytes) {

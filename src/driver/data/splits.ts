@@ -8,8 +8,9 @@ import { imagesAt } from './images.js'
 
 /** What a user may say of data that do not say it themselves. */
 export interface ReadOptions {
-  /** Of a file that holds no test set: the part that is held out, by a draw of this seed. */
+  /** Of data without a test set: the part that is held out as one, between 0 and 1; 0.2 unless given. */
   readonly holdOut?: number | undefined
+  /** Draws which examples are held out; 0 unless given. */
   readonly seed?: number | undefined
 }
 

@@ -21,7 +21,8 @@ export async function checkWritable(dir: string): Promise<void> {
 
 /**
  * Writes data_batch_1.bin … data_batch_5.bin, test_batch.bin, batches.meta.txt and MD5SUMS into a new or empty folder.
- * The folder appears whole or not at all. Needs at least 5 training images, one a file.
+ * The folder appears whole or not at all.
+ * @throws UserError when the folder is not empty or cannot be written, RangeError for fewer than 5 training images, one a file
  */
 export async function writeCifar10(dir: string, dataset: ImageDataset): Promise<void> {
   await checkWritable(dir)

@@ -55,7 +55,9 @@ export function scoredBy(loss: Loss, outputs: readonly TensorInfo[]): Scored {
 
 /** What a model scored on a split. */
 export interface Evaluation {
+  /** How many examples were scored, images or not. */
   readonly images: number
+  /** The mean over the examples. */
   readonly loss: number
   /** Metrics by name; a classifier's `error` is the fraction that was classified wrong. */
   readonly scores: Scores
@@ -140,7 +142,7 @@ class Confusion {
       const bad = row.findIndex((value) => !Number.isFinite(value))
       if (bad >= 0)
         throw new UserError(
-          `the output "${this.#logits}" is ${row[bad]} for example ${this.#seen} (counted from 0): the model predicts nothing; was its training diverged?`,
+          `the output "${this.#logits}" is ${row[bad]} for example ${this.#seen} (counted from 0): the model predicts nothing; if its training diverged, train it anew with a lower learning rate`,
         )
       const label = Number(labels.data[i])
       if (label !== this.#ignored) this.rows[label]![argmax(row)]! += 1

@@ -39,7 +39,7 @@ export function flopsOf(operator: string, inputs: Shapes, outputs: Shapes): numb
 }
 
 /**
- * What a training step of so many images costs by the usual count: the network's multiply-adds forward, as much again for
- * the gradient of the activations, as much again for that of the weights.
+ * What a training step of so many images costs by the usual count, in floating-point operations, two to a multiply-add: those of
+ * the network forward, as much again for the gradient of the activations, as much again for that of the weights.
  */
 export const nominalFlops = (inference: Graph, images: number): number => 2 * 3 * images * multiplyAdds(inference)

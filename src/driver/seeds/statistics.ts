@@ -11,7 +11,7 @@ export interface Spread {
   readonly std: number | null
 }
 
-/** Null for no values. */
+/** Median, mean and standard deviation of some values; null where there are none. */
 export function spreadOf(values: readonly number[]): Spread | null {
   const count = values.length
   if (count === 0) return null

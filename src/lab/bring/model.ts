@@ -104,7 +104,7 @@ export function giveUp(why = 'as you said'): void {
   newest++
   work.stop()
   isReading.value = false
-  problem.value = `${file.value?.name} was given up, ${why}; choose it again, or another one`
+  problem.value = `reading ${file.value?.name} was given up, ${why}; choose it again, or another file`
 }
 
 async function look({ name, bytes }: BroughtFile, chosen: Derivation): Promise<void> {

@@ -77,7 +77,7 @@ function Block() {
       {stochasticDepth !== undefined && (
         <DecimalField
           label="Survival probability of the last block"
-          hint="It falls evenly from 1 at the first."
+          hint="It falls linearly from 1 at the input."
           value={stochasticDepth}
           {...{ min: 1e-6, max: 1, by: 0.05 }}
           onChange={(next) => change({ stochasticDepth: next })}

@@ -189,8 +189,8 @@ function StepFields() {
         </Check>
       )}
       <div class="pair">
-        <PerhapsField label="Norm of the gradients" name="clipNorm" min={1e-12} max={1e12} placeholder="not held" />
-        <PerhapsField label="Average of weights keeps" name="ema" max={1} placeholder="no average" />
+        <PerhapsField label="Largest gradient norm" name="clipNorm" min={1e-12} max={1e12} placeholder="no clipping" />
+        <PerhapsField label="Decay of the weights’ average" name="ema" max={1} placeholder="no average" />
       </div>
     </Panel>
   )

@@ -75,7 +75,8 @@ export function measurement<T>(of: (measured: Measured) => Promise<T | undefined
 
 async function imagesFor({ anatomy: { image } }: Subject, most: number): Promise<ImageSet> {
   const { pixels, count, labels, classes } = await testImages(data.value, image, most)
-  if (!labels) throw new UserError('these data have no classes, so nobody knows what is wrong')
+  if (!labels)
+    throw new UserError('these data have no classes, so there is no error to measure: choose images with a class each')
   const { height, width } = image
   return imageSet({ images: pixels, labels, count, classes, channels: 3, height, width })
 }

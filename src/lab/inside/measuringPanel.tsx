@@ -26,7 +26,7 @@ export function MeasuringPanel<T>({ title, about, of, button, counted, fields, s
       <p class="hint">{about}</p>
       <div class="row">
         <WholeField
-          label="So many test images"
+          label="Test images, at most"
           value={count.value}
           {...{ min: 1, max: 10_000, by: 100 }}
           disabled={at !== undefined}

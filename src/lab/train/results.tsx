@@ -15,8 +15,8 @@ export function Pictures() {
     <Panel title="A look at the test set">
       <p class="hint" aria-live="polite">
         {said.length === 0
-          ? 'What they are is below each; what the network takes them for comes here while it trains.'
-          : `${right} of ${said.length} are told right.`}
+          ? 'Below each is its class; while the network trains, what it predicts comes here.'
+          : `${right} of ${said.length} are classified right.`}
       </p>
       <ul class="pictures">
         {shown.labels.map((label, i) => {

@@ -130,7 +130,7 @@ describe('standardize', () => {
     const x = input('x', 'float32', ['batch', 3])
     expect(() => standardize(x, statistics)).toThrow('3 features need as many numbers for mean, got 2')
     expect(() => standardize(x, { mean: [0, 0, 0], std: [1, 0, 1] })).toThrow(
-      'feature 1 has mean 0 and standard deviation 0',
+      'feature 1 has mean 0 and standard deviation 0; expected a finite mean and a deviation above 0',
     )
   })
 })

@@ -97,7 +97,7 @@ describe('is refused:', () => {
     ['mse*much', '"much" is no weight of a loss: write a number, as in mse*0.5'],
     ['output:energy*much', '"much" is no weight of a loss: write a number, as in output*0.5'],
     ['huber:gamma=1', '"gamma=1" is no option of the loss huber, which has delta: write delta=1'],
-    ['mse:delta=1', '"delta=1" is no option of the loss mse, which has none: write none=1'],
+    ['mse:delta=1', '"delta=1" is no option of the loss mse, which has none: leave it out'],
     [
       'cross-entropy:label-smoothing=0.1;0.2',
       '"label-smoothing=0.1;0.2" is no option of the loss cross-entropy, which has label-smoothing, ignore-index, class-weights, axis: write label-smoothing=1',

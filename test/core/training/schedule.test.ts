@@ -152,7 +152,7 @@ it.each([
   ],
   ['0:0.1,5', '"5" is no step of a learning rate schedule'],
   ['1:0.1', '"1:0.1": a schedule starts at 0'],
-  ['0:1,5:2,5:3', '"0:1,5:2,5:3": the places of a schedule rise'],
+  ['0:1,5:2,5:3', '"0:1,5:2,5:3": the epochs or steps of a schedule have to rise'],
   [
     'sine:max=1',
     "there is no schedule 'sine': write epoch:rate pairs, or one of steps, epochs, piecewise-linear, cosine",

@@ -105,7 +105,7 @@ describe('refusals name the file, the line and the column', () => {
     ['a header alone', 'a,b\n', 'has names of columns, but no examples'],
     ['one example', 'a\n1\n', /has 1 examples, too few to hold out 0.2 of them as a test set/],
     ['no header', '1,2\n3,4\n', 'line 1 holds numbers; expected the names of the columns'],
-    ['a name twice', 'a,b,a\n1,2,3\n', "line 1 names two columns 'a'"],
+    ['a name twice', 'a,b,a\n1,2,3\n', "line 1 names two columns 'a'; expected a name of its own for each"],
     [
       'an index of pandas',
       ',a\n0,1\n',

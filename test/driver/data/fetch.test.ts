@@ -284,7 +284,8 @@ describe('a download that fails: one line, and nothing but the part file left', 
   test('an error of the server', async () => {
     handler = (_, response) => response.writeHead(503).end('busy')
     expect(await failure()).toEqual({
-      message: 'UserError: /archive.tar.gz: the server answers 503 Service Unavailable',
+      message:
+        'UserError: /archive.tar.gz: the server answers 503 Service Unavailable; try again later, or give another address with --from',
       left: [],
     })
   })

@@ -71,7 +71,7 @@ describe('finding', () => {
       'a class that training has not',
       'test/green/0.png',
       'image',
-      /test\/green: is no class of the training images, which are blue, red$/,
+      /test\/green: is no class of the training images, which are blue, red; rename it, or move it away$/,
     ],
     [
       'a class without images',

@@ -216,7 +216,11 @@ describe('is refused', () => {
       'mine.yaml:2: seeds: the seed 1 is there twice',
     ],
     ['no learning rate', `${head}lr: fast\nmodels:\n${tiny}`, '"0:fast" is no step of a learning rate schedule'],
-    ['a schedule that goes back', `${head}lr: 0:1,5:2,3:1\nmodels:\n${tiny}`, 'the places of a schedule rise'],
+    [
+      'a schedule that goes back',
+      `${head}lr: 0:1,5:2,3:1\nmodels:\n${tiny}`,
+      'the epochs or steps of a schedule have to rise',
+    ],
     ['augment: perhaps', `${head}augment: perhaps\nmodels:\n${tiny}`, /augment: .*"true"\|"false", got 'perhaps'/],
     [
       'an unknown network',

@@ -174,7 +174,8 @@ function readHeader(path: string, names: readonly string[]): readonly string[] {
       throw new UserError(
         `${path}: line 1 has no name for column ${i + 1}; expected one for each (an index that pandas wrote is left out by index=False)`,
       )
-    if (names.indexOf(name) < i) throw new UserError(`${path}: line 1 names two columns '${name}'`)
+    if (names.indexOf(name) < i)
+      throw new UserError(`${path}: line 1 names two columns '${name}'; expected a name of its own for each`)
   })
   return names
 }

@@ -66,7 +66,7 @@ async function listImages(
     const label = names.indexOf(name)
     if (label < 0)
       throw new UserError(
-        `${files.join(folder, name)}: is no class of the training images, which are ${names.join(', ')}`,
+        `${files.join(folder, name)}: is no class of the training images, which are ${names.join(', ')}; rename it, or move it away`,
       )
     const odd = content.find((file) => others.has(kindOf(file)))
     if (odd !== undefined)

@@ -132,7 +132,7 @@ async function* checked(
     yield piece
   }
   if (count < size) throw new Error(`not enough bytes in the stream; expected ${size}, there are ${count}`)
-  if (sum !== checksum) throw new Error('its checksum is another')
+  if (sum !== checksum) throw new Error('its checksum is wrong')
 }
 
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
