@@ -2,7 +2,6 @@
 
 import { type Command, Option } from 'commander'
 import { UserError } from '../core/errors.js'
-import { lossText } from '../core/losses/text.js'
 import { isForeign } from '../core/model/metadata.js'
 import { type TestAugment, testAugments } from '../core/model/recipe.js'
 import { signatureOf } from '../core/onnx/signature.js'
@@ -27,6 +26,7 @@ import { holdOutOption } from './data.js'
 import { readInput } from './input.js'
 import { runtimeOption } from './machine.js'
 import { print } from './output.js'
+import { lossFrom } from './stepOptions.js'
 
 interface EvalFlags {
   readonly data: string
@@ -117,9 +117,9 @@ async function scoredFor(
   split: Split,
   { loss }: EvalFlags,
 ): Promise<{ readonly scored: Scored; readonly logits?: string }> {
-  const said = loss === undefined ? scoredInFile(bytes) : undefined
-  if (said || loss !== undefined) {
-    const scored = said ?? scoredBy(readLoss(loss!), session.outputs)
+  const chosen = loss === undefined ? undefined : await lossFrom({ loss })
+  const scored = chosen ? scoredBy(chosen, session.outputs) : scoredInFile(bytes)
+  if (scored) {
     const inputs = new Set(signatureOf(scored.scoring).inputs.map(({ name }) => name))
     const logits = session.outputs.find(({ name, shape }) => inputs.has(name) && shape.length === 2)
     return { scored, ...(logits ? { logits: logits.name } : {}) }
@@ -130,12 +130,6 @@ async function scoredFor(
   const set = split as ImageSet
   const names = classifierOf(session, set)
   return { scored: await classifierScoredBy(session, names, set), logits: names.logits }
-}
-
-function readLoss(text: string) {
-  const read = lossText.safeParse(text)
-  if (read.success) return read.data
-  throw new UserError(`--loss: ${read.error.issues.map(({ message }) => message).join('; ')}`)
 }
 
 type Confusion = NonNullable<Evaluation['confusion']>

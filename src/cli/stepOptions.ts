@@ -76,7 +76,7 @@ export const addStepOptions = (program: Command): Command =>
     .option('--no-recompute', 'keep all activations for the backward pass: twice the memory, a little faster')
 
 /** The loss that the options say; undefined where they say none. */
-export async function lossFrom(flags: StepFlags): Promise<Loss | undefined> {
+export async function lossFrom(flags: Pick<StepFlags, 'loss' | 'labelSmoothing'>): Promise<Loss | undefined> {
   const { loss, labelSmoothing } = flags
   if (labelSmoothing !== undefined || !loss?.endsWith('.onnx')) return readLoss(flags)
   return graphLoss(readModel(decodeModel(await readInput(loss)), { parameters: new Set() }).inference)

@@ -168,11 +168,11 @@ export const Reciprocal: Operator<None> = unary(
 /** 1/x */
 export const reciprocal = call1(Reciprocal)
 
-/** The error function; d erf x = 2/√π · e^(−x²)·dx */
+/** The error function; d erf x = 2/√π · e^(−x²)·dx, written as e^(ln(2/√π) − x²)·dx, which takes two passes less. */
 export const Erf: Operator<None> = unary(
   'Erf',
   errorFunction,
-  (c) => [mul(c.grad, mul(exp(neg(mul(x0(c), x0(c)))), 2 / Math.sqrt(Math.PI)))],
+  (c) => [mul(c.grad, exp(sub(Math.log(2 / Math.sqrt(Math.PI)), mul(x0(c), x0(c)))))],
   { takes: 'number' },
 )
 /** The error function. */

@@ -16,7 +16,7 @@ const camelCase = (name: string): string => name.replace(/_[a-z]/g, (pair) => pa
 /**
  * An optimizer by its name.
  * @param values of hyperparameters, by their names: `weight_decay`
- * @throws UserError for an optimizer, or a hyperparameter, that there is not
+ * @throws UserError for an optimizer, or a hyperparameter, that there is not, and for Nesterov momentum where it has none
  */
 export function optimizerOf(
   name: string,
@@ -25,6 +25,9 @@ export function optimizerOf(
 ): Optimizer {
   const make = Object.hasOwn(optimizers, name) ? optimizers[name] : undefined
   if (!make) throw new UserError(`there is no optimizer '${name}'; there are ${Object.keys(optimizers).join(', ')}`)
+  // Where there is Nesterov momentum, the steps with it and without it have two names.
+  if (nesterov && make({ nesterov: true }).name === make({ nesterov: false }).name)
+    throw new UserError(`the optimizer ${name} has no Nesterov momentum: leave --nesterov out, or take sgd`)
   const options = Object.entries(values).map(([key, value]) => [camelCase(key), value] as const)
   const made = make({ ...Object.fromEntries(options), ...(nesterov === undefined ? {} : { nesterov }) })
   // With its value at 0 a term is left out of the step.

@@ -50,7 +50,7 @@ const effective = (choices: Choices): Choices => {
     ...choices,
     gates: choices.gates && (part === 'all' || part === 'infer'),
     momentum: optimizer === 'sgd' || optimizer === 'muon' ? choices.momentum : undefined,
-    nesterov: choices.nesterov && (optimizer === 'sgd' || optimizer === 'muon'),
+    nesterov: choices.nesterov && optimizer === 'sgd',
     labelSmoothing: loss === 'cross-entropy' ? choices.labelSmoothing : undefined,
   }
 }

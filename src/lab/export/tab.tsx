@@ -183,7 +183,7 @@ function StepFields() {
         {hasMomentum && <PerhapsField label="Momentum" name="momentum" max={0.999999} placeholder={usual} />}
         <PerhapsField label="Weight decay" name="weightDecay" max={1} placeholder={usual} />
       </div>
-      {hasMomentum && (
+      {optimizer === 'sgd' && (
         <Check checked={nesterov} onChange={(on) => choose({ nesterov: on })}>
           Nesterov momentum
         </Check>

@@ -22,6 +22,7 @@ import {
   mul,
   reduceSum,
   relu,
+  reshape,
   sub,
   transpose,
 } from '../../../src/core/ops/index.js'
@@ -176,6 +177,21 @@ describe('products', () => {
     expect(count(await lowered([a, b], { used, y: mul(used, 4) }), 'Mul')).toBe(1)
     const vector = constant('float32', [1, 2, 3, 4], [4])
     expect(count(await lowered([a, b], { y: mul(matmul(a, b), vector) }), 'Mul')).toBe(1)
+  })
+
+  it('take in known factors of their operands, through shapes and transposes', async () => {
+    const [a, b] = [input('a', 'float32', [2, 3, 5]), input('b', 'float32', [5, 4])]
+    // As a network has it whose last activation ends in a factor: forward, and for the gradient of the weight.
+    const half = mul(a, 0.5)
+    const result = await lowered([a, b], {
+      y: matmul(half, mul(b, 3)),
+      gradient: matmul(transpose(reshape(half, [6, 5]), [1, 0]), reshape(half, [6, 5])),
+    })
+    expect([count(result, 'FusedMatMul'), count(result, 'Mul')]).toEqual([2, 0])
+    const rows = constant('float32', [1, 2, 3], [3, 1])
+    expect(count(await lowered([a, b], { y: matmul(mul(a, rows), b) }), 'Mul')).toBe(1)
+    const exact = [input('a', 'float64', [3, 4]), input('b', 'float64', [4, 2])] as const
+    expect(count(await lowered(exact, { y: matmul(mul(exact[0], 0.5), exact[1]) }), 'Mul')).toBe(1)
   })
 
   it('add up many rows', async () => {

@@ -5,7 +5,7 @@ import type { Graph } from '../../../core/graph/graph.js'
 import { rewrite } from '../../../core/graph/rewrite.js'
 import { isKnown, sizeOf } from '../../../core/graph/shape.js'
 import { apply1, constant, constantOf, type Node, nodeOf, type Value } from '../../../core/graph/value.js'
-import { Div, MatMul, Mul, matmul, ReduceSum, reshape, Transpose, transpose } from '../../../core/ops/index.js'
+import { Div, MatMul, Mul, matmul, ReduceSum, Reshape, reshape, Transpose, transpose } from '../../../core/ops/index.js'
 import { FusedMatMul } from '../fusedMatMul.js'
 import { usesOf } from './fuse.js'
 
@@ -60,6 +60,34 @@ function readFrom(x: Value): Value | undefined {
 
 const same = (x: number): number => x
 
+interface Multiple {
+  readonly of: Value
+  readonly factor: number
+}
+
+/** What an operand is a multiple of: a product multiplies by a number anyway. Through a Reshape too. */
+function multiple(x: Value): Multiple {
+  const node = nodeOf(x)
+  const [of, factor] = node?.inputs ?? []
+  if (node?.operator === Reshape) {
+    const inner = multiple(of!)
+    return inner.factor === 1 ? { of: x, factor: 1 } : { ...inner, of: reshape(inner.of, x.shape as readonly number[]) }
+  }
+  const value = node?.operator === Mul ? constantOf(factor) : undefined
+  return value?.length === 1 && factor!.shape.length <= of!.shape.length
+    ? { of: of!, factor: value[0]! }
+    : { of: x, factor: 1 }
+}
+
+/** A value as an operand: what a product can read transposed and multiplied by a number. */
+function operandOf(x: Value): Multiple & { readonly isTransposed: boolean } {
+  const outer = multiple(x)
+  const source = readFrom(outer.of)
+  if (!source) return { ...outer, isTransposed: false }
+  const inner = multiple(source)
+  return { of: inner.of, factor: outer.factor * inner.factor, isTransposed: true }
+}
+
 export function aroundProducts(source: Graph): Graph {
   const uses = usesOf(source)
   /** The product that a value of the new graph is, where nobody but this node uses it. */
@@ -107,9 +135,12 @@ export function aroundProducts(source: Graph): Graph {
     const one = (value: Value | undefined) => value && [value]
     switch (node.operator) {
       case MatMul: {
-        const [left, right] = areMatrices(a, b) ? [readFrom(a), readFrom(b)] : []
-        const operands = { a: left ?? a, b: right ?? b, transA: left !== undefined, transB: right !== undefined }
-        return left || right ? [written({ ...operands, alpha: 1 })] : undefined
+        if (!areMatrices(a, b)) return undefined
+        const [left, right] = [operandOf(a), operandOf(b)]
+        const alpha = left.factor * right.factor
+        if (!left.isTransposed && !right.isTransposed && alpha === 1) return undefined
+        const product = { a: left.of, b: right.of, alpha }
+        return [written({ ...product, transA: left.isTransposed, transB: right.isTransposed })]
       }
       case Mul:
         return one(scaled(node, operands, 0, same) ?? scaled(node, operands, 1, same))
