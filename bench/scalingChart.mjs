@@ -2,14 +2,13 @@
 
 import { LineChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
-import { init, use } from 'echarts/core'
-import { SVGRenderer } from 'echarts/renderers'
+import { use } from 'echarts/core'
+import { colours } from '../dist/src/driver/charts/style.js'
+import { svgOf } from '../dist/src/driver/charts/svg.js'
 
-use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+use([LineChart, GridComponent, LegendComponent, TitleComponent])
 
-// Without quotation marks: the renderer does not escape them in attributes.
-const font = 'Helvetica, Arial, Liberation Sans, sans-serif'
-const text = '#333333'
+const { text } = colours
 const [width, height] = [1180, 700]
 const [left, gap, top, panelWidth, panelHeight] = [70, 86, 110, 295, 200]
 
@@ -90,12 +89,8 @@ export function scalingSvg(points, machine) {
   const names = [
     ...new Set(panels.flatMap(({ series }) => series.filter(({ data }) => data.length > 0).map(({ name }) => name))),
   ]
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
-  try {
-    chart.setOption({
-      animation: false,
-      backgroundColor: '#ffffff',
-      textStyle: { fontFamily: font },
+  return svgOf(
+    {
       title: [
         {
           text: 'A training step of RDM-ResNets: what an image costs',
@@ -116,9 +111,7 @@ export function scalingSvg(points, machine) {
       xAxis: panels.map(({ xAxis }, gridIndex) => ({ ...xAxis, gridIndex })),
       yAxis: panels.map(({ yAxis }, gridIndex) => ({ ...yAxis, gridIndex })),
       series: panels.flatMap(({ series }, i) => series.map((one) => ({ ...one, xAxisIndex: i, yAxisIndex: i }))),
-    })
-    return chart.renderToSVGString()
-  } finally {
-    chart.dispose()
-  }
+    },
+    { width, height },
+  )
 }

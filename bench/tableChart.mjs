@@ -2,15 +2,14 @@
 
 import { ScatterChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components'
-import { init, use } from 'echarts/core'
-import { SVGRenderer } from 'echarts/renderers'
+import { use } from 'echarts/core'
+import { colours } from '../dist/src/driver/charts/style.js'
+import { svgOf } from '../dist/src/driver/charts/svg.js'
 import { oursBy } from './contestants.mjs'
 
-use([ScatterChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer])
+use([ScatterChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent])
 
-// Without quotation marks: the renderer does not escape them in attributes.
-const font = 'Helvetica, Arial, Liberation Sans, sans-serif'
-const text = '#333333'
+const { text } = colours
 const [width, left, right, top, rowHeight, bottom] = [980, 250, 40, 112, 44, 56]
 
 /** Who is drawn, of those whose names begin so the fastest: name, colour, shape. */
@@ -66,12 +65,8 @@ export function tableSvg(measured, machine) {
     label: { show: false },
     data: [{ xAxis: 1 }],
   }
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
-  try {
-    chart.setOption({
-      animation: false,
-      backgroundColor: '#ffffff',
-      textStyle: { fontFamily: font },
+  return svgOf(
+    {
       title: [
         {
           text: 'How long a training step of others takes, in steps of ours',
@@ -113,9 +108,7 @@ export function tableSvg(measured, machine) {
         splitLine: { show: true, lineStyle: { color: '#eeeeee' } },
       },
       series: series.map((one, i) => (i === 0 ? { ...one, markLine: ones } : one)),
-    })
-    return chart.renderToSVGString()
-  } finally {
-    chart.dispose()
-  }
+    },
+    { width, height },
+  )
 }

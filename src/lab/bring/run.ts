@@ -1,7 +1,7 @@
 // Fine-tuning in the page, and what the network of the moment says of a picture.
 
 import { batch, signal } from '@preact/signals'
-import { messageOf, UserError } from '../../core/errors.js'
+import { UserError } from '../../core/errors.js'
 import { photoAugmentation } from '../../core/model/recipe.js'
 import type { InputColumns } from '../../driver/data/bind.js'
 import type { FitEvent } from '../../driver/fit/events.js'
@@ -9,6 +9,8 @@ import { decodeImages } from '../../web/images.js'
 import { type FitRun, fit, openSession, type WebOverrides, type WebProvider } from '../../web/index.js'
 import { Curves } from '../train/curves.js'
 import { saveFile } from '../ui/files.js'
+import { lineOf } from '../ui/lines.js'
+import { paced } from '../ui/pace.js'
 import { Work } from '../work/work.js'
 import { type BroughtData, fittedTo } from './data.js'
 import type { Inspection, NetworkFacts } from './inspection.js'
@@ -62,25 +64,17 @@ export function forget(): void {
   })
 }
 
-/** Milliseconds from one drawing to the next. */
-const DRAW = 250
 const work = new Work()
 let run: FitRun | undefined
 let stopping = new AbortController()
-let willDraw = false
+const draw = paced(() => {
+  drawnAt.value++
+})
 
 function take(event: FitEvent): void {
   curves.take(event)
-  if (!willDraw)
-    setTimeout(() => {
-      willDraw = false
-      drawnAt.value++
-    }, DRAW)
-  willDraw = true
+  draw()
 }
-
-const problemOf = (error: unknown) =>
-  error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
 
 /** From the first thing to the last; whatever goes wrong becomes a line. */
 export async function perform(name: string, steps: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -95,7 +89,7 @@ export async function perform(name: string, steps: (signal: AbortSignal) => Prom
   try {
     await steps(stopping.signal)
   } catch (error) {
-    problem.value = problemOf(error)
+    problem.value = lineOf(error)
   } finally {
     run = undefined
     phase.value = 'idle'
@@ -164,7 +158,7 @@ export async function saveMerged({ name, model }: Tuned): Promise<void> {
     const bytes = await work.ask('merged', { bytes: model })
     if (bytes) saveFile(name.replace(/\.onnx$/i, '-merged.onnx'), new Uint8Array(bytes))
   } catch (error) {
-    problem.value = problemOf(error)
+    problem.value = lineOf(error)
   }
 }
 

@@ -5,25 +5,13 @@ import { useEffect } from 'preact/hooks'
 import { z } from 'zod'
 import { normalization, normalizations } from '../../../graphs/normalization.js'
 import { losses } from '../../core/losses/text.js'
-import { optimizers } from '../../core/optimizers/text.js'
-import { scheduleText } from '../../core/training/schedule.js'
 import type { InputColumns } from '../../driver/data/bind.js'
 import { namedShape } from '../../study/text.js'
 import { hasGpu } from '../train/trial.js'
 import { Check, Choice, Panel, Select, TextField, WholeField } from '../ui/fields.js'
+import { OptimizerField, perhaps, RateField } from '../ui/stepFields.js'
 import * as model from './model.js'
 import type { RunSettings } from './run.js'
-
-/** What a schema takes, or nothing. */
-const perhaps = (schema: z.core.$ZodType<unknown, string>): z.ZodType<string | undefined, string> =>
-  z.string().transform((text, context) => {
-    const trimmed = text.replaceAll(/\s/g, '')
-    if (trimmed === '') return undefined
-    const read = z.safeParse(schema, trimmed)
-    if (read.success) return trimmed
-    context.addIssue(read.error.issues[0]!.message)
-    return z.NEVER
-  })
 
 /** Sizes of an input, with commas between. */
 const sizesOf = (name: string): z.ZodType<string, string> =>
@@ -127,19 +115,11 @@ export function StepPanel({ isBusy }: { readonly isBusy: boolean }) {
               ]}
               onChange={(next) => choose({ batchNorm: next })}
             />
-            <Select
-              label="Optimizer"
-              value={optimizer}
-              choices={Object.keys(optimizers).map((each) => [each, each] as const)}
-              onChange={(next) => choose({ optimizer: next })}
-            />
-            <TextField<string | undefined>
-              label="Learning rate"
+            <OptimizerField value={optimizer} onChange={(next) => choose({ optimizer: next })} />
+            <RateField
               hint="one rate, epoch:rate pairs, or cosine:max=0.01,warmup=1"
-              placeholder={train === 'last' && lora === 0 ? '0.01' : '0.001'}
+              usual={train === 'last' && lora === 0 ? '0.01' : '0.001'}
               value={rate}
-              format={(value) => value ?? ''}
-              schema={perhaps(scheduleText)}
               onChange={(next) => choose({ rate: next })}
             />
           </>

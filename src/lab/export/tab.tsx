@@ -3,19 +3,19 @@
 import { signal, useSignal } from '@preact/signals'
 import { z } from 'zod'
 import { recipeNames } from '../../../graphs/recipes.js'
-import { messageOf, UserError } from '../../core/errors.js'
+import { messageOf } from '../../core/errors.js'
 import { inits } from '../../core/layers/index.js'
 import { losses } from '../../core/losses/text.js'
 import { type Part, parts } from '../../core/model/write.js'
 import { writableOpsets } from '../../core/onnx/opsets.js'
-import { optimizers } from '../../core/optimizers/text.js'
 import { levelNames, type PortableLevel } from '../../core/targets/portable/basic.js'
-import { scheduleText } from '../../core/training/schedule.js'
 import { decimalNumber } from '../../study/text.js'
 import { design } from '../address.js'
 import { architectureOf } from '../design/design.js'
 import { Check, Choice, Panel, Select, TextField, WholeField } from '../ui/fields.js'
 import { saveFile, sizeText } from '../ui/files.js'
+import { lineOf } from '../ui/lines.js'
+import { OptimizerField, RateField } from '../ui/stepFields.js'
 import { Work } from '../work/work.js'
 import { type Choices, commandFor, firstChoices, optionsFor } from './choices.js'
 
@@ -114,15 +114,6 @@ const perhaps = (min: number, max: number): z.ZodType<number | undefined, string
     return z.NEVER
   })
 
-const written: z.ZodType<string | undefined, string> = z.string().transform((text, context) => {
-  const trimmed = text.replaceAll(/\s/g, '')
-  if (trimmed === '') return undefined
-  const read = scheduleText.safeParse(trimmed)
-  if (read.success) return trimmed
-  context.addIssue(read.error.issues[0]!.message)
-  return z.NEVER
-})
-
 interface PerhapsProps {
   readonly label: string
   readonly name: 'momentum' | 'weightDecay' | 'labelSmoothing' | 'clipNorm' | 'ema'
@@ -164,19 +155,11 @@ function StepFields() {
       {loss === 'cross-entropy' && (
         <PerhapsField label="Label smoothing" name="labelSmoothing" max={1} placeholder="none" />
       )}
-      <Select
-        label="Optimizer"
-        value={optimizer}
-        choices={Object.keys(optimizers).map((each) => [each, each] as const)}
-        onChange={(next) => choose({ optimizer: next })}
-      />
-      <TextField<string | undefined>
-        label="Learning rate"
+      <OptimizerField value={optimizer} onChange={(next) => choose({ optimizer: next })} />
+      <RateField
         hint="epoch:rate pairs, one rate, or cosine:max=0.1,warmup=5"
+        usual={usual}
         value={lr}
-        format={(value) => value ?? ''}
-        schema={written}
-        placeholder={usual}
         onChange={(next) => choose({ lr: next })}
       />
       <div class="pair">
@@ -214,7 +197,7 @@ function Result() {
       saveFile(name, bytes)
       said.value = `${name}: ${sizeText(bytes.length)}${await digest(bytes)}`
     } catch (error) {
-      problem.value = error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
+      problem.value = lineOf(error)
     } finally {
       state.value = 'ready'
     }

@@ -1,7 +1,7 @@
 // The network that is looked into, the image that it sees, and what a layer makes of it.
 
 import { batch, signal } from '@preact/signals'
-import { messageOf, UserError } from '../../core/errors.js'
+import { UserError } from '../../core/errors.js'
 import { elementsOf } from '../../core/graph/tensor.js'
 import { synthesize } from '../../driver/data/synth.js'
 import { decodeImages } from '../../web/images.js'
@@ -12,6 +12,7 @@ import { data as broughtData } from '../bring/model.js'
 import type { Tuned } from '../bring/run.js'
 import { openKept, readKept } from '../train/kept.js'
 import { files as trainedFiles } from '../train/training.js'
+import { lineOf } from '../ui/lines.js'
 import { Work } from '../work/work.js'
 import { ACTIVATION, type Anatomy } from './anatomy.js'
 import { type Images, testImages } from './images.js'
@@ -48,8 +49,6 @@ export const problem = signal<string | undefined>(undefined)
 export const pictureProblem = signal<string | undefined>(undefined)
 
 const work = new Work()
-export const lineOf = (error: unknown) =>
-  error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
 
 /** The network, the data and the image that count: older ones tell nothing more. */
 const newest = { network: 0, data: 0, image: 0 }

@@ -5,9 +5,10 @@ import { UserError } from '../../core/errors.js'
 import { type ImageSet, imageSet } from '../../driver/data/dataset.js'
 import type { Watch } from '../../study/paths/measure.js'
 import { openSession } from '../../web/index.js'
+import { lineOf } from '../ui/lines.js'
 import { Work } from '../work/work.js'
 import { testImages } from './images.js'
-import { data, lineOf, type Subject, subject } from './looking.js'
+import { data, type Subject, subject } from './looking.js'
 
 /** What a measurement works on. */
 export interface Measured extends Required<Watch> {

@@ -1,7 +1,7 @@
 // The training of this page: what it does, and what the tab shows of it.
 
 import { batch, signal } from '@preact/signals'
-import { messageOf, UserError } from '../../core/errors.js'
+import { UserError } from '../../core/errors.js'
 import { parseSchedule } from '../../core/training/schedule.js'
 import type { Evaluation } from '../../driver/evaluation/modelEvaluation.js'
 import type { FitEvent } from '../../driver/fit/events.js'
@@ -9,6 +9,8 @@ import { evaluate, type FitRun, fit, type RunStore, type WebOverrides, type WebP
 import { setDesign } from '../address.js'
 import { architectureOf, type Design, designFrom, queryOf } from '../design/design.js'
 import { type Choices, optionsFor } from '../export/choices.js'
+import { lineOf } from '../ui/lines.js'
+import { paced } from '../ui/pace.js'
 import { Work } from '../work/work.js'
 import { Curves } from './curves.js'
 import { type Data, drawn } from './data.js'
@@ -59,8 +61,6 @@ export const files = signal<{ readonly model: Uint8Array; readonly checkpoint: U
 
 export let curves = new Curves()
 
-/** Milliseconds from one drawing to the next. */
-const DRAW = 250
 /** From one look at the samples to the next: after an epoch at least, and within a long one. */
 const LOOK = { epoch: 2000, step: 8000 }
 /** Milliseconds that the table at the end may take of a run that was stopped. */
@@ -103,7 +103,7 @@ async function perform(steps: () => Promise<void>): Promise<void> {
     })
     if (!done) throw new UserError('another tab of this page trains: wait for it, or close it')
   } catch (error) {
-    problem.value = error instanceof UserError ? error.message : `This page failed: ${messageOf(error)}`
+    problem.value = lineOf(error)
   } finally {
     run = undefined
     phase.value = 'idle'
@@ -206,17 +206,13 @@ async function follow(store: RunStore, { model, data, where, config, resume }: F
   kept.value = await readKept()
 }
 
-let willDraw = false
-
-function draw(): void {
-  willDraw = false
+const draw = paced(() => {
   drawnAt.value++
-}
+})
 
 function take(event: FitEvent): void {
   curves.take(event)
-  if (!willDraw) setTimeout(draw, DRAW)
-  willDraw = true
+  draw()
   const { event: kind } = event
   if ((kind === 'epoch' || kind === 'step') && performance.now() - lookedAt > LOOK[kind]) look()
 }
