@@ -157,9 +157,13 @@ describe.runIf(hasBrowser)('the lab', () => {
     await page.getByLabel('Seed of the first weights').fill('5')
     await page.getByLabel('How they are drawn').selectOption('uniform')
     await page.getByLabel('A gate on every residual function').check()
-    await page.getByLabel('Optimizer').selectOption('muon')
-    await page.getByLabel('Momentum', { exact: true }).fill('0.8')
+    await page.getByLabel('Optimizer').selectOption('sgd')
     await page.getByLabel('Nesterov').check()
+    expect(await same('infer.onnx')).toMatch(/ --seed 5 --gates --init uniform .*--nesterov/)
+    // Which it always has.
+    await page.getByLabel('Optimizer').selectOption('muon')
+    expect(await page.getByLabel('Nesterov').count()).toBe(0)
+    await page.getByLabel('Momentum', { exact: true }).fill('0.8')
     await page.getByLabel('Loss').selectOption('mse')
     await page.getByLabel('Recipe').selectOption('stochastic-depth')
     expect(await same('infer.onnx')).toContain(
