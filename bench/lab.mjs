@@ -4,10 +4,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { recipes, residualNetwork, synthesize } from 'rdm-onnx'
+import { exportModel, recipes, residualNetwork, synthesize, writeCifar10 } from 'rdm-onnx'
 import { architectureFrom } from '../dist/graphs/describe.js'
 import { serveLab } from '../dist/src/cli/lab/server.js'
-import { exportModel } from '../dist/src/core/model/write.js'
 import { openExample } from '../interop/browser.mjs'
 import { launchBrowser } from '../tools/browser.mjs'
 import {
@@ -60,28 +59,23 @@ async function inSample(models, images, steps) {
 }
 
 /** The sample's files: parts of the network, and images as CIFAR-10 has them. */
-function written(folder) {
+async function written(folder) {
   const { architecture } = architectureFrom({ depth: 8, functions: ['11', '01'] })
   for (const part of ['init', 'train', 'infer'])
     writeFileSync(
       join(folder, `${part}.onnx`),
       exportModel(residualNetwork(architecture), { recipe: recipes.paper, seed: 1, part }),
     )
-  const { images, labels, count } = synthesize({ train: 320, test: 1, seed: 1 }).train
-  const records = Buffer.alloc(count * 3073)
-  for (let i = 0; i < count; i++) {
-    records[i * 3073] = labels[i]
-    records.set(images.subarray(i * 3072, (i + 1) * 3072), i * 3073 + 1)
-  }
-  writeFileSync(join(folder, 'data_batch_1.bin'), records)
-  return [folder, join(folder, 'data_batch_1.bin')]
+  const data = join(folder, 'cifar')
+  await writeCifar10(data, synthesize({ train: 320, test: 10, seed: 1 }))
+  return [folder, join(data, 'data_batch_1.bin')]
 }
 
 async function main() {
   const { values } = parseArgs({ options: { rounds: option(5), steps: option(40) } })
   const [rounds, steps] = ['rounds', 'steps'].map((name) => countOf(values, name))
   if (steps <= WARM_UP) fail(`--steps takes numbers from ${WARM_UP + 1}, got ${steps}`)
-  const files = written(temporaryFolder())
+  const files = await written(temporaryFolder())
   const contestants = [
     { name: 'the lab', time: () => inLab(steps), ms: [] },
     { name: 'the sample page', time: () => inSample(...files, steps), ms: [] },

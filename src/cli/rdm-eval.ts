@@ -57,7 +57,7 @@ const evalCommand = (): Command =>
     .addOption(new Option('--split <name>', 'which examples').choices(['test', 'train']).default('test'))
     .option(
       '--loss <loss>',
-      "by name, as of rdm-export (default: the file's own; for a classifier of images cross-entropy)",
+      "by name or from a file (.onnx), as of rdm-export (default: the file's own; for a classifier of images cross-entropy)",
     )
     .option(
       '--input <input=column>',

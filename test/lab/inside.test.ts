@@ -133,7 +133,7 @@ describe.runIf(hasBrowser)('looking inside', () => {
     expect(heights.length).toBe(5)
     for (const [i, height] of heights.entries()) expect(height / heights[0]!).toBeCloseTo(errors[i]! / errors[0]!, 1)
     await page.getByText('The numbers').click()
-    const rows = await page.locator('.without tbody tr').allInnerTexts()
+    const rows = await page.locator('.numbers tbody tr').allInnerTexts()
     expect(rows.map((row) => row.split('\t'))).toEqual(
       told.alone.map(({ block, function: name, mask, error }) => [`${block} ${name}`, mask, percent(error)]),
     )
@@ -159,7 +159,7 @@ describe.runIf(hasBrowser)('looking inside', () => {
       `paths of ${from === to ? from : `${from} to ${to}`} layers carry ${(100 * told.range.share).toFixed(1)} % of it`,
     )
     await page.getByText('The numbers').click()
-    const rows = await page.locator('.gradients tbody tr').allInnerTexts()
+    const rows = await page.locator('.numbers tbody tr').allInnerTexts()
     const found = rows.map((row) => row.split('\t'))
     expect(found.map(([layers, paths, , samples]) => [layers, paths, samples])).toEqual([
       // One path with 60 images, and four paths.

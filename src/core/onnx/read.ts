@@ -1,7 +1,7 @@
 // GraphProto → Graph. Everything is checked on the way: what comes out has known operators, agreeing types and no
 // dangling name, whoever wrote the file.
 
-import { messageOf, UserError } from '../errors.js'
+import { UserError } from '../errors.js'
 import { type Closure, closure } from '../graph/closure.js'
 import { folded } from '../graph/fold.js'
 import { type Graph, graph } from '../graph/graph.js'
@@ -20,6 +20,7 @@ import { dtypeOf } from '../ops/elementwise.js'
 import { safeSoftmax } from '../ops/index.js'
 import { type Held, readAttributes } from './attributes.js'
 import { fromEarly } from './early.js'
+import { asDemanded, type Frame, resolved } from './frame.js'
 import { GRADIENT, gradientAt, gradientCall, gradientRecord, gradientSize } from './gradient.js'
 import { readInput } from './inputs.js'
 import { type LeafOptions, Leaves } from './leaves.js'
@@ -43,21 +44,6 @@ import { fromVersion } from './versions.js'
  * node has to be told apart from all that stands around it; gradients of gradients grow as fast).
  */
 const limits = { depth: 32, inlined: 100_000, bodies: 100, derived: 100_000 }
-
-/** Names in force where a node is read. */
-interface Frame {
-  readonly values: Map<string, Named>
-  /** Attributes of the function call that is being read; `ref_attr_name` refers to them. */
-  readonly attributes: ReadonlyMap<string, AttributeProto>
-  /** Prefix of node names, of inlined calls. */
-  readonly scope: string
-  /** How many function calls this frame lies in. */
-  readonly depth: number
-  /** Of ONNX's operators. */
-  readonly version: number
-  /** The function whose body is read; none in a graph. */
-  readonly body?: FunctionProto
-}
 
 export interface ReaderOptions extends LeafOptions {
   /** Of ONNX's operators in the graphs; functions import their own. */
@@ -372,30 +358,4 @@ export class GraphReader {
       return value
     })
   }
-}
-
-/**
- * What a record says of a node before the node is made, and with that checked: there inputs and attributes that its version demands are
- * taken for granted.
- */
-function asDemanded<T>({ name }: Pick<Operator, 'name'>, { version }: Frame, read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof UserError) throw error
-    throw new UserError(
-      `is not as version ${version} has ${name} (${messageOf(error)}); check its inputs and attributes`,
-    )
-  }
-}
-
-/** An attribute as it stands at this call: a reference is looked up, and left out where the call does not give it. */
-function resolved(proto: AttributeProto, { attributes, body }: Frame): AttributeProto[] {
-  if (!proto.refAttrName) return [proto]
-  const given = attributes.get(proto.refAttrName)
-  if (given) return [{ ...given, name: proto.name ?? '' }]
-  if (body?.attribute?.includes(proto.refAttrName)) return []
-  throw new UserError(
-    `the attribute '${proto.name}' refers to '${proto.refAttrName}', which neither the call gives nor the function has a default for; give it at the call`,
-  )
 }

@@ -168,7 +168,7 @@ export const Reciprocal: Operator<None> = unary(
 /** 1/x */
 export const reciprocal = call1(Reciprocal)
 
-/** The error function; d erf x = 2/√π · e^(−x²)·dx, written as e^(ln(2/√π) − x²)·dx, which takes two passes less. */
+/** The error function; d erf x = 2/√π · e^(−x²)·dx, written as e^(ln(2/√π) − x²)·dx, which takes a pass less. */
 export const Erf: Operator<None> = unary(
   'Erf',
   errorFunction,

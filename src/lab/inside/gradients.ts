@@ -1,10 +1,9 @@
 // How much gradient the paths of each length carry in a residual network: what `rdm-paths measure` measures, in the page.
 
 import { signal as state } from '@preact/signals'
-import { ownLogitsBy } from '../../study/paths/gatedRun.js'
 import { type GradientReport, gradientReport } from '../../study/paths/gradientReport.js'
 import { measureModel } from '../../study/paths/measure.js'
-import { type Measured, measurement, using } from './measurement.js'
+import { besideOwn, type Measured, measurement } from './measurement.js'
 
 export interface Gradients extends GradientReport {
   readonly images: number
@@ -18,15 +17,12 @@ const [SHARE, SEED] = [0.95, 1]
 
 export const pathGradients = measurement(measured)
 
-async function measured({ subject, set, work, signal, onProgress }: Measured): Promise<Gradients | undefined> {
-  const { name, bytes } = subject
+async function measured(of: Measured): Promise<Gradients | undefined> {
+  const { subject, set, signal, onProgress } = of
   const architecture = subject.anatomy.architecture!
-  const model = await work.ask('paths', { bytes })
-  if (!model) return undefined
-  const own = await using(bytes, (session) => ownLogitsBy(session, name, set))
   const images = Array.from({ length: set.count }, (_, i) => i)
-  const found = await using(model, (session) =>
-    measureModel(session, { source: name, architecture }, own, {
+  const found = await besideOwn('paths', of, (session, own) =>
+    measureModel(session, { source: subject.name, architecture }, own, {
       ...{ set, images, samples: samples.value, seed: SEED, signal, onProgress },
     }),
   )

@@ -14,6 +14,7 @@ import { WholeField } from '../ui/fields.js'
 import { type Gradients, pathGradients, samples } from './gradients.js'
 import { subject } from './looking.js'
 import { MeasuringPanel } from './measuringPanel.js'
+import { NumbersTable } from './numbersTable.js'
 import { numberText } from './tiles.js'
 
 use([CustomChart, LineChart, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent])
@@ -155,35 +156,17 @@ function Found({ found }: { readonly found: Gradients }) {
         />
         <Chart options={all} label={`Share of the gradient and of the paths by layers: ${said}.`} />
       </div>
-      <details>
-        <summary>The numbers</summary>
-        <table class="gradients">
-          <thead>
-            <tr>
-              {['layers', 'paths', 'of all', 'samples', 'gradient along one', 'of the gradient'].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {lengths.map(({ layers, paths, samples: taken, complete, gradient, standardError, share }) => (
-              <tr key={layers}>
-                <th scope="row">{layers}</th>
-                <td>{rounded(paths, 12)}</td>
-                <td>{percent(partOf(paths, multiplicity))}</td>
-                <td>{complete ? `all ${grouped(taken)}` : grouped(taken)}</td>
-                <td>
-                  {numberText(gradient)}
-                  {!complete && standardError !== null && ` ± ${numberText(standardError)}`}
-                </td>
-                <td>{percent(share)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </details>
+      <NumbersTable
+        titles={['layers', 'paths', 'of all', 'samples', 'gradient along one', 'of the gradient']}
+        rows={lengths.map(({ layers, paths, samples: taken, complete, gradient, standardError, share }) => [
+          layers,
+          rounded(paths, 12),
+          percent(partOf(paths, multiplicity)),
+          complete ? `all ${grouped(taken)}` : grouped(taken),
+          numberText(gradient) + (complete || standardError === null ? '' : ` ± ${numberText(standardError)}`),
+          percent(share),
+        ])}
+      />
     </>
   )
 }

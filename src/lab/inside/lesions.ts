@@ -2,10 +2,10 @@
 
 import { totalBlocks } from '../../../graphs/residual.js'
 import { classifierBy } from '../../driver/evaluation/classifier.js'
-import { gatedRun, guesses, ownLogitsBy } from '../../study/paths/gatedRun.js'
+import { gatedRun, guesses } from '../../study/paths/gatedRun.js'
 import { countWrong, lesion } from '../../study/paths/lesion.js'
 import { blockNames, checkSame } from '../../study/paths/residualModel.js'
-import { type Measured, measurement, using } from './measurement.js'
+import { besideOwn, type Measured, measurement } from './measurement.js'
 
 export interface Lesion {
   readonly name: string
@@ -22,21 +22,15 @@ export interface Lesions {
   readonly alone: readonly Lesion[]
 }
 
-/** Every function alone. */
-export const lesions = measurement(measured)
-
-async function measured({ subject, set, work, signal, onProgress }: Measured): Promise<Lesions | undefined> {
-  const { name, bytes } = subject
-  const architecture = subject.anatomy.architecture!
-  const model = await work.ask('gated', { bytes })
-  if (!model) return undefined
-  const own = await using(bytes, (session) => ownLogitsBy(session, name, set))
-  return using(model, async (session) => {
+const measured = (of: Measured): Promise<Lesions | undefined> =>
+  besideOwn('gated', of, async (session, own) => {
+    const { subject, set, signal, onProgress } = of
+    const architecture = subject.anatomy.architecture!
     const r = architecture.functions.length
     const functions = totalBlocks(architecture) * r
     const without = (removed: readonly number[]) => gatedRun(session, functions, removed)
     const whole = await classifierBy(without([]), own.names, own.images).logits(0, own.images.count)
-    checkSame({ source: name, architecture }, own.logits, whole)
+    checkSame({ source: subject.name, architecture }, own.logits, whole)
     const outcome = await lesion({
       ...{ functions, counts: [], samples: 0, seed: 0, labels: set.labels, signal, onProgress },
       classify: (removed) => guesses(without(removed), own.names, set, signal),
@@ -53,4 +47,6 @@ async function measured({ subject, set, work, signal, onProgress }: Measured): P
       })),
     }
   })
-}
+
+/** Every function alone. */
+export const lesions = measurement(measured)

@@ -12,6 +12,7 @@ import { Chart, tooltip } from '../ui/chart.js'
 import { type Lesions, lesions } from './lesions.js'
 import { subject } from './looking.js'
 import { MeasuringPanel } from './measuringPanel.js'
+import { NumbersTable } from './numbersTable.js'
 
 use([BarChart, GridComponent, TooltipComponent])
 
@@ -90,29 +91,10 @@ function Found({ found }: { readonly found: Lesions }) {
           <span class="swatch full" /> functions with all their ReLUs, <span class="swatch dropped" /> without some.
         </p>
       )}
-      <details>
-        <summary>The numbers</summary>
-        <table class="without">
-          <thead>
-            <tr>
-              {['without', 'ReLUs', 'error'].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {alone.map(({ name, mask, error: without }) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td>{mask}</td>
-                <td>{errorText(without)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </details>
+      <NumbersTable
+        titles={['without', 'ReLUs', 'error']}
+        rows={alone.map(({ name, mask, error: without }) => [name, mask, errorText(without)])}
+      />
     </>
   )
 }

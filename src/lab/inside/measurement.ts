@@ -3,6 +3,7 @@
 import { batch, effect, type Signal, signal } from '@preact/signals'
 import { UserError } from '../../core/errors.js'
 import { type ImageSet, imageSet } from '../../driver/data/dataset.js'
+import { type OwnLogits, ownLogitsBy } from '../../study/paths/gatedRun.js'
 import type { Watch } from '../../study/paths/measure.js'
 import { openSession } from '../../web/index.js'
 import { lineOf } from '../ui/lines.js'
@@ -82,10 +83,26 @@ async function imagesFor({ anatomy: { image } }: Subject, most: number): Promise
   return imageSet({ images: pixels, labels, count, classes, channels: 3, height, width })
 }
 
+/**
+ * The session of a graph that is made of the file, beside what the file itself says of some images.
+ * @param job makes the graph
+ * @returns undefined when the making was stopped
+ */
+export async function besideOwn<T>(
+  job: 'gated' | 'paths',
+  { subject: { name, bytes }, set, work }: Measured,
+  what: (session: WebSession, own: OwnLogits) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const model = await work.ask(job, { bytes })
+  if (!model) return undefined
+  const own = await using(bytes, (session) => ownLogitsBy(session, name, set))
+  return using(model, (session) => what(session, own))
+}
+
 type WebSession = Awaited<ReturnType<typeof openSession>>
 
 /** A session for the time of some work. */
-export async function using<T>(model: Uint8Array, what: (session: WebSession) => Promise<T>): Promise<T> {
+async function using<T>(model: Uint8Array, what: (session: WebSession) => Promise<T>): Promise<T> {
   const session = await openSession(model)
   try {
     return await what(session)
